@@ -1,0 +1,48 @@
+# Two commands for everybody: `make demo` and `make test`. The rest is for those who change Gatepost.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check lock soak bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo   see it work on this machine, in a browser"
+	@echo "make test   install what the tests need, and run them"
+	@echo "make check  ruff and mypy"
+	@echo "make lock   compile the pinned requirements anew"
+	@echo "make soak   the long runs: hundreds of kills"
+	@echo "make bench  the benchmarks, as tables"
+
+$(VENV)/.demo: requirements/demo.txt pyproject.toml
+	@./tools/venv $(PYTHON) $(VENV) requirements/demo.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml
+	@./tools/venv $(PYTHON) $(VENV) requirements/dev.txt
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo
+	@$(BIN)/gatepost demo $(ARGS)
+
+test: $(VENV)/.dev
+	@./tools/servers
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock: $(VENV)/.dev
+	@./tools/lock $(BIN)
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m pytest -m soak -o addopts="-ra --import-mode=importlib" $(ARGS)
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.decode
+	$(BIN)/python -m benchmarks.pipeline
+
+clean:
+	rm -rf $(VENV) .build .demo .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,51 @@
+"""The root of the command line: its groups, and how an error becomes words and an exit code."""
+
+import sys
+
+import typer
+
+from gatepost import __version__
+from gatepost.cli import admin, connector, exchange, lab, output, service
+from gatepost.errors import GatepostError
+
+app = typer.Typer(
+    name="gatepost",
+    help="Decides which phones may read mail from an on-premises Exchange server, and makes Exchange obey.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+for name, group in (
+    ("service", service.app),
+    ("admin", admin.app),
+    ("connector", connector.app),
+    ("exchange", exchange.app),
+    ("lab", lab.app),
+):
+    app.add_typer(group, name=name)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Decides which phones may read mail from an on-premises Exchange server, and makes Exchange obey."""
+
+
+def main() -> None:
+    """Run the command line. Errors of ours print cause and remedy on stderr and set the exit code."""
+    try:
+        app()
+    except GatepostError as error:
+        output.say_error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,159 @@
+"""Devices, mailboxes and what else an organization consists of, in our words.
+
+``Device`` and ``Mailbox`` are named tuples, not dataclasses: they are made by the hundred thousand while an inventory
+streams, and a frozen dataclass costs three times as much to make. Times are aware datetimes in UTC.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class MailboxKind(StrEnum):
+    """What a mailbox is. ``gone`` is never read from Exchange: it is what a device's parent is when it is missing."""
+
+    USER = "user"
+    LINKED = "linked"
+    SHARED = "shared"
+    ROOM = "room"
+    REMOTE = "remote"
+    DISABLED = "disabled"
+    GONE = "gone"
+
+
+class ClientKind(StrEnum):
+    """How the person's client talks to Exchange."""
+
+    NATIVE = "native"
+    OUTLOOK = "outlook"
+    OUTLOOK_CLOUD = "outlook-cloud"
+
+
+class Device(NamedTuple):
+    """One ActiveSync partnership; the key is ``guid``. ``device_id`` may occur in several mailboxes.
+
+    ``mailbox_dn`` is the distinguished name of the mailbox that holds it (None if the name has no such parent).
+    Missing and null values are None.
+    """
+
+    guid: str
+    device_id: str | None
+    mailbox_dn: str | None
+    identity: str | None
+    friendly_name: str | None
+    device_type: str | None
+    model: str | None
+    os: str | None
+    os_language: str | None
+    user_agent: str | None
+    imei: str | None
+    phone_number: str | None
+    mobile_operator: str | None
+    client_type: str | None
+    client_version: str | None
+    access_state: str | None
+    access_state_reason: str | None
+    access_control_rule: str | None
+    first_sync_at: datetime | None
+    changed_at: datetime | None
+
+
+class Statistics(NamedTuple):
+    """What only a call per device tells: synchronisation, policy and wipe."""
+
+    guid: str | None
+    last_sync_attempt_at: datetime | None
+    last_success_sync_at: datetime | None
+    last_policy_update_at: datetime | None
+    policy_applied: str | None
+    policy_status: str | None
+    status: str | None
+    wipe_requested_at: datetime | None
+    wipe_sent_at: datetime | None
+    wipe_acknowledged_at: datetime | None
+    last_wipe_requestor: str | None
+    folders_synced: int | None
+
+
+class Mailbox(NamedTuple):
+    """One mailbox with its personal lists; the key is ``guid``. ``dn`` joins it to its devices."""
+
+    guid: str
+    dn: str | None
+    identity: str | None
+    primary_smtp: str | None
+    display_name: str | None
+    kind: str
+    eas_enabled: bool | None
+    allowed_ids: tuple[str, ...]
+    blocked_ids: tuple[str, ...]
+    mailbox_policy: str | None
+    changed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One Exchange server of the organization."""
+
+    name: str
+    fqdn: str | None
+    version: str | None
+    edition: str | None
+    roles: tuple[str, ...]
+    site: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationSettings:
+    """The organization's mobile settings as read: the default level and Exchange's own texts."""
+
+    default_level: str | None
+    admin_recipients: tuple[str, ...] = ()
+    user_mail_insert: str | None = None
+    ota_notification_insert: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What this endpoint and this account can do, as probed when the session was opened.
+
+    ``cmdlets`` maps each granted cmdlet to its parameters. ``projection`` tells whether ``Select-Object`` works behind a
+    cmdlet. ``device_cmdlet`` and ``statistics_cmdlet`` are the names to use here, None if neither is granted.
+    """
+
+    server: str
+    version: str | None
+    domain_controller: str | None
+    projection: bool
+    device_cmdlet: str | None
+    statistics_cmdlet: str | None
+    cmdlets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Family(StrEnum):
+    """The families people speak of; rules and the console group by them."""
+
+    IOS = "ios"
+    ANDROID = "android"
+    OUTLOOK = "outlook"
+    WINDOWS = "windows"
+    OTHER = "other"
+
+
+def family(device_type: str | None, os: str | None, user_agent: str | None) -> Family:
+    """The family of a device from what it says of itself; ``other`` where that says nothing.
+
+    Outlook goes first: it reports the phone's system in ``os``, but it is judged as a client of its own.
+    """
+    kind, system, agent = (device_type or "").lower(), (os or "").lower(), (user_agent or "").lower()
+    if kind.startswith("outlook") or agent.startswith("outlook-ios-android"):
+        return Family.OUTLOOK
+    if kind in {"iphone", "ipad", "ipod"} or system.startswith(("ios", "ipados")) or agent.startswith("apple-"):
+        return Family.IOS
+    if "android" in system or "android" in kind or "android" in agent or kind.startswith("samsung"):
+        return Family.ANDROID
+    if kind.startswith(("windows", "wp")) or system.startswith("windows") or agent.startswith("msft-"):
+        return Family.WINDOWS
+    return Family.OTHER

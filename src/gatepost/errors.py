@@ -1,0 +1,223 @@
+"""Every error of Gatepost, in one tree.
+
+An error carries its fields first and makes its sentence from them. ``str(error)`` is what a person reads: the cause,
+then the remedy. ``exit_code`` is what the command line returns for it.
+
+::
+
+    GatepostError
+    ├── SettingsError              a file, option or variable is wrong                       2
+    ├── WireError                  the bytes are not what the protocol says                  1
+    │   ├── UnsafeXml              a DOCTYPE, or past a limit of size, depth or count
+    │   └── UnreadableObject       one object of an answer; the rest of the answer is kept
+    ├── ExchangeError              one Exchange organization, seen by the connector          1
+    │   ├── ExchangeUnreachable    no connection, time-out, reset                            5
+    │   ├── UntrustedCertificate   TLS was refused by us                                     5
+    │   ├── NotExchange            something answers, but not remote PowerShell              5
+    │   ├── SignInRefused          wrong user, password or method                            6
+    │   ├── SessionLost            shell or runspace is gone: open anew, repeat reads only   5
+    │   ├── ExchangeBusy           throttled; says how long to wait                          5
+    │   ├── CmdletFailed           an error record or a failed pipeline
+    │   ├── CmdletNotGranted       the account's roles do not have it                        6
+    │   └── AnswerTruncated        Exchange said that it left results out
+    ├── UplinkError                the service, seen by the connector                        1
+    │   ├── ServiceUnreachable     no connection, time-out, 5xx                              5
+    │   └── ServiceRefused         a problem document; its type decides what follows         6
+    ├── StoreError                 the connector's SQLite file                               1
+    └── ServiceError               inside the service                                        1
+        ├── NoTenantScope          a tenant statement without a tenant: a programmer's mistake
+        ├── Problem                what an HTTP answer says, as application/problem+json
+        └── DatabaseError          cannot be reached, or needs a migration                   5
+"""
+
+from typing import ClassVar
+
+
+class GatepostError(Exception):
+    """The root: a cause and a remedy, each one sentence without a secret in it."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, cause: str, remedy: str = "") -> None:
+        self.cause = cause
+        self.remedy = remedy
+        super().__init__(f"{cause} {remedy}".strip())
+
+
+class SettingsError(GatepostError):
+    """A settings file, option or variable is missing or wrong."""
+
+    exit_code = 2
+
+
+class WireError(GatepostError):
+    """The bytes received are not what the protocol says."""
+
+
+class UnsafeXml(WireError):
+    """XML that is refused before it is understood: a DOCTYPE, or past a limit of size, depth or count."""
+
+
+class UnreadableObject(WireError):
+    """One object of a pipeline's output cannot be read; the objects around it can.
+
+    ``number`` counts from 0 in the order of arrival; ``excerpt`` is its first readable text.
+    """
+
+    def __init__(self, number: int, problem: str, excerpt: str = "") -> None:
+        self.number = number
+        self.problem = problem
+        self.excerpt = excerpt
+        super().__init__(f"Object {number} of the answer cannot be read: {problem}.", "The other objects are kept.")
+
+
+class ExchangeError(GatepostError):
+    """Something between us and one Exchange organization; ``server`` is the host as named in the settings."""
+
+    def __init__(self, cause: str, remedy: str = "", *, server: str = "") -> None:
+        self.server = server
+        super().__init__(cause, remedy)
+
+
+class ExchangeUnreachable(ExchangeError):
+    """No connection, a time-out, or a connection that broke off."""
+
+    exit_code = 5
+
+
+class UntrustedCertificate(ExchangeError):
+    """The server's certificate was not accepted."""
+
+    exit_code = 5
+
+
+class NotExchange(ExchangeError):
+    """Something answers at the address, but it is not Exchange's remote PowerShell."""
+
+    exit_code = 5
+
+
+class SignInRefused(ExchangeError):
+    """The server did not accept the user, the password or the method of sign-in."""
+
+    exit_code = 6
+
+
+class SessionLost(ExchangeError):
+    """The shell or runspace is gone. Open a new one; repeat reads only."""
+
+    exit_code = 5
+
+
+class ExchangeBusy(ExchangeError):
+    """Exchange pushes back; ``retry_after`` is in seconds."""
+
+    exit_code = 5
+
+    def __init__(self, cause: str, remedy: str = "", *, server: str = "", retry_after: float = 30.0) -> None:
+        self.retry_after = retry_after
+        super().__init__(cause, remedy, server=server)
+
+
+class CmdletFailed(ExchangeError):
+    """A cmdlet answered with an error record, or its pipeline failed.
+
+    ``error_id`` is the FullyQualifiedErrorId and ``exception_type`` the .NET type: match on those, never on ``message``,
+    which is in the server's language.
+    """
+
+    def __init__(
+        self,
+        cmdlet: str,
+        message: str,
+        *,
+        server: str = "",
+        error_id: str = "",
+        exception_type: str = "",
+        remedy: str = "",
+    ) -> None:
+        self.cmdlet = cmdlet
+        self.message = message
+        self.error_id = error_id
+        self.exception_type = exception_type
+        where = f" on {server}" if server else ""
+        detail = f" [{error_id}]" if error_id else ""
+        super().__init__(f"{cmdlet} failed{where}: {message}{detail}", remedy, server=server)
+
+
+class CmdletNotGranted(ExchangeError):
+    """A cmdlet or parameter does not exist for this account: its roles do not grant it."""
+
+    exit_code = 6
+
+    def __init__(self, cmdlet: str, *, server: str = "", parameter: str = "") -> None:
+        self.cmdlet = cmdlet
+        self.parameter = parameter
+        what = f"the parameter -{parameter} of {cmdlet}" if parameter else cmdlet
+        super().__init__(
+            f"The account has no right to use {what} on {server or 'this server'}.",
+            "Give it a role that contains it, for instance 'Mail Recipients' or 'View-Only Configuration'.",
+            server=server,
+        )
+
+
+class AnswerTruncated(ExchangeError):
+    """Exchange warned that it left results out, so the answer must not be used as a full listing."""
+
+
+class UplinkError(GatepostError):
+    """The service, seen by the connector."""
+
+
+class ServiceUnreachable(UplinkError):
+    """The service cannot be reached, or answers with a server error; ``retry_after`` is in seconds, None if not said."""
+
+    exit_code = 5
+
+    def __init__(self, cause: str, remedy: str = "", *, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(cause, remedy)
+
+
+class ServiceRefused(UplinkError):
+    """The service answered with a problem document; ``type`` decides what the connector does (docs/protocol.md)."""
+
+    exit_code = 6
+
+    def __init__(self, status: int, type: str, detail: str, fields: dict[str, object] | None = None) -> None:
+        self.status = status
+        self.type = type
+        self.fields = fields or {}
+        super().__init__(f"The service refused the request ({status} {type}): {detail}")
+
+
+class StoreError(GatepostError):
+    """The connector's store cannot be opened or written. It may be deleted at any time."""
+
+
+class ServiceError(GatepostError):
+    """Something inside the service."""
+
+
+class NoTenantScope(ServiceError):
+    """A tenant statement was run without a tenant scope."""
+
+
+class Problem(ServiceError):
+    """What an HTTP request is answered with, as application/problem+json (RFC 9457).
+
+    ``type`` is a short word (``sequence-gap``); ``fields`` are extra members of the document.
+    """
+
+    def __init__(self, status: int, type: str, detail: str, **fields: object) -> None:
+        self.status = status
+        self.type = type
+        self.detail = detail
+        self.fields = fields
+        super().__init__(detail)
+
+
+class DatabaseError(ServiceError):
+    """The database cannot be reached or started, or its schema is not the one this version needs."""
+
+    exit_code = 5

@@ -1,0 +1,1 @@
+"""One Exchange organization, seen by a client: its words go in, ours come out."""

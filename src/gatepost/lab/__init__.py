@@ -1,0 +1,1 @@
+"""An emulated Exchange organization on a real port; it shares no protocol code with the client it tests."""

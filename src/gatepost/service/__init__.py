@@ -1,0 +1,1 @@
+"""The multi-tenant service on PostgreSQL: ingest, devices, administrators, API and console."""

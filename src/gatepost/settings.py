@@ -1,0 +1,155 @@
+"""The settings of the three programs: a TOML file and options become frozen objects, checked once.
+
+No setting holds a secret: passwords, keys and tokens are named by file. Durations are in seconds.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from gatepost.errors import SettingsError
+
+T = TypeVar("T")
+
+AUTH_METHODS = ("kerberos", "negotiate", "basic")
+
+
+class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to reach one Exchange organization; the same names as the options of ``gatepost exchange``.
+
+    ``url`` is the remote PowerShell endpoint. ``allowed_redirects`` are host names a 302 may lead to.
+    ``envelope`` is the largest answer asked for, in bytes; ``timeout`` bounds one HTTP request.
+    """
+
+    url: str
+    auth: str = "negotiate"
+    user: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    proxy: str | None = None
+    allowed_redirects: tuple[str, ...] = ()
+    envelope: int = 512_000
+    timeout: float = 60.0
+    runspaces: int = 6
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, in words."""
+        if not self.url.lower().startswith(("http://", "https://")):
+            raise SettingsError(
+                f"url is not an address: {self.url}.", "Give one such as https://mail.example.com/PowerShell."
+            )
+        if self.auth not in AUTH_METHODS:
+            raise SettingsError(f"auth is {self.auth!r}.", f"Choose one of {', '.join(AUTH_METHODS)}.")
+        if self.auth == "basic" and not self.url.lower().startswith("https://"):
+            raise SettingsError(
+                "auth is basic over plain HTTP, which sends the password in clear.", "Use an https address."
+            )
+        if self.timeout <= 0 or self.runspaces < 1 or self.envelope < 32_768:
+            raise SettingsError("timeout, runspaces or envelope is too small.", "Use at least 1 s, 1 and 32768 bytes.")
+
+
+class UplinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the connector reaches the service."""
+
+    url: str
+    ca_file: Path | None = None
+    proxy: str | None = None
+
+
+class SyncSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often the inventory is taken, in seconds: full once a day, quick every 15 minutes unless set."""
+
+    full_every: float = 86_400.0
+    quick_every: float = 900.0
+
+
+class ConnectorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One connector: the folder of its store and identity, its Exchange, its service. ``mode`` is a local decision."""
+
+    folder: Path
+    exchange: ExchangeSettings
+    service: UplinkSettings
+    sync: SyncSettings = msgspec.field(default_factory=SyncSettings)
+    mode: str = "observe"
+    ceiling: int = 1_000
+
+
+class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The service. Without ``database_url`` it runs its own PostgreSQL on ``data``.
+
+    ``database_url`` signs in as the app role; ``public_url`` is the address that people type, and decides on cookies.
+    """
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 8443
+    public_url: str | None = None
+    database_url: str | None = None
+    postgres_bin: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+
+class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An emulated organization: how many devices, from which seed, on which ports (0 lets the system choose).
+
+    ``story_every`` is the pause between the changes of a running story, in seconds; 0 tells none.
+    ``projection`` lets ``Select-Object`` run behind a cmdlet; ``latency`` is added to every cmdlet, in seconds.
+    """
+
+    devices: int = 1_000
+    seed: int = 1
+    host: str = "127.0.0.1"
+    port: int = 0
+    https_port: int = 0
+    profile: str = "2019"
+    user: str = "LAB\\gatepost"
+    password_file: Path | None = None
+    folder: Path | None = None
+    projection: bool = True
+    latency: float = 0.0
+    story_every: float = 0.0
+
+
+def load(kind: type[T], path: Path) -> T:
+    """Read a TOML file as settings of ``kind``; relative paths inside count from the file's folder.
+
+    Raises SettingsError with the file and the key.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.", "Check the path.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The settings file {path} is not TOML: {error}.", "Mend that line.") from error
+    return build(kind, raw, str(path), path.parent)
+
+
+def build(kind: type[T], raw: Mapping[str, Any], source: str, base: Path | None = None) -> T:
+    """Settings of ``kind`` from a mapping; ``source`` names it in errors."""
+
+    def decode(wanted: type, value: Any) -> Any:  # noqa: ANN401 - msgspec's hook
+        if wanted is Path and isinstance(value, str):
+            return (base / value) if base else Path(value)
+        raise TypeError(wanted)
+
+    try:
+        return msgspec.convert(raw, kind, strict=False, dec_hook=decode)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{source} is not valid: {error}.", "Mend or remove that entry.") from error
+
+
+def read_secret(path: Path) -> str:
+    """The secret in a file, without the line end. Raises SettingsError; the message never holds the content."""
+    try:
+        secret = path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"The secret file {path} cannot be read.", "Check the path, the rights and UTF-8."
+        ) from error
+    if not secret:
+        raise SettingsError(f"The secret file {path} is empty.", "Write the secret into it, on one line.")
+    return secret

@@ -1,0 +1,1 @@
+"""Bytes in, values out: the documents and messages of remote PowerShell, with no socket, clock or thread."""

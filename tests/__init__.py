@@ -1,0 +1,1 @@
+"""The tests of Gatepost; they mirror ``src/gatepost``."""
