@@ -1,0 +1,26 @@
+"""What all tests share: the fixture plugins, and skipping by name where a real server is missing."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = [
+    f"tests.fixtures.{path.stem}"
+    for path in sorted((Path(__file__).parent / "fixtures").glob("*.py"))
+    if path.stem != "__init__"
+]
+
+SERVERS = {
+    "chromium": lambda: shutil.which("chromium") is not None,
+    "postgresql-15": lambda: Path("/usr/lib/postgresql/15/bin/postgres").exists(),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip a test whose server is not installed, naming the server."""
+    for item in items:
+        for mark in item.iter_markers("needs"):
+            server = mark.args[0]
+            if not SERVERS[server]():
+                item.add_marker(pytest.mark.skip(reason=f"needs {server}, which is not installed here"))
