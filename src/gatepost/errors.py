@@ -7,6 +7,7 @@ then the remedy. ``exit_code`` is what the command line returns for it.
 
     GatepostError
     ├── SettingsError              a file, option or variable is wrong                       2
+    ├── UsageError                 a command was asked for in a way that is not allowed      2
     ├── WireError                  the bytes are not what the protocol says                  1
     │   ├── UnsafeXml              a DOCTYPE, or past a limit of size, depth or count
     │   └── UnreadableObject       one object of an answer; the rest of the answer is kept
@@ -46,6 +47,12 @@ class GatepostError(Exception):
 
 class SettingsError(GatepostError):
     """A settings file, option or variable is missing or wrong."""
+
+    exit_code = 2
+
+
+class UsageError(GatepostError):
+    """A command was asked for in a way that is not allowed; nothing was sent."""
 
     exit_code = 2
 
@@ -122,8 +129,8 @@ class ExchangeBusy(ExchangeError):
 class CmdletFailed(ExchangeError):
     """A cmdlet answered with an error record, or its pipeline failed.
 
-    ``error_id`` is the FullyQualifiedErrorId and ``exception_type`` the .NET type: match on those, never on ``message``,
-    which is in the server's language.
+    ``error_id`` is the FullyQualifiedErrorId and ``exception_type`` the .NET type: match on those, never on
+    ``message``, which is in the server's language.
     """
 
     def __init__(
@@ -170,7 +177,7 @@ class UplinkError(GatepostError):
 
 
 class ServiceUnreachable(UplinkError):
-    """The service cannot be reached, or answers with a server error; ``retry_after`` is in seconds, None if not said."""
+    """The service cannot be reached, or answers with a server error; ``retry_after`` in seconds, None if not said."""
 
     exit_code = 5
 

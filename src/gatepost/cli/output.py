@@ -6,10 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from gatepost.errors import GatepostError
 
 talk = Console(stderr=True, highlight=False)
+result = Console(highlight=False)
 
 
 def say_error(error: GatepostError) -> None:
@@ -21,10 +24,34 @@ def say_error(error: GatepostError) -> None:
 
 
 def print_json_lines(rows: Iterable[dict[str, Any]]) -> int:
-    """Print one JSON object a line as rows arrive; returns how many. Non-ASCII is escaped, so any byte survives a pipe."""
+    """Print one JSON object a line as rows arrive; returns how many. Non-ASCII is escaped and survives any pipe."""
     count = 0
     for row in rows:
         sys.stdout.write(json.dumps(row) + "\n")
         count += 1
     sys.stdout.flush()
     return count
+
+
+def print_table(rows: Iterable[dict[str, Any]], shown: tuple[str, ...]) -> int:
+    """Print the named columns of rows as a table on stdout, and how many there were on stderr."""
+    table = Table(*shown, box=None, header_style="bold")
+    count = 0
+    for row in rows:
+        table.add_row(*(cell(row[name]) for name in shown))
+        count += 1
+    result.print(table)
+    talk.print(f"{count} in all")
+    return count
+
+
+def cell(value: Any) -> Text:  # noqa: ANN401 - any JSON value
+    """A JSON value as text for a table; never read as markup, control characters shown as symbols."""
+    if isinstance(value, dict):
+        value = list(value)
+    if isinstance(value, list):
+        value = ", ".join(str(entry) for entry in value)
+    if isinstance(value, bool):
+        value = "yes" if value else "no"
+    text = "" if value is None else str(value)
+    return Text("".join(chr(0x2400 + ord(c)) if c < " " else c for c in text))

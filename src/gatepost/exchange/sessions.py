@@ -1,0 +1,248 @@
+"""A session: one shell with one runspace on an Exchange server, opened, used by one thread, and closed always.
+
+A session turns commands into streams of objects and everything that goes wrong into the ExchangeError family. It knows
+no cmdlet. An unclosed shell counts against the account until it expires, so ``close`` runs after a failure too.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from gatepost.errors import (
+    AnswerTruncated,
+    CmdletFailed,
+    CmdletNotGranted,
+    ExchangeBusy,
+    ExchangeError,
+    ExchangeUnreachable,
+    GatepostError,
+    NotExchange,
+    SessionLost,
+    SignInRefused,
+    WireError,
+)
+from gatepost.exchange.transport import Transport
+from gatepost.settings import ExchangeSettings
+from gatepost.wire import soap
+from gatepost.wire.psrp import Asked, Command, Ended, ErrorRecord, Event, Output, Pipeline, Runspace, Warned
+
+log = logging.getLogger(__name__)
+
+CONFIGURATION = soap.RESOURCE_PREFIX + "Microsoft.Exchange"
+_OPERATION_TIMEOUT = 20.0
+_SILENCE = 900.0
+_PIECE = 48 * 1024
+_ACCESS_DENIED = 5
+
+
+class Session:
+    """One open runspace. A context manager; not to be shared by threads."""
+
+    def __init__(self, settings: ExchangeSettings, password: str | None) -> None:
+        self._transport = Transport(settings, password)
+        self._settings = settings
+        self._id = uuid4()
+        self._runspace = Runspace(self._id)
+        self._shell: dict[str, str] = {}
+        self.server = urlsplit(settings.url).hostname or settings.url
+
+    @classmethod
+    def open(cls, settings: ExchangeSettings, password: str | None) -> Self:
+        """A session whose runspace is open. Raises the ExchangeError family; leaves no shell behind."""
+        session = cls(settings, password)
+        try:
+            session._create()
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Delete the shell and close the connection. Never raises: a shell that cannot be deleted expires."""
+        shell, self._shell = self._shell, {}
+        try:
+            if shell:
+                self._transport.post(soap.delete(self._target(), uuid4(), shell), timeout=15.0)
+        except GatepostError as error:
+            log.warning("the shell on %s could not be deleted and will expire: %s", self.server, error)
+        finally:
+            self._transport.close()
+
+    def output(self, *commands: Command, errors: list[ErrorRecord] | None = None) -> Iterator[list[bytes]]:
+        """Run a pipeline; its output objects as CLIXML, in batches as they arrive.
+
+        Error records raise CmdletFailed after the last object, or go to ``errors`` where a list is given; a failed
+        pipeline always raises. A caller that stops early ends the pipeline on the server.
+        """
+        pipeline = self._runspace.pipeline(uuid4(), commands)
+        seen: list[ErrorRecord] = [] if errors is None else errors
+        command_id, over = None, False
+        try:
+            command_id = self._start(pipeline)
+            for batch, over in self._receive(pipeline, command_id, commands[0].name, seen):  # noqa: B007
+                if batch:
+                    yield batch
+            if errors is None and seen:
+                raise self._failure(commands[0].name, seen[0])
+        finally:
+            pipeline.close()
+            if command_id is not None and not over:
+                self._end(command_id)
+
+    def objects(self, *commands: Command, errors: list[ErrorRecord] | None = None) -> list[bytes]:
+        """Run a pipeline whose output is small; all its objects."""
+        return [payload for batch in self.output(*commands, errors=errors) for payload in batch]
+
+    def _create(self) -> None:
+        opening = self._runspace.opening()
+        reply = self._ask(soap.create(self._target(), uuid4(), self._id, opening), "opening a session")
+        self._shell = soap.read_shell(reply)
+        while not self._runspace.opened:
+            for stream in self._received(None).streams:
+                self._runspace.feed(stream)
+            if self._runspace.broken is not None:
+                raise NotExchange(
+                    f"{self.server} could not open a runspace: {self._runspace.broken.message}",
+                    "Check that the account may use remote PowerShell (RemotePowerShellEnabled).",
+                    server=self.server,
+                )
+
+    def _start(self, pipeline: Pipeline) -> str:
+        """Send a pipeline; the command id that its output is asked for with."""
+        first, *further = pipeline.opening(_PIECE, _PIECE)
+        asked = uuid4()
+        reply = self._ask(soap.command(self._target(), uuid4(), self._shell, asked, first), "starting a command")
+        command_id = soap.read_command_id(reply) or str(asked).upper()
+        for piece in further:
+            self._ask(soap.send(self._target(), uuid4(), self._shell, command_id, piece), "sending a command")
+        return command_id
+
+    def _receive(
+        self, pipeline: Pipeline, command_id: str, name: str, errors: list[ErrorRecord]
+    ) -> Iterator[tuple[list[bytes], bool]]:
+        """Each receive's output objects, and whether the server has closed the command."""
+        ended = False
+        while not ended:
+            received = self._received(command_id)
+            batch: list[bytes] = []
+            for stream in received.streams:
+                for event in pipeline.feed(stream):
+                    ended = self._take(event, name, batch, errors) or ended
+            if received.done and not ended:
+                pipeline.finish()
+                raise WireError(f"{self.server} closed the output of {name} without an end.", "It is run again.")
+            yield batch, received.done
+
+    def _take(self, event: Event, name: str, batch: list[bytes], errors: list[ErrorRecord]) -> bool:
+        """Sort one event; True at the end of the pipeline."""
+        match event:
+            case Output(payload):
+                batch.append(payload)
+            case ErrorRecord():
+                errors.append(event)
+            case Warned(text):
+                self._warn(name, text)
+            case Asked(question):
+                raise CmdletFailed(name, f"it waits for an answer ({question})", server=self.server)
+            case Ended(error):
+                if error is not None:
+                    raise self._failure(name, error)
+                return True
+        return False
+
+    def _warn(self, name: str, text: str) -> None:
+        """A warning that names -ResultSize says, in any language, that results were left out."""
+        if "ResultSize" in text:
+            raise AnswerTruncated(
+                f"{name} on {self.server} left results out: {text}",
+                "The listing is not used; ask for -ResultSize Unlimited, or look at the account's limits.",
+                server=self.server,
+            )
+        log.warning("%s on %s warns: %s", name, self.server, text)
+
+    def _received(self, command_id: str | None) -> soap.Received:
+        """One receive that brought something; waits through operation time-outs."""
+        silent_since = time.monotonic()
+        while time.monotonic() - silent_since < _SILENCE:
+            envelope = soap.receive(self._target(), uuid4(), self._shell, command_id)
+            answer = soap.parse(self._transport.post(envelope))
+            if not isinstance(answer, soap.Fault):
+                return soap.read_received(answer)
+            if answer.code != soap.TIMED_OUT:
+                raise self._fault(answer, "reading the output")
+        raise ExchangeUnreachable(
+            f"{self.server} sent no output for {_SILENCE:.0f} seconds.",
+            "Look at the server's load.",
+            server=self.server,
+        )
+
+    def _ask(self, envelope: bytes, doing: str) -> soap.Reply:
+        answer = soap.parse(self._transport.post(envelope))
+        if isinstance(answer, soap.Fault):
+            raise self._fault(answer, doing)
+        return answer
+
+    def _end(self, command_id: str) -> None:
+        """End a command on the server; one that cannot be ended goes with its shell."""
+        try:
+            self._transport.post(soap.signal(self._target(), uuid4(), self._shell, command_id), timeout=15.0)
+        except GatepostError as error:
+            log.warning("a command on %s could not be ended: %s", self.server, error)
+
+    def _target(self) -> soap.Target:
+        timeout = min(_OPERATION_TIMEOUT, self._settings.timeout * 2 / 3)
+        return soap.Target(self._transport.address, CONFIGURATION, self._id, self._settings.envelope, timeout)
+
+    def _failure(self, name: str, record: ErrorRecord) -> ExchangeError:
+        """The error for an error record; a name or parameter that is not there was not granted."""
+        if record.exception_type.endswith("CommandNotFoundException") or "CommandNotFound" in record.error_id:
+            return CmdletNotGranted(name, server=self.server)
+        if record.error_id.startswith("NamedParameterNotFound"):
+            return CmdletNotGranted(name, server=self.server, parameter=_quoted(record.message))
+        return CmdletFailed(
+            name,
+            record.message,
+            server=self.server,
+            error_id=record.error_id,
+            exception_type=record.exception_type,
+        )
+
+    def _fault(self, fault: soap.Fault, doing: str) -> ExchangeError:
+        """The error for a SOAP fault, by its number."""
+        says = f"{self.server} refuses {doing}: {fault.reason or fault.subcode} ({fault.code or fault.subcode})."
+        if fault.code in soap.SHELL_GONE:
+            return SessionLost(says, "The session is opened anew.", server=self.server)
+        if fault.code == soap.TOO_MANY_SHELLS:
+            return ExchangeBusy(
+                says, "Close other sessions of this account, or wait until they expire.", server=self.server
+            )
+        if fault.code == soap.TOO_MANY_COMMANDS:
+            return ExchangeBusy(says, "It is tried again.", server=self.server, retry_after=_milliseconds(fault))
+        if fault.code == _ACCESS_DENIED:
+            return SignInRefused(says, "The account may not use remote PowerShell here.", server=self.server)
+        return ExchangeError(says, "Look at the server's event log.", server=self.server)
+
+
+def _quoted(message: str) -> str:
+    """The first quoted word of a message: PowerShell names the parameter there, in every language."""
+    match = re.search(r"['\"«„“](\w+)['\"»“”]", message)
+    return match[1] if match else ""
+
+
+def _milliseconds(fault: soap.Fault) -> float:
+    """The wait that a micro-delay asks for, in seconds."""
+    numbers: Sequence[str] = re.findall(r"\b\d{2,7}\b", fault.detail or fault.reason)
+    return min(int(numbers[-1]) / 1000, 300.0) if numbers else 30.0

@@ -1,0 +1,290 @@
+"""WS-Management over HTTP(S): one connection to one endpoint, signed in, with errors in our words.
+
+Sign-in and message encryption come from pypsrp (over pyspnego); this module chooses, follows redirects by its own rules
+and translates every failure once. One transport serves one thread.
+"""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from pypsrp.encryption import WinRMEncryption
+from pypsrp.exceptions import AuthenticationError, WinRMError
+from pypsrp.negotiate import HTTPNegotiateAuth
+from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
+from spnego.exceptions import SpnegoError
+
+from gatepost.errors import (
+    ExchangeBusy,
+    ExchangeError,
+    ExchangeUnreachable,
+    NotExchange,
+    SettingsError,
+    SignInRefused,
+    UntrustedCertificate,
+)
+from gatepost.settings import ExchangeSettings
+
+_ANSWER_BYTES = 32 * 1024 * 1024
+_REDIRECTS = 3
+_SOAP = "application/soap+xml;charset=UTF-8"
+_BOUNDARY = "Encrypted Boundary"
+
+
+class _SystemTrust(HTTPAdapter):
+    """An adapter that trusts what its TLS context trusts: the system's store, or the one CA given."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - requests' signature
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - requests' signature
+        return super().proxy_manager_for(*args, ssl_context=self._context, **kwargs)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401, ARG002 - requests' signature
+        conn.cert_reqs = "CERT_REQUIRED"
+
+
+class Transport:
+    """Posts envelopes to one endpoint and returns the answers' bytes, faults included.
+
+    Raises the ExchangeError family: see ``gatepost.errors``. The password is held for renewed sign-ins and never shown.
+    """
+
+    def __init__(self, settings: ExchangeSettings, password: str | None) -> None:
+        self.address = settings.url
+        self.server = urlsplit(settings.url).hostname or settings.url
+        self._settings = settings
+        self._password = password
+        self._session = self._new_session()
+        self._wrap: WinRMEncryption | None = None
+
+    def post(self, envelope: bytes, timeout: float | None = None) -> bytes:
+        """Send one envelope; the bytes of the answer, which may be a SOAP fault. ``timeout`` is in seconds."""
+        with self._in_our_words():
+            for _ in range(_REDIRECTS + 1):
+                response = self._send(envelope, timeout or self._settings.timeout)
+                if response.status_code not in {301, 302, 303, 307, 308}:
+                    return self._read(response)
+                self._follow(response)
+        raise NotExchange(f"{self.server} redirects in a circle.", "Name the final address.", server=self.server)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
+
+    def _new_session(self) -> requests.Session:
+        settings = self._settings
+        session = requests.Session()
+        session.trust_env = False
+        session.headers.update({"User-Agent": "Gatepost", "Accept-Encoding": "identity"})
+        session.proxies = {"http": settings.proxy, "https": settings.proxy} if settings.proxy else {}
+        adapter = _SystemTrust(self._trust())
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        session.auth = self._auth()
+        return session
+
+    def _trust(self) -> ssl.SSLContext:
+        ca_file = self._settings.ca_file
+        try:
+            return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+        except (OSError, ssl.SSLError) as error:
+            raise SettingsError(
+                f"The CA file {ca_file} cannot be used: {error}.", "Give a file of PEM certificates."
+            ) from error
+
+    def _auth(self) -> Any:  # noqa: ANN401 - requests' auth objects
+        settings = self._settings
+        if settings.auth == "basic":
+            if not settings.user or not self._password:
+                raise SettingsError("Basic needs a user and a password.", "Give --user and --password-file.")
+            return HTTPBasicAuth(settings.user.encode(), self._password.encode())
+        return HTTPNegotiateAuth(
+            username=settings.user,
+            password=self._password,
+            auth_provider=settings.auth,
+            service="HTTP",
+            wrap_required=self._encrypts,
+        )
+
+    @property
+    def _encrypts(self) -> bool:
+        """Whether messages are encrypted by the sign-in's own key, as Exchange asks for over plain HTTP."""
+        return urlsplit(self.address).scheme == "http"
+
+    def _send(self, envelope: bytes, timeout: float) -> requests.Response:
+        headers = {"Content-Type": _SOAP}
+        if self._encrypts:
+            if self._wrap is None:
+                self._sign_in(timeout)
+            headers, envelope = self._encrypted(envelope)
+        response = self._session.post(
+            self.address,
+            data=envelope,
+            headers=headers,
+            timeout=(min(timeout, 15.0), timeout),
+            allow_redirects=False,
+            stream=True,
+        )
+        if response.status_code == 401 and self._encrypts and self._wrap is not None:
+            self._wrap = None
+        return response
+
+    def _sign_in(self, timeout: float) -> None:
+        """Make the key for message encryption by an empty request."""
+        response = self._session.post(
+            self.address, data=b"", headers={"Content-Type": _SOAP}, timeout=timeout, allow_redirects=False
+        )
+        if response.is_redirect:
+            self._follow(response)
+            return self._sign_in(timeout)
+        if response.status_code == 401:
+            raise self._refused()
+        contexts = getattr(self._session.auth, "contexts", {})
+        context = contexts.get(self._host())
+        if context is None:
+            raise NotExchange(
+                f"{self.server} did not ask for a sign-in (status {response.status_code}).",
+                "Check that the address is Exchange's remote PowerShell, such as http://mail.example.com/PowerShell.",
+                server=self.server,
+            )
+        kerberos = getattr(context, "response_auth_header", "") == "kerberos"
+        self._wrap = WinRMEncryption(context, WinRMEncryption.KERBEROS if kerberos else WinRMEncryption.SPNEGO)
+        return None
+
+    def _host(self) -> str:
+        return urlsplit(self.address).hostname or ""
+
+    def _encrypted(self, envelope: bytes) -> tuple[dict[str, str], bytes]:
+        assert self._wrap is not None
+        kind, payload = self._wrap.wrap_message(envelope)
+        return {"Content-Type": f'{kind};protocol="{self._wrap.protocol}";boundary="{_BOUNDARY}"'}, payload
+
+    def _read(self, response: requests.Response) -> bytes:
+        """The answer's bytes, decrypted; or what its status means."""
+        body = self._body(response)
+        kind = response.headers.get("content-type", "").lower()
+        if response.status_code == 401:
+            raise self._refused()
+        if kind.startswith("multipart/encrypted") and self._wrap is not None:
+            boundary = response.headers["content-type"].partition("boundary=")[2].strip("\"' ")
+            return bytes(self._wrap.unwrap_message(body, boundary))
+        if "soap+xml" in kind or "text/xml" in kind:
+            return body
+        raise self._not_soap(response.status_code, kind)
+
+    def _body(self, response: requests.Response) -> bytes:
+        pieces, size = [], 0
+        for piece in response.iter_content(262_144):
+            size += len(piece)
+            if size > _ANSWER_BYTES:
+                response.close()
+                raise NotExchange(
+                    f"{self.server} sends an answer of more than {_ANSWER_BYTES} bytes, which Exchange never does.",
+                    "Check what is at that address.",
+                    server=self.server,
+                )
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _not_soap(self, status: int, kind: str) -> ExchangeError:
+        """The error for an answer that is no SOAP: a web server's page, or nothing."""
+        if status in {429, 503}:
+            return ExchangeBusy(
+                f"The web server of {self.server} is not ready ({status}).",
+                "It is tried again later.",
+                server=self.server,
+            )
+        if status in {403, 407}:
+            who = "The proxy" if status == 407 else self.server
+            return SignInRefused(
+                f"{who} refuses access ({status}).",
+                "Check the rights of the account and the proxy.",
+                server=self.server,
+            )
+        if status >= 500:
+            return ExchangeUnreachable(
+                f"The web server of {self.server} answers with an error page ({status}).",
+                "Look at its event log; the PowerShell application pool may be down.",
+                server=self.server,
+            )
+        return NotExchange(
+            f"{self.address} answers with {status} and {kind or 'no content type'}, which is not remote PowerShell.",
+            "Name the PowerShell address of an Exchange server, such as https://mail.example.com/PowerShell.",
+            server=self.server,
+        )
+
+    def _refused(self) -> SignInRefused:
+        return SignInRefused(
+            f"{self.server} does not accept the sign-in of {self._settings.user or 'this account'}"
+            f" by {self._settings.auth}.",
+            "Check user, password and method; Basic must be switched on at the virtual directory.",
+            server=self.server,
+        )
+
+    def _follow(self, response: requests.Response) -> None:
+        """Take a redirect's address if the local settings allow its host; credentials never go elsewhere."""
+        response.close()
+        address = urljoin(self.address, response.headers.get("location", ""))
+        new, old = urlsplit(address), urlsplit(self.address)
+        allowed = {(old.hostname or "").lower(), *(host.lower() for host in self._settings.allowed_redirects)}
+        if (new.hostname or "").lower() not in allowed or (old.scheme == "https" and new.scheme != "https"):
+            raise NotExchange(
+                f"{self.server} redirects to {new.scheme}://{new.hostname}, which the settings do not allow.",
+                "If that is right, add the host to allowed_redirects, or name that address.",
+                server=self.server,
+            )
+        self.address = address
+        self._wrap = None
+
+    @contextmanager
+    def _in_our_words(self) -> Iterator[None]:
+        """Translate the errors of the HTTP and sign-in libraries, once."""
+        try:
+            yield
+        except requests.exceptions.SSLError as error:
+            raise self._untrusted(error) from error
+        except requests.exceptions.ProxyError as error:
+            raise self._unreachable("the proxy does not answer or refuses", "Check the proxy's address.") from error
+        except requests.exceptions.Timeout as error:
+            raise self._unreachable("it did not answer in time", "Check the network, or give it more time.") from error
+        except (AuthenticationError, SpnegoError) as error:
+            raise self._refused() from error
+        except WinRMError as error:
+            raise self._unreachable("the encrypted answer cannot be read", "Sign in anew.") from error
+        except requests.exceptions.RequestException as error:
+            raise self._unreachable(_reason(error), "Check the name, the port and the network.") from error
+
+    def _untrusted(self, error: Exception) -> UntrustedCertificate:
+        return UntrustedCertificate(
+            f"The certificate of {self.server} is not trusted: {_reason(error)}.",
+            "Give the file of the authority that issued it with --ca-file, or use the name in the certificate.",
+            server=self.server,
+        )
+
+    def _unreachable(self, why: str, remedy: str) -> ExchangeUnreachable:
+        return ExchangeUnreachable(f"{self.server} cannot be reached: {why}.", remedy, server=self.server)
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause of a chain of library errors, without object addresses."""
+    cause: BaseException = error
+    while True:
+        inner = getattr(cause, "reason", None) or next(
+            (arg for arg in cause.args if isinstance(arg, BaseException)), None
+        )
+        if not isinstance(inner, BaseException) or inner is cause:
+            break
+        cause = inner
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return cause.verify_message
+    text = getattr(cause, "strerror", None) or str(cause)
+    return text.rpartition(">: ")[2].strip(". ") or type(cause).__name__
