@@ -192,8 +192,12 @@ class ListingDigest:
     def add(self, row: Row) -> int:
         """Count one row in; returns its hash."""
         value = row_hash(row)
-        self._sum = (self._sum + value) & 0xFFFF_FFFF_FFFF_FFFF
+        self.add_hash(value)
         return value
+
+    def add_hash(self, value: int) -> None:
+        """Count in a row by its hash, kept as signed or unsigned 64 bits."""
+        self._sum = (self._sum + value) & 0xFFFF_FFFF_FFFF_FFFF
 
     def hexdigest(self) -> str:
         """The digest as 16 hex digits."""
