@@ -1,0 +1,7 @@
+-- name: revision
+-- Which revision the schema has.
+SELECT version_num FROM alembic_version
+
+-- name: incarnation
+-- The random id of this database's history.
+SELECT incarnation FROM incarnation
