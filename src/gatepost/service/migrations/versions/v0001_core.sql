@@ -46,32 +46,30 @@ CREATE TABLE administrators (
 );
 CREATE UNIQUE INDEX administrators_name ON administrators (tenant_id, lower(name));
 
--- Only the SHA-256 of a session's secret is kept.
+-- Only the SHA-256 of a session's secret is kept; how long a session lives is in service/administrators.py.
 CREATE TABLE sessions (
     tenant_id uuid NOT NULL,
     session_id uuid NOT NULL DEFAULT gen_random_uuid(),
-    token_hash bytea NOT NULL,
+    secret_hash bytea NOT NULL,
     administrator_id uuid NOT NULL,
     made_at timestamptz NOT NULL DEFAULT now(),
-    last_used_at timestamptz NOT NULL DEFAULT now(),
-    expires_at timestamptz NOT NULL,
+    seen_at timestamptz NOT NULL DEFAULT now(),
     step_up_at timestamptz,
-    address text,
-    user_agent text,
     PRIMARY KEY (tenant_id, session_id),
     FOREIGN KEY (tenant_id, administrator_id) REFERENCES administrators ON DELETE CASCADE
 );
-CREATE INDEX sessions_expiry ON sessions (tenant_id, expires_at);
+CREATE INDEX sessions_age ON sessions (tenant_id, seen_at);
 
 CREATE TABLE sign_in_attempts (
     tenant_id uuid NOT NULL REFERENCES tenants,
+    attempt_id uuid NOT NULL DEFAULT gen_random_uuid(),
     address text NOT NULL,
-    at timestamptz NOT NULL DEFAULT now(),
-    n bigint GENERATED ALWAYS AS IDENTITY,
     name text NOT NULL,
+    at timestamptz NOT NULL DEFAULT now(),
     succeeded boolean NOT NULL DEFAULT false,
-    PRIMARY KEY (tenant_id, address, at, n)
+    PRIMARY KEY (tenant_id, attempt_id)
 );
+CREATE INDEX sign_in_attempts_address ON sign_in_attempts (tenant_id, address, at);
 CREATE INDEX sign_in_attempts_name ON sign_in_attempts (tenant_id, name, at);
 
 -- Organizations and their connectors --------------------------------------------------------------------------------
@@ -433,7 +431,7 @@ CREATE TABLE events (
     event_id uuid NOT NULL DEFAULT gen_random_uuid(),
     at timestamptz NOT NULL DEFAULT now(),
     organization_id uuid,
-    name text NOT NULL CHECK (name ~ '^[a-z]+:[a-z]+:[a-z]+$'),
+    name text NOT NULL CHECK (name ~ '^[a-z]+:[a-z]+:[a-z-]+$'),
     actor text NOT NULL,
     body jsonb NOT NULL,
     body_hash bytea NOT NULL,

@@ -1,0 +1,36 @@
+"""What can happen, for the audit trail: ``source:subject:action``, one list.
+
+The source is who acts: ``operator`` (the command line, straight to the database), ``console`` (an administrator, by
+browser or script), ``connector``, ``service`` (itself, by a job).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+
+class Event(StrEnum):
+    """Every event there is."""
+
+    TENANT_CREATED = "operator:tenant:created"
+    ADMINISTRATOR_CREATED = "operator:administrator:created"
+    TICKET_CREATED = "operator:ticket:created"
+    SESSION_OPENED = "console:session:opened"
+    SESSION_REFUSED = "console:session:refused"
+    SESSION_CLOSED = "console:session:closed"
+    SYNC_REQUESTED = "console:sync:requested"
+    SYNC_ACCEPTED = "console:sync:accepted"
+    CONNECTOR_ENROLLED = "connector:connector:enrolled"
+    SYNC_HELD = "connector:sync:held"
+    SYNC_MERGED = "connector:sync:merged"
+    SYNC_SEALED = "connector:sync:sealed"
+    CONNECTOR_FAREWELL = "connector:connector:farewell"
+    SYNC_ABANDONED = "service:sync:abandoned"
+
+
+def body_hash(body: Mapping[str, Any]) -> bytes:
+    """SHA-256 of an event's body as canonical JSON."""
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).digest()
