@@ -8,10 +8,11 @@ import logging
 import re
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from gatepost.errors import (
     AnswerTruncated,
@@ -87,11 +88,12 @@ class Session:
         Error records raise CmdletFailed after the last object, or go to ``errors`` where a list is given; a failed
         pipeline always raises. A caller that stops early ends the pipeline on the server.
         """
-        pipeline = self._runspace.pipeline(uuid4(), commands)
+        pipeline_id = uuid4()
+        pipeline = self._runspace.pipeline(pipeline_id, commands)
         seen: list[ErrorRecord] = [] if errors is None else errors
         command_id, over = None, False
         try:
-            command_id = self._start(pipeline)
+            command_id = self._start(pipeline, pipeline_id)
             for batch, over in self._receive(pipeline, command_id, commands[0].name, seen):  # noqa: B007
                 if batch:
                     yield batch
@@ -120,12 +122,11 @@ class Session:
                     server=self.server,
                 )
 
-    def _start(self, pipeline: Pipeline) -> str:
-        """Send a pipeline; the command id that its output is asked for with."""
+    def _start(self, pipeline: Pipeline, pipeline_id: UUID) -> str:
+        """Send a pipeline; the command id that its output is asked for with, which is the pipeline's unless told."""
         first, *further = pipeline.opening(_PIECE, _PIECE)
-        asked = uuid4()
-        reply = self._ask(soap.command(self._target(), uuid4(), self._shell, asked, first), "starting a command")
-        command_id = soap.read_command_id(reply) or str(asked).upper()
+        reply = self._ask(soap.command(self._target(), uuid4(), self._shell, pipeline_id, first), "starting a command")
+        command_id = soap.read_command_id(reply) or str(pipeline_id).upper()
         for piece in further:
             self._ask(soap.send(self._target(), uuid4(), self._shell, command_id, piece), "sending a command")
         return command_id
@@ -133,18 +134,25 @@ class Session:
     def _receive(
         self, pipeline: Pipeline, command_id: str, name: str, errors: list[ErrorRecord]
     ) -> Iterator[tuple[list[bytes], bool]]:
-        """Each receive's output objects, and whether the server has closed the command."""
-        ended = False
-        while not ended:
-            received = self._received(command_id)
-            batch: list[bytes] = []
-            for stream in received.streams:
-                for event in pipeline.feed(stream):
-                    ended = self._take(event, name, batch, errors) or ended
-            if received.done and not ended:
-                pipeline.finish()
-                raise WireError(f"{self.server} closed the output of {name} without an end.", "It is run again.")
-            yield batch, received.done
+        """Each receive's output objects, and whether the server has closed the command.
+
+        The next receive is under way while the caller works on this one's objects; never more than one is.
+        """
+        with ThreadPoolExecutor(1, "receive") as ahead:
+            coming = ahead.submit(self._received, command_id)
+            ended = False
+            while not ended:
+                received = coming.result()
+                batch: list[bytes] = []
+                for stream in received.streams:
+                    for event in pipeline.feed(stream):
+                        ended = self._take(event, name, batch, errors) or ended
+                if received.done and not ended:
+                    pipeline.finish()
+                    raise WireError(f"{self.server} closed the output of {name} without an end.", "It is run again.")
+                if not ended:
+                    coming = ahead.submit(self._received, command_id)
+                yield batch, received.done
 
     def _take(self, event: Event, name: str, batch: list[bytes], errors: list[ErrorRecord]) -> bool:
         """Sort one event; True at the end of the pipeline."""
