@@ -276,15 +276,15 @@ class Transport:
 
 def _reason(error: BaseException) -> str:
     """The innermost cause of a chain of library errors, without object addresses."""
-    cause: BaseException = error
-    while True:
-        inner = getattr(cause, "reason", None) or next(
-            (arg for arg in cause.args if isinstance(arg, BaseException)), None
-        )
-        if not isinstance(inner, BaseException) or inner is cause:
-            break
-        cause = inner
+    cause, inner = error, _inner(error)
+    while inner is not None:
+        cause, inner = inner, _inner(inner)
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return cause.verify_message
-    text = getattr(cause, "strerror", None) or str(cause)
-    return text.rpartition(">: ")[2].strip(". ") or type(cause).__name__
+        return cause.verify_message.rstrip(".")
+    return (getattr(cause, "strerror", None) or str(cause) or type(cause).__name__).rstrip(". ")
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    """What an error wraps: as its reason, among its arguments, or as its cause."""
+    candidates = (getattr(error, "reason", None), *error.args, error.__cause__)
+    return next((entry for entry in candidates if isinstance(entry, BaseException)), None)

@@ -1,0 +1,120 @@
+"""What is said when the thing at the address is not Exchange, or not ready, or not trusted."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatepost.errors import (
+    ExchangeBusy,
+    ExchangeUnreachable,
+    GatepostError,
+    NotExchange,
+    SettingsError,
+    SignInRefused,
+    UntrustedCertificate,
+    WireError,
+)
+from gatepost.exchange.organization import Organization
+from gatepost.settings import ExchangeSettings
+from tests.exchange.pages import Answer, broken_off, endless, page, serving
+
+PASSWORD = "s3cret-w0rd"
+SOAP = "application/soap+xml"
+
+
+def attempt(address: str, **changes: Any) -> None:
+    """Try to connect there by Basic."""
+    given: dict[str, Any] = {"url": address, "auth": "basic", "user": "LAB\\reader", "timeout": 10.0}
+    Organization.connect(ExchangeSettings(**(given | changes)), PASSWORD).close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "code", "words"),
+    [
+        (page(200), NotExchange, 5, "answers with 200 and text/html, which is not remote PowerShell"),
+        (page(404), NotExchange, 5, "Name the PowerShell address of an Exchange server"),
+        (page(401), SignInRefused, 6, r"does not accept the sign-in of LAB\\reader by basic"),
+        (page(403), SignInRefused, 6, "refuses access"),
+        (page(500), ExchangeUnreachable, 5, "error page"),
+        (page(503), ExchangeBusy, 5, "is not ready"),
+        (
+            page(302, Location="https://elsewhere.test/PowerShell"),
+            NotExchange,
+            5,
+            "redirects to https://elsewhere.test",
+        ),
+        (page(302, Location="http://127.0.0.1/PowerShell"), NotExchange, 5, "redirects to http://127.0.0.1, which the"),
+        (page(302, Location="/PowerShell/again"), NotExchange, 5, "redirects in a circle"),
+        (page(200, b"<a/>", SOAP), WireError, 1, "XML, but not a SOAP 1.2 envelope"),
+        (page(200, b"<a", SOAP), WireError, 1, "malformed XML"),
+        (page(200, b"<!DOCTYPE a><a/>", SOAP), WireError, 1, "DOCTYPE, which no Exchange server sends"),
+        (broken_off, ExchangeUnreachable, 5, "cannot be reached"),
+        (endless, NotExchange, 5, "answer of more than"),
+    ],
+)
+def test_what_is_not_exchange_is_named(
+    tmp_path: Path, answer: Answer, kind: type[GatepostError], code: int, words: str
+) -> None:
+    """A page, a refusal, a foreign redirect, damage or a flood is named with its remedy, never with the password."""
+    with serving(tmp_path, answer) as (address, ca_file), pytest.raises(kind, match=words) as caught:
+        attempt(address, ca_file=ca_file)
+    assert caught.value.exit_code == code
+    assert caught.value.remedy or kind is WireError
+    assert PASSWORD not in str(caught.value)
+
+
+def test_an_unknown_certificate_is_refused(tmp_path: Path) -> None:
+    """Without the authority's file, nothing is sent to a server that the system does not trust."""
+    asked: list[str] = []
+    with serving(tmp_path, lambda handler: asked.append(handler.path)) as (address, _):
+        with pytest.raises(
+            UntrustedCertificate, match="certificate of 127.0.0.1 is not trusted: self.signed"
+        ) as caught:
+            attempt(address)
+        assert "--ca-file" in caught.value.remedy
+    assert not asked
+
+
+def test_a_certificate_for_another_name_is_refused(tmp_path: Path) -> None:
+    """The name in the address must be in the certificate."""
+    with serving(tmp_path, page(200)) as (address, ca_file), pytest.raises(UntrustedCertificate, match="not valid for"):
+        attempt(address.replace("127.0.0.1", "localhost"), ca_file=ca_file)
+
+
+def test_nobody_at_the_address() -> None:
+    """A closed port and a name that does not exist are unreachable, in words."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        with pytest.raises(ExchangeUnreachable, match=r"cannot be reached: Connection refused") as caught:
+            attempt(f"https://127.0.0.1:{closed.getsockname()[1]}/PowerShell")
+    assert caught.value.exit_code == 5
+    with pytest.raises(ExchangeUnreachable, match=r"nowhere\.invalid cannot be reached"):
+        attempt("https://nowhere.invalid/PowerShell")
+
+
+def test_a_proxy_that_does_not_answer_is_named() -> None:
+    """A wrong proxy is not mistaken for a wrong server."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        with pytest.raises(ExchangeUnreachable, match="the proxy does not answer"):
+            attempt("https://mail.test/PowerShell", proxy=f"http://127.0.0.1:{closed.getsockname()[1]}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"url": "mail.example.com"}, "url is not an address: mail.example.com"),
+        ({"auth": "magic"}, "Choose one of kerberos, negotiate, basic"),
+        ({"url": "http://mail/PowerShell"}, "sends the password in clear"),
+        ({"timeout": 0.0}, "timeout, runspaces or envelope is too small"),
+        ({"user": None}, "Basic needs a user and a password"),
+        ({"ca_file": Path("/nowhere/ca.pem")}, "The CA file /nowhere/ca.pem cannot be used"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], words: str) -> None:
+    """Wrong settings are named before anything is sent; the exit code says wrong usage."""
+    with pytest.raises(SettingsError, match=words) as caught:
+        attempt(changes.pop("url", "https://mail.test/PowerShell"), **changes)
+    assert caught.value.exit_code == 2
