@@ -1,0 +1,222 @@
+"""Carries numbered documents to the service, one at a time, and does what a refusal asks.
+
+A document is sealed once, kept in the store's outbox, and sent as those bytes until it is answered. What a refusal
+does to the store is done here, at once (docs/protocol.md); what was being said is then up to the caller, who gets the
+refusal as an error and says it anew: a cycle is simply sealed again, a synchronisation begins again.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gatepost.connector import credentials, log
+from gatepost.connector.credentials import Credentials, Identity
+from gatepost.connector.lease import Lease
+from gatepost.connector.store import Store
+from gatepost.connector.uplink import Patience, Uplink, pack
+from gatepost.domain.contract import (
+    BYTES_SENT,
+    BYTES_UNPACKED,
+    Answer,
+    CheckIn,
+    Facts,
+    Kind,
+    Status,
+    Sync,
+    iso,
+    seal,
+)
+from gatepost.errors import ServiceRefused, UplinkError
+
+SAY_AGAIN = frozenset({"sequence-gap", "sequence-reused", "incarnation"})
+REPLACED = frozenset({"superseded", "revoked", "removed"})
+ATTEMPTS = 5
+
+
+class Courier:
+    """Sends check-ins of one connector; safe to use from several threads, one document in flight.
+
+    ``status`` says how the connector is, for every document. ``folder`` is where its identity lies.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        identity: Identity,
+        store: Store,
+        uplink: Uplink,
+        keys: Credentials,
+        patience: Patience,
+        status: Callable[[], Status] = Status,
+    ) -> None:
+        self._folder = folder
+        self._identity = identity
+        self._store = store
+        self._uplink = uplink
+        self._keys = keys
+        self._patience = patience
+        self._status = status
+        self._lock = threading.Lock()
+        self._findings: list[Mapping[str, Any]] = []
+        self.lease = Lease()
+
+    def send(self, kind: Kind, sync: Sync | None = None, facts: Facts | None = None) -> Answer:
+        """Seal a document and send it until it is answered.
+
+        Raises ServiceRefused once the store follows the refusal: with a type in ``SAY_AGAIN`` the caller may say it
+        anew; with ``too-large`` it says less at a time; with one in ``REPLACED`` this connector has ended.
+        """
+        with self._lock:
+            self._clear_way()
+            sequence = (self._store.sequence or 0) + 1
+            document = self._seal(sequence, kind, sync, facts or Facts())
+            return self._deliver(sequence, document)
+
+    def cycle(self) -> Answer:
+        """Check in: status, findings and outcomes; the answer's pages of desired state are read to the end."""
+        refusals = 0
+        while True:
+            findings = tuple(self._findings)
+            try:
+                answer = self.send(Kind.CYCLE, facts=Facts(findings=findings))
+            except ServiceRefused as refused:
+                refusals += 1
+                if refused.type not in SAY_AGAIN or refusals == ATTEMPTS:
+                    raise
+                continue
+            del self._findings[: len(findings)]
+            if not answer.more:
+                return answer
+
+    # -- before a document -----------------------------------------------------------------------------------------
+
+    def _clear_way(self) -> None:
+        """Deliver what an earlier process left in the outbox; learn the sequence where only the service knows it."""
+        for _ in range(ATTEMPTS):
+            pending = self._store.pending()
+            if pending is None and self._store.sequence is not None:
+                return
+            with suppress(_SaidAgain):
+                if pending is not None:
+                    self._try(*pending)
+                else:
+                    self._try(0, pack(self._document(0, Kind.CYCLE, None, Facts(), ())))
+        raise UplinkError("The service and this connector do not agree on a sequence.", "It is tried again later.")
+
+    def _try(self, sequence: int, document: bytes) -> None:
+        """Deliver where a refusal that the store can follow is as good as an answer."""
+        try:
+            self._deliver(sequence, document)
+        except ServiceRefused as refused:
+            if refused.type in SAY_AGAIN or refused.type in ("too-large", "malformed"):
+                raise _SaidAgain from refused
+            raise
+
+    # -- one document ----------------------------------------------------------------------------------------------
+
+    def _document(
+        self, sequence: int, kind: Kind, sync: Sync | None, facts: Facts, outcomes: tuple[Mapping[str, Any], ...]
+    ) -> bytes:
+        return seal(
+            CheckIn(
+                organization=self._identity.organization,
+                epoch=self._identity.epoch,
+                incarnation=self._store.incarnation,
+                sequence=sequence,
+                kind=kind,
+                revision=self._store.revision,
+                status=self._status(),
+                sync=sync,
+                facts=facts,
+                outcomes=outcomes,
+            )
+        )
+
+    def _seal(self, sequence: int, kind: Kind, sync: Sync | None, facts: Facts) -> bytes:
+        """The bytes of a new document, kept in the outbox. ServiceRefused ``too-large`` comes before it is kept."""
+        outcomes = tuple(self._store.outcomes()) if kind is Kind.CYCLE else ()
+        plain = self._document(sequence, kind, sync, facts, outcomes)
+        packed = pack(plain)
+        if len(plain) > BYTES_UNPACKED or len(packed) > BYTES_SENT:
+            raise ServiceRefused(413, "too-large", f"the document has {len(plain)} bytes, {len(packed)} packed")
+        self._store.put(sequence, packed, [str(outcome["outcome_id"]) for outcome in outcomes])
+        return packed
+
+    def _deliver(self, sequence: int, document: bytes) -> Answer:
+        """Send the same bytes until they are answered; the answer and the end of the document are one transaction."""
+
+        def attempt() -> tuple[float, Answer]:
+            asked_at = self.lease.now()
+            return asked_at, self._uplink.check_in(document)
+
+        try:
+            asked_at, answer = self._patience.keep_trying(attempt)
+        except ServiceRefused as refused:
+            self._follow(refused, sequence)
+            raise
+        if answer.incarnation != self._store.incarnation:
+            self._meet(answer.incarnation)
+            raise ServiceRefused(409, "incarnation", "its database has another history")
+        self._store.settle(sequence, answer)
+        self.lease.renew(asked_at, answer.lease_seconds, answer.write_in_seconds)
+        return answer
+
+    # -- refusals --------------------------------------------------------------------------------------------------
+
+    def _follow(self, refused: ServiceRefused, sequence: int) -> None:
+        """Bring the store to where the refusal says that it is."""
+        if refused.type in REPLACED:
+            self._end(refused)
+        elif refused.type == "incarnation":
+            self._meet(str(refused.fields.get("incarnation", "")))
+        elif refused.type in ("sequence-gap", "sequence-reused"):
+            self._adopt(refused, sequence)
+        elif refused.type == "malformed":
+            log.warning("the service calls a document malformed; it is put aside", why=str(refused))
+            self._store.bury(sequence, iso(datetime.now(UTC)) or "", str(refused))
+            self._find("malformed-document", str(sequence), str(refused), "Update the connector; it lies in its store.")
+        elif refused.type == "too-large":
+            self._store.discard(sequence)
+
+    def _adopt(self, refused: ServiceRefused, sequence: int) -> None:
+        """Go on with the number that the service expects; become another instance where someone else used ours."""
+        expected = refused.fields.get("expected")
+        if not isinstance(expected, int) or expected < 1:
+            raise UplinkError(f"The service names no number to go on with: {refused}.", "Update the service.")
+        stranger = self._store.settled and (refused.type == "sequence-reused" or expected > sequence)
+        self._store.adopt(expected)
+        log.info("sequence taken from the service", expected=expected, why=refused.type)
+        if stranger:
+            self.lease.drop()
+            self._keys.instance = credentials.new_instance(self._folder)
+            cause = "Another process uses this connector's identity, or its folder was put back from a copy."
+            log.warning("this connector's numbers were used by someone else", expected=expected)
+            self._find(
+                "sequence-reused", self._identity.connector, cause, "See that one connector runs, on one folder."
+            )
+
+    def _meet(self, incarnation: str) -> None:
+        """The database has another history: start afresh."""
+        if not incarnation:
+            raise UplinkError("The service names no incarnation.", "Update the service.")
+        log.warning("the service's database has another history; starting afresh", incarnation=incarnation)
+        self.lease.drop()
+        self._store.meet(incarnation)
+
+    def _end(self, refused: ServiceRefused) -> None:
+        """Another connector took this one's place, or it was removed: hand in what is left, forget the secret."""
+        self.lease.drop()
+        with suppress(UplinkError):
+            self._uplink.farewell(self._store.outcomes())
+        credentials.wipe(self._folder, str(refused))
+        log.warning("this connector was replaced", why=refused.type)
+
+    def _find(self, code: str, subject: str, cause: str, remedy: str) -> None:
+        self._findings.append({"code": code, "subject": subject, "cause": cause, "remedy": remedy})
+
+
+class _SaidAgain(Exception):
+    """The way may be clear now."""

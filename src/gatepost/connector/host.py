@@ -1,0 +1,131 @@
+"""What differs between operating systems: private files, one process to a folder, signals, a clock that counts sleep.
+
+The only module of the connector with calls that exist on one system alone; its functions exist on both.
+"""
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from gatepost.errors import StoreError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+LOCK_FILE = "lock"
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder that only this user may enter (on Windows it inherits the rights of its parent)."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"The folder {path} cannot be made: {error.strerror}.", "Choose another folder.") from error
+    return path
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only this user may read, whole or not at all, and on the disk when this returns."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise StoreError(f"The file {path} cannot be written: {error.strerror}.", "Check rights and space.") from error
+
+
+def _sync_folder(path: Path) -> None:
+    """Make a rename last through a power cut; Windows does it by itself."""
+    if sys.platform != "win32":
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+class FolderLock:
+    """One process at a time on a folder; the system lets go of it when the process dies, however it dies."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._handle: int | None = None
+
+    def __enter__(self) -> Self:
+        """Take the lock, or raise StoreError at once."""
+        handle = os.open(self._folder / LOCK_FILE, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            if sys.platform == "win32":
+                msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+            else:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(handle)
+            raise StoreError(
+                f"Another connector works on the folder {self._folder}.", "Stop that one, or give this one its own."
+            ) from error
+        self._handle = handle
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of it."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a connector works on a folder now."""
+    try:
+        with FolderLock(folder):
+            return False
+    except StoreError:
+        return True
+
+
+def on_stop(stop: Callable[[], None]) -> None:
+    """Call ``stop`` in the main thread when the system or a person asks this process to end.
+
+    It should raise: what a signal interrupts cannot be waited for. A second signal ends the process at once.
+    """
+    names = ("SIGINT", "SIGTERM", "SIGBREAK" if sys.platform == "win32" else "SIGHUP")
+    numbers = [getattr(signal, name) for name in names]
+
+    def once(_number: int, _frame: object) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+        stop()
+
+    for number in numbers:
+        signal.signal(number, once)
+
+
+def monotonic() -> float:
+    """Seconds on a clock that nobody sets and that goes on while the machine sleeps: what a lease is measured with."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
+def name() -> str:
+    """This host's name, as shown on the console."""
+    return socket.gethostname()

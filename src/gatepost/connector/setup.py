@@ -1,0 +1,67 @@
+"""Set-up: a ticket pays for an identity. What can be told apart beforehand is checked before the ticket is used."""
+
+import json
+import tomllib
+from pathlib import Path
+
+from gatepost.connector import credentials, host
+from gatepost.connector.credentials import Identity
+from gatepost.connector.stopping import Stop
+from gatepost.connector.uplink import Patience, Uplink
+from gatepost.errors import ServiceRefused, SettingsError
+from gatepost.settings import ConnectorSettings, load, read_secret
+
+PATIENCE = 30.0
+REFUSALS = {
+    "ticket": ("The ticket is unknown or has expired.", "Ask for a new one; a ticket lives for a day."),
+    "ticket-used": ("The ticket was used by another connector.", "If that was not you, ask your administrator."),
+}
+
+
+def configure(config: Path, service: str | None) -> ConnectorSettings:
+    """The settings in a file; its ``[service]`` is added where it is missing. Raises SettingsError."""
+    try:
+        raw = tomllib.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return load(ConnectorSettings, config)  # says what is wrong with the file
+    known = raw.get("service")
+    if service and known is None:
+        with config.open("a", encoding="utf-8") as file:
+            file.write(f"\n[service]\nurl = {json.dumps(service)}\n")
+    elif service and isinstance(known, dict) and known.get("url") != service:
+        raise SettingsError(
+            f"{config} names another service: {known.get('url')}.",
+            "Change [service] url in it, or leave --service out.",
+        )
+    return load(ConnectorSettings, config)
+
+
+def enrol(settings: ConnectorSettings, ticket_file: Path) -> Identity:
+    """Turn a ticket into this folder's identity; the ticket's file is deleted once that is on the disk.
+
+    An answer that was lost is no dead end: with the same ticket the same secret is used again, and the service gives
+    the same answer. Raises SettingsError for a used or unknown ticket, the UplinkError family for a service away.
+    """
+    ticket = read_secret(ticket_file)
+    folder = host.private_folder(settings.folder)
+    with host.FolderLock(folder):
+        secret = credentials.secret_for(folder, ticket)
+        uplink = Uplink(settings.service)
+        key, instance = credentials.public_key(secret), credentials.instance(folder)
+        try:
+            raw = Patience(Stop(), PATIENCE).keep_trying(lambda: uplink.enrol(ticket, key, instance))
+        except ServiceRefused as refused:
+            if refused.type in REFUSALS:
+                raise SettingsError(*REFUSALS[refused.type]) from refused
+            raise
+        identity = Identity(
+            tenant=raw["tenant"],
+            organization=raw["organization"],
+            connector=raw["connector"],
+            epoch=raw["epoch"],
+            incarnation=raw["incarnation"],
+            secret=secret,
+        )
+        credentials.save(folder, identity)
+    ticket_file.unlink(missing_ok=True)
+    return identity
