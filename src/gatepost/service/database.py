@@ -25,6 +25,7 @@ T = TypeVar("T")
 Connection = psycopg.AsyncConnection[DictRow]
 Cursor = psycopg.AsyncCursor[DictRow]
 
+OPTIONS = "-c timezone=UTC -c search_path=public"
 NO_TENANT = "GP001"  # raised by gatepost_tenant()
 POOL_SIZE = 20
 WAIT_SECONDS = 10.0
@@ -78,7 +79,7 @@ class Database:
     @classmethod
     async def open(cls, url: str, size: int = POOL_SIZE) -> Self:
         """Connect. Raises DatabaseError if nobody answers at ``url`` or the sign-in is refused."""
-        kwargs = {"row_factory": dict_row, "autocommit": True, "application_name": "gatepost"}
+        kwargs = {"row_factory": dict_row, "autocommit": True, "application_name": "gatepost", "options": OPTIONS}
         try:
             await (await psycopg.AsyncConnection.connect(url, connect_timeout=int(WAIT_SECONDS))).close()
         except psycopg.Error as error:

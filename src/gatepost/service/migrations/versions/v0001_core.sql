@@ -13,6 +13,11 @@ BEGIN
 END
 $$;
 
+-- How a field changed, as [before, after]; NULL where it did not. Inlined into the statement that uses it.
+CREATE FUNCTION gatepost_change(before anyelement, after anyelement) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN before IS DISTINCT FROM after THEN jsonb_build_array(before, after) END
+$$;
+
 CREATE TABLE tenants (
     tenant_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     slug text NOT NULL UNIQUE CHECK (slug ~ '^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$'),
@@ -156,6 +161,8 @@ CREATE TABLE syncs (
     rejected integer NOT NULL DEFAULT 0,
     changed integer NOT NULL DEFAULT 0,
     gone integer NOT NULL DEFAULT 0,
+    missing_devices integer NOT NULL DEFAULT 0,
+    missing_mailboxes integer NOT NULL DEFAULT 0,
     why text NOT NULL DEFAULT '',
     started_at timestamptz NOT NULL DEFAULT now(),
     ended_at timestamptz,
@@ -308,6 +315,7 @@ CREATE TABLE devices (
     folders_synced integer,
     family text NOT NULL,
     facts_id uuid NOT NULL,
+    words text[] COLLATE "C" NOT NULL DEFAULT '{}',
     row_hash bigint NOT NULL,
     first_seen timestamptz NOT NULL,
     last_seen timestamptz NOT NULL,
@@ -322,15 +330,15 @@ CREATE INDEX devices_state ON devices (tenant_id, organization_id, access_state,
 CREATE INDEX devices_family ON devices (tenant_id, organization_id, family, guid) WHERE gone_at IS NULL;
 CREATE INDEX devices_gone ON devices (tenant_id, organization_id, gone_at) WHERE gone_at IS NOT NULL;
 
--- Normalised words for prefix search (domain.search); no foreign key: written by the merge with its device.
+-- Normalised words for prefix search (domain.search): word >= 'iph' AND word < 'iph' || U+10FFFF. No foreign key: written
+-- by the merge with its device, which keeps the same words in devices.words to know what to take away.
 CREATE TABLE device_words (
     tenant_id uuid NOT NULL,
     organization_id uuid NOT NULL,
-    device_guid uuid NOT NULL,
     word text COLLATE "C" NOT NULL,
-    PRIMARY KEY (tenant_id, organization_id, device_guid, word)
+    device_guid uuid NOT NULL,
+    PRIMARY KEY (tenant_id, organization_id, word, device_guid)
 );
-CREATE INDEX device_words_prefix ON device_words (tenant_id, organization_id, word, device_guid);
 
 -- What changed: {"field": [before, after]}; what is changed, gone or returned. One partition a month.
 CREATE TABLE device_history (
@@ -407,6 +415,18 @@ CREATE TABLE desired (
     FOREIGN KEY (tenant_id, organization_id) REFERENCES organizations
 );
 CREATE INDEX desired_revision ON desired (tenant_id, organization_id, revision);
+
+-- Wakes the connectors that wait: only where a revision or a request was committed.
+CREATE FUNCTION gatepost_wake() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('gatepost', NEW.tenant_id || '/' || NEW.organization_id);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER wake AFTER UPDATE OF sync_requested ON organizations
+    FOR EACH ROW WHEN (NEW.sync_requested <> 'none') EXECUTE FUNCTION gatepost_wake();
+CREATE TRIGGER wake AFTER UPDATE OF revision ON desired_heads
+    FOR EACH ROW WHEN (NEW.revision <> OLD.revision) EXECUTE FUNCTION gatepost_wake();
 
 -- What went wrong, and what happened --------------------------------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""Devices and mailboxes as Exchange has them: checked, merged and read."""
