@@ -1,0 +1,113 @@
+"""What the lab's organizations are made of: people's names, phones, operators, servers' versions.
+
+Everything here is invented or generic; the shapes follow what phones and Exchange really write.
+"""
+
+from typing import NamedTuple
+
+from gatepost.lab.organization import Handset
+
+GIVEN = (
+    "Anna", "Bram", "Chloë", "Daan", "Eva", "Femke", "Gijs", "Hanneke", "Ingrid", "Joost", "Kees", "Liesbeth", "Maarten",
+    "Noor", "Olaf", "Pien", "Quirine", "Roos", "Sjoerd", "Tjitske", "Ursula", "Veerle", "Wout", "Xander", "Yara", "Zoë",
+    "Jürgen", "Åsa", "Łukasz", "Siobhán", "太郎", "花子", "健一", "さくら",
+)  # fmt: skip
+FAMILY = (
+    "de Vries", "van den Berg", "Jansen", "Bakker", "Visser", "IJsselstein", "Çelik", "Müller", "O'Brien", "Smith", "’t Hart",
+    "van ’t Hoff", "Dijkstra", "Łoś", "Núñez", "山田", "佐藤", "鈴木", "Nguyễn", "Andersson",
+)  # fmt: skip
+ROOMS = ("Vergaderzaal Rembrandt", "Boardroom 2", "会議室 A", "Werkplek 3.14", "Auditorium")
+SHARED = ("Servicebalie", "Info", "Facturen", "受付", "Sales & Marketing")
+OPERATORS = ("KPN", "Vodafone NL", "T-Mobile NL", "NTTドコモ", "Telia", "Orange B", "")
+LANGUAGES = ("nl-NL", "en", "en-US", "ja-JP", "de", "sv-SE")
+RULES = ("iOS 12.5 16H88 (DeviceOS)", "SamsungSMT285 (DeviceModel)", "WindowsMail (DeviceType)")
+
+
+class Line(NamedTuple):
+    """One line of phones: its weight among all, how its ids look, and the handsets in order of age."""
+
+    weight: int
+    ids: str
+    handsets: tuple[Handset, ...]
+
+
+def _native(kind: str, model: str, systems: tuple[str, ...], agent: str) -> list[Handset]:
+    """The handsets of a model, one per system version and a few languages; ``{}`` in the agent takes the version."""
+    return [
+        Handset(kind, model, system, language, agent.format(system.split(" ")[1]), "EAS", "16.1", kind)
+        for system in systems
+        for language in LANGUAGES[:3]
+    ]
+
+
+def _apple(kind: str, models: tuple[str, ...]) -> tuple[Handset, ...]:
+    systems = ("iOS 16.7.10 20H350", "iOS 17.6.1 21G93", "iOS 18.1.1 22B91", "iOS 18.2 22C152")
+    made = (_native(kind, model, systems, f"Apple-{model}/{{}}") for model in models)
+    return tuple(handset for group in made for handset in group)
+
+
+def _android(kind: str, models: tuple[str, ...], agent: str) -> tuple[Handset, ...]:
+    systems = ("Android 12", "Android 13", "Android 14", "Android 15")
+    made = (_native(kind, model, systems, agent.replace("MODEL", model)) for model in models)
+    return tuple(handset for group in made for handset in group)
+
+
+def _outlook(client: str, systems: tuple[str, ...]) -> tuple[Handset, ...]:
+    """Outlook with an id of its own: over ActiveSync, or through its own protocol."""
+    model = "Outlook for iOS and Android"
+    return tuple(
+        Handset("Outlook", model, system, language, "Outlook-iOS-Android/1.0", client, "1.0", "Outlook")
+        for system in systems
+        for language in (None, "en")
+    )
+
+
+CLOUD_CACHE = Handset(
+    "Outlook", "Outlook for iOS and Android", "Outlook for iOS and Android 1.0", None, "Outlook-iOS-Android/1.0",
+    "REST", "1.0", "REST§Outlook",
+)  # fmt: skip
+"""All Outlook phones of one person, seen through Microsoft's cloud as one device."""
+
+LINES: dict[str, Line] = {
+    "iphone": Line(38, "apple", _apple("iPhone", ("iPhone11C8", "iPhone14C5", "iPhone15C2", "iPhone16C1"))),
+    "ipad": Line(8, "apple", _apple("iPad", ("iPad13C1", "iPad14C3"))),
+    "samsung": Line(14, "samsung", _android("SamsungDevice", ("SM-S911B", "SM-A546B", "SM-G991B"), "Android-SAMSUNG-MODEL/101.{}")),
+    "pixel": Line(6, "android", _android("Android", ("Pixel 7", "Pixel 8a", "Pixel 9 Pro"), "Android/{}-EAS-2.0")),
+    "nokia": Line(4, "android", _android("Android", ("Nokia X30", "FP4", "Xperia 10 V"), "Gmail-EAS/{}")),
+    "outlook": Line(10, "hex", _outlook("Outlook", ("iOS 18.1.1", "Android 14", "Android 15"))),
+    "outlook-eas": Line(6, "hex", _outlook("EAS", ("iOS 17.6.1", "Android 13"))),
+    "cloud": Line(8, "hex", (CLOUD_CACHE,)),
+    "windows": Line(4, "hex", (
+        Handset("WindowsMail", "Virtual Machine", "Windows 10.0.19045", "nl-NL", "MSFT-WIN-4/10.0.19045", "EAS", "14.1", "WindowsMail"),
+        Handset("WindowsMail", "Surface Laptop 5", "Windows 10.0.22631", "en-US", "MSFT-WIN-4/10.0.22631", "EAS", "14.1", "WindowsMail"),
+    )),
+    "old": Line(2, "hex", (
+        Handset("WP8", "RM-1045", "Windows Phone 8.10.15148", "en-US", "MSFT-WP/8.10.15148", "EAS", "14.1", "WP8"),
+        Handset("PocketPC", None, "", None, None, "EAS", "12.0", "PocketPC"),
+        Handset("BlackBerry", "BBB100-2", "10.3.3.3216", "en", "RIM-Q10-SQN100-3/10.3.3.3216", "EAS", "14.1", "BlackBerry"),
+    )),
+}  # fmt: skip
+"""Every line of phones by its name."""
+
+
+class Profile(NamedTuple):
+    """One version of Exchange: the build its servers show, the roles, and what its sessions lack."""
+
+    version: str
+    roles: str
+    edition: str = "Standard"
+    mobile_device: bool = True
+    protocol: str = "2.3"
+
+
+_ROLES = "Mailbox, ClientAccess"
+PROFILES: dict[str, Profile] = {
+    "2010sp1": Profile(
+        "Version 14.1 (Build 218.15)", "Mailbox, ClientAccess, HubTransport", "Enterprise", False, "2.1"
+    ),
+    "2013": Profile("Version 15.0 (Build 1497.2)", _ROLES, protocol="2.2"),
+    "2016": Profile("Version 15.1 (Build 2507.6)", _ROLES),
+    "2019": Profile("Version 15.2 (Build 1544.4)", _ROLES),
+    "se": Profile("Version 15.2 (Build 2562.17)", _ROLES),
+}
+"""The versions that the lab can be."""

@@ -1,0 +1,135 @@
+"""What Exchange may do and need not (a dialect), and what goes wrong (a fault); both are chosen by name.
+
+A client that works with every dialect depends on nothing that the lab happens to do; a client that names every fault
+tells its user what is wrong.
+"""
+
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+
+from gatepost.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One lawful way to be Exchange; the default is the plainest.
+
+    ``fragment`` is the largest PSRP fragment in bytes, ``share`` how many of them share one stream element.
+    ``select_limit`` is the largest number of property names that Select-Object takes. ``redirect`` is "path" or "port".
+    """
+
+    shuffled: bool = False
+    fragment: int = 32_768
+    share: int = 1
+    envelope: int = 512_000
+    bom: bool = False
+    other_prefixes: bool = False
+    extra_properties: bool = False
+    missing_properties: bool = False
+    other_types: bool = False
+    short_identity: bool = False
+    cookie: bool = False
+    redirect: str = ""
+    select_limit: int = 0
+    progress: bool = False
+
+
+DIALECTS: dict[str, Dialect] = {
+    "plain": Dialect(),
+    "shuffled": Dialect(shuffled=True),
+    "tiny-fragments": Dialect(fragment=1_024),
+    "tiny-envelopes": Dialect(envelope=8_192),
+    "shared-streams": Dialect(share=5),
+    "bom": Dialect(bom=True),
+    "prefixes": Dialect(other_prefixes=True),
+    "extra-properties": Dialect(extra_properties=True),
+    "missing-properties": Dialect(missing_properties=True),
+    "other-types": Dialect(other_types=True),
+    "short-identity": Dialect(short_identity=True),
+    "cookies": Dialect(cookie=True),
+    "redirect-path": Dialect(redirect="path"),
+    "redirect-port": Dialect(redirect="port"),
+    "narrow-select": Dialect(select_limit=11),
+    "progress": Dialect(progress=True),
+    "all-at-once": Dialect(
+        shuffled=True,
+        fragment=1_500,
+        share=3,
+        envelope=20_000,
+        bom=True,
+        other_prefixes=True,
+        extra_properties=True,
+        missing_properties=True,
+        other_types=True,
+        cookie=True,
+        progress=True,
+    ),
+}
+"""Every dialect by its name."""
+
+
+class Fault(StrEnum):
+    """One thing that goes wrong, and stays wrong while it is chosen."""
+
+    HTML_500 = "html-500"
+    HTML_200 = "html-200"
+    BUSY_503 = "busy-503"
+    MALFORMED_SOAP = "malformed-soap"
+    DOCTYPE_SOAP = "doctype-soap"
+    TRUNCATED_FRAGMENT = "truncated-fragment"
+    BREAK_OFF = "break-off"
+    DOCTYPE_CLIXML = "doctype-clixml"
+    MALFORMED_OBJECT = "malformed-object"
+    HUGE_PROPERTY = "huge-property"
+    DEEP_OBJECT = "deep-object"
+    NTLM_ONLY = "ntlm-only"
+    UNKNOWN_CA = "unknown-ca"
+    ACCESS_DENIED = "access-denied"
+    SHELL_LOST = "shell-lost"
+    SILENT = "silent"
+
+
+FAULT_MEANINGS: dict[Fault, str] = {
+    Fault.HTML_500: "every request is answered by an HTML page with status 500",
+    Fault.HTML_200: "every request is answered by an HTML page with status 200",
+    Fault.BUSY_503: "every request is answered by status 503 with Retry-After",
+    Fault.MALFORMED_SOAP: "the answer to Receive stops making sense in the middle of its XML",
+    Fault.DOCTYPE_SOAP: "the answer to Receive has a document type with an entity",
+    Fault.TRUNCATED_FRAGMENT: "the last fragment of an answer is shorter than its header says",
+    Fault.BREAK_OFF: "the connection ends in the middle of an answer to Receive",
+    Fault.DOCTYPE_CLIXML: "one object of a listing has a document type with an entity",
+    Fault.MALFORMED_OBJECT: "one object of a listing is not well-formed",
+    Fault.HUGE_PROPERTY: "one object of a listing has a property of 2 MB",
+    Fault.DEEP_OBJECT: "one object of a listing holds objects nested 1,000 deep",
+    Fault.NTLM_ONLY: "the server offers NTLM and nothing else",
+    Fault.UNKNOWN_CA: "the certificate is from an authority other than the published one",
+    Fault.ACCESS_DENIED: "signing in works, but the account may not use remote PowerShell",
+    Fault.SHELL_LOST: "every Receive for a command finds its shell gone",
+    Fault.SILENT: "a command never has any output, and never ends",
+}
+"""What each fault does; docs/lab.md prints this table."""
+
+
+def dialect_named(names: str) -> Dialect:
+    """The dialect of one or more names joined by commas. Raises SettingsError."""
+    made = Dialect()
+    for name in filter(None, (part.strip() for part in names.split(","))):
+        if name not in DIALECTS:
+            raise SettingsError(f"There is no dialect {name!r}.", f"Choose from {', '.join(DIALECTS)}.")
+        plain, wanted = Dialect(), DIALECTS[name]
+        changed = {
+            item.name: getattr(wanted, item.name)
+            for item in fields(Dialect)
+            if getattr(wanted, item.name) != getattr(plain, item.name)
+        }
+        made = replace(made, **changed)
+    return made
+
+
+def faults_named(names: str) -> frozenset[Fault]:
+    """The faults of one or more names joined by commas. Raises SettingsError."""
+    wanted = [part.strip() for part in names.split(",") if part.strip()]
+    try:
+        return frozenset(Fault(name) for name in wanted)
+    except ValueError as error:
+        raise SettingsError(f"There is no such fault: {error}.", f"Choose from {', '.join(Fault)}.") from error

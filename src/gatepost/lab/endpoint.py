@@ -1,0 +1,253 @@
+"""The HTTP endpoint: a thread per connection, HTTP/1.1, on plain HTTP and TLS; answers what IIS would where SOAP ends."""
+
+import re
+import socket
+import socketserver
+import ssl
+import threading
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from typing import ClassVar
+from urllib.parse import parse_qs, urlsplit
+
+from gatepost.lab import spoiling, wsman
+from gatepost.lab.dialects import Dialect, Fault
+from gatepost.lab.operations import Service
+from gatepost.lab.signin import Accounts, Connection
+
+PATH = "/powershell"
+MOVED_PATH = "/PowerShell-Proxy/EX1"
+COOKIE = "X-BackEndCookie"
+SOAP_TYPE = "application/soap+xml;charset=UTF-8"
+LARGEST_REQUEST = 2_000_000
+
+_HTML = """<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-strict.dtd">
+<html xmlns="http://www.w3.org/1999/xhtml"><head><title>{0} - {1}</title></head>
+<body><div id="header"><h1>Server Error</h1></div><div id="content"><h2>{0} - {1}</h2></div></body></html>
+"""
+
+
+class Endpoint(socketserver.ThreadingTCPServer):
+    """One listening port. ``moved_to`` makes it answer everything with a redirect there."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        service: Service,
+        accounts: Accounts,
+        *,
+        tls: ssl.SSLContext | None,
+        dialect: Dialect,
+        faults: frozenset[Fault],
+        moved_to: str = "",
+    ) -> None:
+        self.service = service
+        self.accounts = accounts
+        self.tls = tls
+        self.dialect = dialect
+        self.faults = faults
+        self.moved_to = moved_to
+        self._connections: set[socket.socket] = set()
+        self._connections_lock = threading.Lock()
+        super().__init__(address, Handler)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self.server_address[1])
+
+    def start(self) -> None:
+        """Serve in a thread."""
+        threading.Thread(target=self.serve_forever, args=(0.05,), name=f"lab port {self.port}", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop listening and cut what is open."""
+        self.shutdown()
+        self.server_close()
+        with self._connections_lock:
+            for connection in self._connections:
+                _cut(connection)
+
+    def opened(self, connection: socket.socket) -> None:
+        """Remember a connection, to be cut when the endpoint stops."""
+        with self._connections_lock:
+            self._connections.add(connection)
+
+    def closed(self, connection: socket.socket) -> None:
+        """Forget a connection."""
+        with self._connections_lock:
+            self._connections.discard(connection)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A connection that ends in the middle is the client's affair."""
+
+
+def _cut(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection: its requests in order, its sign-in, its encryption."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "Microsoft-HTTPAPI/2.0"
+    sys_version = ""
+    disable_nagle_algorithm = True
+    rbufsize = 65_536
+    wbufsize = 0
+    timeout: ClassVar[float] = 300.0
+    server: Endpoint
+
+    def setup(self) -> None:
+        """Shake hands in the connection's own thread, so that a slow client holds up nobody."""
+        if self.server.tls is not None:
+            self.request.settimeout(10)
+            self.request = self.server.tls.wrap_socket(self.request, server_side=True)
+        self.server.opened(self.request)
+        super().setup()
+        self.connection_state = Connection(
+            self.server.accounts, tls=self.server.tls is not None, ntlm_only=Fault.NTLM_ONLY in self.server.faults
+        )
+
+    def finish(self) -> None:
+        """Let go of the connection."""
+        self.server.closed(self.request)
+        super().finish()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """The call log tells what was asked; requests are not printed."""
+
+    def do_GET(self) -> None:
+        """A person with a browser."""
+        self._html(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "POST"})
+
+    def do_POST(self) -> None:
+        """One request of WS-Management."""
+        size = int(self.headers.get("Content-Length") or 0)
+        if size > LARGEST_REQUEST:
+            self._html(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            return
+        body = self.rfile.read(size)
+        if not (self._broken() or self._elsewhere()):
+            self._authenticated(body)
+
+    def _broken(self) -> bool:
+        """Answer instead of the endpoint, where a fault says that it is not itself."""
+        faults = self.server.faults
+        if Fault.HTML_500 in faults:
+            self._html(HTTPStatus.INTERNAL_SERVER_ERROR)
+        elif Fault.HTML_200 in faults:
+            self._html(HTTPStatus.OK)
+        elif Fault.BUSY_503 in faults:
+            self._html(HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "7"})
+        else:
+            return False
+        return True
+
+    def _elsewhere(self) -> bool:
+        """Send the client to where the endpoint is, or say that it is not here."""
+        split = urlsplit(self.path)
+        path = split.path.rstrip("/").lower()
+        moved = self.server.dialect.redirect == "path"
+        if path == (MOVED_PATH.lower() if moved else PATH):
+            if not self.server.moved_to:
+                return False
+            self._moved(f"{self.server.moved_to}{split.path}", split.query)
+        elif moved and path == PATH:
+            scheme = "https" if self.server.tls else "http"
+            self._moved(f"{scheme}://{self.headers.get('Host')}{MOVED_PATH}", split.query)
+        else:
+            self._html(HTTPStatus.NOT_FOUND)
+        return True
+
+    def _moved(self, target: str, query: str) -> None:
+        self._send(HTTPStatus.FOUND, [b""], {"Location": f"{target}?{query}" if query else target})
+
+    def _authenticated(self, body: bytes) -> None:
+        """Sign in first; then the request, out of its encryption where it must have one."""
+        state = self.connection_state
+        answer = state.sign_in(self.headers.get("Authorization"))
+        if state.user is None:
+            self._refuse(answer)
+            return
+        extra = {"WWW-Authenticate": answer} if answer else {}
+        if not body:
+            self._send(HTTPStatus.OK, [b""], extra)
+            return
+        plain: bytes | None = body
+        if state.sealed:
+            plain = state.unseal(body, self.headers.get("Content-Type", ""))
+        if plain is None:
+            self._html(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+            return
+        self._answer(plain, state.user, extra)
+
+    def _refuse(self, answer: str | None) -> None:
+        offers = (answer,) if answer else self.connection_state.offers
+        self._send(HTTPStatus.UNAUTHORIZED, [b""], {}, offers)
+
+    def _answer(self, body: bytes, user: str, extra: dict[str, str]) -> None:
+        """The request's own answer, spoilt where a fault says so."""
+        split = urlsplit(self.path)
+        query = {name.lower(): values[0].lower() for name, values in parse_qs(split.query).items()}
+        scheme = "https" if self.server.tls else "http"
+        address = f"{scheme}://{self.headers.get('Host')}{split.path}"
+        full = query.get("serializationlevel") == "full"
+        service = self.server.service
+        if self.server.dialect.cookie and COOKIE not in self.headers.get("Cookie", ""):
+            extra = {**extra, "Set-Cookie": f"{COOKIE}=EX1~1942062522; path=/; HttpOnly"}
+            if _names_a_shell(body):
+                parts = service.lost(wsman.parse(body))
+                self._soap(HTTPStatus.INTERNAL_SERVER_ERROR, parts, extra)
+                return
+        status, parts, request = service.answer(body, user, address, full=full)
+        if self.server.faults and request is not None and request.action == wsman.RECEIVE and status == HTTPStatus.OK:
+            parts = spoiling.spoil(parts, self.server.faults)
+        self._soap(HTTPStatus(status), parts, extra)
+
+    def _soap(self, status: HTTPStatus, parts: list[bytes], extra: dict[str, str]) -> None:
+        if not self.connection_state.sealed:
+            self._send(status, parts, {"Content-Type": SOAP_TYPE, **extra})
+            return
+        kind, body = self.connection_state.seal(b"".join(parts))
+        self._send(status, [body], {"Content-Type": kind, **extra})
+
+    def _html(self, status: HTTPStatus, extra: dict[str, str] | None = None) -> None:
+        page = _HTML.format(status.value, status.phrase).encode()
+        self._send(status, [page], {"Content-Type": "text/html", **(extra or {})})
+
+    def _send(
+        self, status: HTTPStatus, parts: list[bytes], headers: dict[str, str], offers: tuple[str, ...] = ()
+    ) -> None:
+        """Head and body in one write."""
+        body = b"".join(parts)
+        lines = [
+            f"HTTP/1.1 {status.value} {status.phrase}",
+            f"Server: {self.server_version}",
+            f"Date: {self.date_time_string()}",
+        ]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        lines += [f"WWW-Authenticate: {offer}" for offer in offers]
+        lines.append(f"Content-Length: {len(body)}")
+        head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+        if Fault.BREAK_OFF in self.server.faults and _has_output(parts):
+            self.connection.sendall((head + body)[: len(head) + len(body) // 2])
+            self.close_connection = True
+            return
+        self.connection.sendall(head + body)
+
+
+def _names_a_shell(body: bytes) -> bool:
+    return re.search(rb'Selector[^>]*Name="ShellId"', body) is not None
+
+
+def _has_output(parts: list[bytes]) -> bool:
+    """Whether an answer carries streams of a command."""
+    return any(b"CommandState" in part for part in parts[-1:]) and len(parts) > 2

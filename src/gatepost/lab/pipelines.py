@@ -1,0 +1,177 @@
+"""Pipelines of a session without a language: one cmdlet, perhaps ``Select-Object`` behind it, constants as arguments.
+
+What comes out is lazy: rows are rendered as the client receives them.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from gatepost.lab import errors
+from gatepost.lab.binding import Cmdlet, Parameter, bind
+from gatepost.lab.clixml import Choice, Plan, Shape
+from gatepost.lab.cmdlets import CMDLETS, Call, Session
+from gatepost.lab.dialects import Dialect, Fault
+from gatepost.lab.organization import Organization
+from gatepost.lab.shapes import COMMAND
+from gatepost.lab.variety import spoil, variants, vary
+
+
+class Command(Protocol):
+    """One command of a pipeline as psrpcore reads it."""
+
+    command_text: str
+    is_script: bool
+    parameters: list[tuple[str | None, Any]]
+    end_of_statement: bool
+
+
+class Logged(NamedTuple):
+    """One cmdlet that was run: an independent witness of what a client did. ``at`` is Unix time."""
+
+    cmdlet: str
+    parameters: dict[str, Any]
+    user: str
+    shell: str
+    at: float
+
+
+@dataclass(slots=True)
+class Output:
+    """What a pipeline gives: rows being rendered, and what is said beside them."""
+
+    objects: Iterator[bytes]
+    warnings: list[str] = field(default_factory=list)
+    failures: list[tuple[str, errors.CmdletError]] = field(default_factory=list)
+
+
+def _nothing(_call: Call) -> Iterable[object]:
+    return ()
+
+
+SELECT = Cmdlet(
+    "Select-Object",
+    _nothing,
+    (
+        Parameter("Property", "Object[]", position=0),
+        Parameter("ExcludeProperty", "String[]"),
+        Parameter("First", "Int32"),
+        Parameter("InputObject", "PSObject"),
+    ),
+    COMMAND,
+)
+
+
+class Engine:
+    """Runs pipelines on one organization; shared by all shells."""
+
+    def __init__(
+        self,
+        organization: Organization,
+        *,
+        profile: str,
+        projection: bool,
+        dialect: Dialect,
+        faults: frozenset[Fault],
+    ) -> None:
+        self.organization = organization
+        self.dialect = dialect
+        self.faults = faults
+        self.projection = projection
+        self.calls: list[Logged] = []
+        self.granted = [cmdlet for cmdlet in CMDLETS if profile not in cmdlet.missing_in]
+        if projection:
+            self.granted.append(SELECT)
+        self._by_name = {cmdlet.name.lower(): cmdlet for cmdlet in self.granted}
+        self._plans: dict[tuple[str, Choice], list[Plan]] = {}
+        self._lock = threading.Lock()
+
+    def run(self, commands: Sequence[Command], session: Session, shell: str, *, full: bool) -> Output:
+        """Run a pipeline's statements. Raises CmdletError for what ends it as failed."""
+        if any(command.is_script for command in commands):
+            raise errors.script_refused()
+        output = Output(iter(()))
+        parts = [self._statement(part, session, shell, output, full=full) for part in _statements(commands)]
+        output.objects = (data for part in parts for data in part)
+        return output
+
+    def _statement(
+        self, commands: Sequence[Command], session: Session, shell: str, output: Output, *, full: bool
+    ) -> Iterator[bytes]:
+        """Run one statement: its first cmdlet, then what stands behind."""
+        cmdlet = self._find(commands[0].command_text)
+        behind = [self._find_behind(command.command_text) for command in commands[1:]]
+        arguments = bind(cmdlet, commands[0].parameters)
+        chosen = [bind(SELECT, command.parameters).values for command in commands[1:]]
+        self._log(cmdlet, arguments.values, session, shell)
+        for _, values in zip(behind, chosen, strict=True):
+            self._log(SELECT, values, session, shell)
+        call = Call(cmdlet, self.organization, session, arguments, self.granted)
+        rows = cmdlet.run(call)
+        output.warnings += call.warnings
+        output.failures += [(cmdlet.name, error) for error in call.failures]
+        if cmdlet.shape is None:
+            return iter(())
+        return self._render(rows, cmdlet.shape, chosen, full=full)
+
+    def _render(
+        self, rows: Iterable[object], shape: Shape, chosen: list[dict[str, Any]], *, full: bool
+    ) -> Iterator[bytes]:
+        selected: tuple[str, ...] | None = None
+        for values in chosen:
+            names = values.get("Property")
+            if names:
+                selected = _chosen_names(names, shape, selected)
+            if values.get("First") is not None:
+                rows = list(rows)[: values["First"]]
+        return spoil(rows, self._plans_for(shape, Choice(full, selected)), self.faults)
+
+    def _plans_for(self, shape: Shape, choice: Choice) -> list[Plan]:
+        """The plans of a shape and choice; made once, for making one costs more than a row."""
+        key = (shape.types[0], choice)
+        with self._lock:
+            if key not in self._plans:
+                if len(self._plans) > 200:
+                    self._plans.clear()
+                self._plans[key] = [
+                    Plan(vary(shape, self.dialect, number), choice) for number in range(variants(self.dialect))
+                ]
+            return self._plans[key]
+
+    def _find(self, name: str) -> Cmdlet:
+        cmdlet = self._by_name.get(name.lower())
+        if cmdlet is None or cmdlet is SELECT:
+            raise errors.unknown_command(name)
+        return cmdlet
+
+    def _find_behind(self, name: str) -> Cmdlet:
+        if not self.projection or name.lower() not in {"select-object", "select"}:
+            raise errors.unknown_command(name)
+        return SELECT
+
+    def _log(self, cmdlet: Cmdlet, values: dict[str, Any], session: Session, shell: str) -> None:
+        self.calls.append(Logged(cmdlet.name, dict(values), session.user, shell, time.time()))
+
+
+def _statements(commands: Sequence[Command]) -> Iterator[list[Command]]:
+    """The commands by statement."""
+    statement: list[Command] = []
+    for command in commands:
+        statement.append(command)
+        if command.end_of_statement:
+            yield statement
+            statement = []
+    if statement:
+        yield statement
+
+
+def _chosen_names(names: Sequence[str], shape: Shape, before: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The names that Select-Object leaves; ``*`` means all there were."""
+    everything = before or tuple(prop.name for prop in shape.properties)
+    chosen: dict[str, str] = {}
+    for name in names:
+        for found in everything if name == "*" else (name,):
+            chosen.setdefault(found.lower(), found)
+    return tuple(chosen.values())

@@ -1,0 +1,23 @@
+"""Answers to Receive that a fault has spoilt; ``parts`` are the envelope's beginning, stream elements, and its end."""
+
+from base64 import b64decode, b64encode
+
+from gatepost.lab.dialects import Fault
+
+_CUT = 40
+"""How many bytes a truncated fragment lacks."""
+
+
+def spoil(parts: list[bytes], faults: frozenset[Fault]) -> list[bytes]:
+    """The answer as the faults have it; answers without a command's output stay whole."""
+    if len(parts) < 5 or b"CommandState" not in parts[-1]:
+        return parts
+    if Fault.TRUNCATED_FRAGMENT in faults:
+        text = b64encode(b64decode(parts[-3])[:-_CUT])
+        return [*parts[:-3], text, *parts[-2:]]
+    if Fault.MALFORMED_SOAP in faults:
+        whole = b"".join(parts)
+        return [whole[: len(whole) // 2], b"</not-what-was-opened>"]
+    if Fault.DOCTYPE_SOAP in faults:
+        return [b'<!DOCTYPE Envelope [<!ENTITY e "expanded">]>', *parts]
+    return parts
