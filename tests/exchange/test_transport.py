@@ -70,7 +70,7 @@ def test_an_unknown_certificate_is_refused(tmp_path: Path) -> None:
     asked: list[str] = []
     with serving(tmp_path, lambda handler: asked.append(handler.path)) as (address, _):
         with pytest.raises(
-            UntrustedCertificate, match="certificate of 127.0.0.1 is not trusted: self.signed"
+            UntrustedCertificate, match=r"certificate of 127.0.0.1 is not trusted: self.signed"
         ) as caught:
             attempt(address)
         assert "--ca-file" in caught.value.remedy
