@@ -1,10 +1,152 @@
 """``gatepost connector``: the agent beside Exchange."""
 
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
 import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from gatepost.cli import output
+from gatepost.settings import ConnectorSettings, load
+
+if TYPE_CHECKING:
+    from gatepost.connector.agent import Report
 
 app = typer.Typer(help="The agent beside Exchange.", no_args_is_help=True)
+
+CONFIG = typer.Option(..., "--config", metavar="FILE", help="The connector's settings, as TOML.")
+JSON = typer.Option(False, "--json", help="Print JSON.")
+HELD = 4
 
 
 @app.callback()
 def group() -> None:
     """The agent beside Exchange."""
+
+
+class Bar:
+    """Progress on a terminal; on anything else it shows nothing."""
+
+    STAGES = {"mailboxes": "Listing mailboxes", "devices": "Listing devices", "sending": "Sending"}  # noqa: RUF012
+
+    def __init__(self) -> None:
+        self._task: TaskID | None = None
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<18}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=output.talk,
+            disable=not output.talk.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        """Show it."""
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave what was reached on the screen."""
+        self._finish()
+        self._bar.stop()
+
+    def stage(self, name: str, total: int | None) -> None:
+        """A line for each stage; one without a known total spins until the next begins."""
+        self._finish()
+        self._task = self._bar.add_task(self.STAGES.get(name, name), total=total)
+
+    def advance(self, count: int) -> None:
+        """So many more are done."""
+        if self._task is not None:
+            self._bar.advance(self._task, count)
+
+    def _finish(self) -> None:
+        if self._task is not None:
+            [task] = [task for task in self._bar.tasks if task.id == self._task]
+            if task.total is None:
+                self._bar.update(self._task, total=max(task.completed, 1), completed=max(task.completed, 1))
+            self._bar.stop_task(self._task)
+
+
+@app.command()
+def setup(
+    config: Path = CONFIG,
+    ticket_file: Path = typer.Option(
+        ..., "--ticket-file", metavar="FILE", help="The one-time ticket; deleted after use."
+    ),
+    service: str | None = typer.Option(
+        None, "--service", metavar="URL", help="Written to the settings if they lack it."
+    ),
+    as_json: bool = JSON,
+) -> None:
+    """Enrol this connector: a ticket pays for its identity."""
+    from gatepost.connector.setup import configure, enrol
+
+    identity = enrol(configure(config, service), ticket_file)
+    if as_json:
+        shown = {name: value for name, value in asdict(identity).items() if name != "secret"}
+        output.print_json_lines([shown])
+    else:
+        output.talk.print(f"Enrolled as connector {identity.connector}, epoch {identity.epoch}.", markup=False)
+
+
+@app.command()
+def sync(
+    config: Path = CONFIG,
+    full: bool = typer.Option(False, "--full", help="Tell everything (the default)."),
+    quick: bool = typer.Option(False, "--quick", help="Tell what changed since the last sealed listing."),
+    as_json: bool = JSON,
+) -> None:
+    """Take the inventory now, and tell the service. Exit code 4 where the service's guard holds it."""
+    from gatepost.connector.agent import COMMAND_PATIENCE, Agent, Scope, start_log
+
+    if full and quick:
+        raise typer.BadParameter("choose one of --full and --quick")
+    start_log()
+    settings = load(ConnectorSettings, config)
+    with Bar() as bar, Agent(settings, patience=COMMAND_PATIENCE, progress=bar) as agent:
+        report = agent.sync(Scope.QUICK if quick else Scope.FULL)
+    _print_report(report, as_json)
+    if report.state == "held":
+        raise typer.Exit(HELD)
+
+
+def _print_report(report: "Report", as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(asdict(report)))
+        return
+    told = f"{report.sent_devices} devices and {report.sent_mailboxes} mailboxes told"
+    print(f"{report.scope} synchronisation {report.state} in {report.seconds['total']:.1f} s: {told}")
+    print(f"{report.devices} devices, {report.mailboxes} mailboxes in Exchange")
+    for count, what in ((report.unreadable, "unreadable"), (report.mended, "mended"), (report.rejected, "rejected")):
+        if count:
+            print(f"{count} {what}")
+    if report.why:
+        print(f"held: {report.why}")
+
+
+@app.command()
+def run(config: Path = CONFIG) -> None:
+    """Work until stopped: synchronise on time, check in, and be woken by the service."""
+    from gatepost.connector.agent import Agent, start_log
+
+    start_log()
+    with Agent(load(ConnectorSettings, config)) as agent:
+        agent.run()
+
+
+@app.command()
+def status(config: Path = CONFIG, as_json: bool = JSON) -> None:
+    """What this connector's folder tells of it, running or not."""
+    from gatepost.connector.agent import status as look
+
+    state = asdict(look(load(ConnectorSettings, config)))
+    if as_json:
+        print(json.dumps(state))
+        return
+    width = max(map(len, state))
+    for name, value in state.items():
+        print(f"{name.replace('_', ' '):<{width}}  {'-' if value is None else value}")

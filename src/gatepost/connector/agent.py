@@ -36,7 +36,9 @@ WAIT_PAUSE = 0.2  # between two held-open requests at least, whatever the servic
 FAILURE, LAST_TRY = "failure", "last_try"
 LAST = {Scope.FULL: "last_full", Scope.QUICK: "last_quick"}
 
-__all__ = ["Agent", "Progress", "Report", "Scope", "State", "status"]
+start_log = log.start
+
+__all__ = ["COMMAND_PATIENCE", "Agent", "Progress", "Report", "Scope", "State", "start_log", "status"]
 
 
 class Agent:

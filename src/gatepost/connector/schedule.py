@@ -64,7 +64,7 @@ class Schedule:
             return scope, max(waits[scope], pause)
 
     def done(self, scope: Scope) -> None:
-        """One was taken, or is held for a person to decide: the next comes after its period. A full one serves as both."""
+        """One was taken, or is held for a person to decide: the next comes after its period. Full serves as both."""
         with self._lock:
             self._asked = None
             self._not_before = None
