@@ -14,8 +14,12 @@ MAX_DEPTH: Final = 32
 MAX_ATTRIBUTES: Final = 16
 MAX_ELEMENTS: Final = 200_000
 
-NAMESPACE: Final = "{http://schemas.microsoft.com/powershell/2004/04}"
+NAMESPACE: Final = "http://schemas.microsoft.com/powershell/2004/04"
+BOM: Final = b"\xef\xbb\xbf"
+PARTS: Final = frozenset({"TN", "TNRef", "ToString", "Props", "MS"})
+_QUALIFIED = f"{{{NAMESPACE}}}"
 _LISTS = frozenset({"LST", "IE", "QUE", "STK"})
+COLLECTIONS: Final = _LISTS | {"DCT"}
 _PROGRESS = {
     "AV": "Activity",
     "AI": "ActivityId",
@@ -78,8 +82,7 @@ class Reader:
         element = self._follow(element)
         if local(element) != "Obj":
             raise WireError(f"It is a single value ({local(element)}), not an object with properties.")
-        parts = {local(part) for part in element}
-        if not parts <= {"TN", "TNRef", "ToString", "Props", "MS"}:
+        if not {local(part) for part in element} <= PARTS:
             raise WireError("It is a collection or a single value, not an object with properties.")
         return self._members(element)
 
@@ -128,7 +131,7 @@ class Reader:
                 return [self._value(item, outermost=False) for item in part]
             if kind == "DCT":
                 return dict(self._entry(entry) for entry in part)
-            if kind not in {"TN", "TNRef", "ToString", "Props", "MS"}:
+            if kind not in PARTS:
                 return self._value(part, outermost=False) if shown is None else shown
         members = self._members(element)
         if shown is not None and not (outermost and members):
@@ -213,7 +216,7 @@ def primitive(kind: str, raw: str, name: str | None) -> Value:
 
 def local(element: etree._Element) -> str:
     """An element's name, with or without the namespace of CLIXML."""
-    return element.tag.removeprefix(NAMESPACE)
+    return element.tag.removeprefix(_QUALIFIED)
 
 
 def _progress(element: etree._Element) -> Value:
