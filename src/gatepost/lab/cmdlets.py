@@ -5,7 +5,7 @@ A function gets a ``Call`` and gives the rows that come out; their shape stands 
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from itertools import islice
 from operator import attrgetter
@@ -228,6 +228,8 @@ def get_servers(call: Call) -> Iterable[object]:
     ]
     if not servers:
         call.fail(errors.not_found(call.cmdlet.name, wanted, call.controller))
+    if call.arguments.values.get("Status"):
+        return [replace(server, controllers=server.domain.controllers) for server in servers]
     return servers
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from gatepost.lab.names import canonical_part, dn_part, key
@@ -21,7 +22,7 @@ def ticks_now() -> int:
     return time.time_ns() // 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Domain:
     """One domain of the forest; mailboxes live in ``unit``."""
 
@@ -30,15 +31,25 @@ class Domain:
     unit: str
     controllers: tuple[str, ...]
 
-    @property
+    @cached_property
     def dn(self) -> str:
         """The distinguished name of the domain."""
         return ",".join(f"DC={part}" for part in self.name.split("."))
 
+    @cached_property
+    def unit_dn(self) -> str:
+        """The distinguished name of the unit, as it ends a mailbox's name."""
+        return f",OU={dn_part(self.unit)},{self.dn}"
+
+    @cached_property
+    def unit_path(self) -> str:
+        """The canonical name of the unit, as it begins a mailbox's identity."""
+        return f"{self.name}/{canonical_part(self.unit)}/"
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One Exchange server."""
+    """One Exchange server; ``controllers`` are the domain controllers that it names when it is asked for its status."""
 
     guid: str
     name: str
@@ -48,6 +59,7 @@ class Server:
     version: str
     edition: str
     created: int
+    controllers: tuple[str, ...] = ()
 
     @property
     def fqdn(self) -> str:
@@ -86,12 +98,12 @@ class Mailbox:
     @property
     def dn(self) -> str:
         """The distinguished name."""
-        return f"CN={dn_part(self.name)},OU={dn_part(self.domain.unit)},{self.domain.dn}"
+        return f"CN={dn_part(self.name)}{self.domain.unit_dn}"
 
     @property
     def identity(self) -> str:
         """The canonical name, which Exchange prints as identity."""
-        return f"{self.domain.name}/{canonical_part(self.domain.unit)}/{canonical_part(self.name)}"
+        return self.domain.unit_path + canonical_part(self.name)
 
     @property
     def upn(self) -> str:

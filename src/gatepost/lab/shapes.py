@@ -331,6 +331,7 @@ SERVER = Shape(
         Property("ServerRole", Kind.ENUM, "roles", f"{_MOBILE}.ServerRole"),
         Property("AdminDisplayVersion", Kind.TEXT, "version", "Microsoft.Exchange.Data.ServerVersion"),
         directory_id("Site", "site"),
+        Property("CurrentDomainControllers", Kind.LIST, "controllers"),
         moment("WhenChanged", "created", local=True),
         moment("WhenChangedUTC", "created"),
         *_ENTRY,
