@@ -101,11 +101,11 @@ def sync(
     as_json: bool = JSON,
 ) -> None:
     """Take the inventory now, and tell the service. Exit code 4 where the service's guard holds it."""
-    from gatepost.connector.agent import COMMAND_PATIENCE, Agent, Scope, start_log
+    from gatepost.connector.agent import COMMAND_PATIENCE, Agent, Scope, start_process
 
     if full and quick:
         raise typer.BadParameter("choose one of --full and --quick")
-    start_log()
+    start_process()
     settings = load(ConnectorSettings, config)
     with Bar() as bar, Agent(settings, patience=COMMAND_PATIENCE, progress=bar) as agent:
         report = agent.sync(Scope.QUICK if quick else Scope.FULL)
@@ -131,9 +131,9 @@ def _print_report(report: "Report", as_json: bool) -> None:
 @app.command()
 def run(config: Path = CONFIG) -> None:
     """Work until stopped: synchronise on time, check in, and be woken by the service."""
-    from gatepost.connector.agent import Agent, start_log
+    from gatepost.connector.agent import Agent, start_process
 
-    start_log()
+    start_process()
     with Agent(load(ConnectorSettings, config)) as agent:
         agent.run()
 

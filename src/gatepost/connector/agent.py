@@ -36,9 +36,7 @@ WAIT_PAUSE = 0.2  # between two held-open requests at least, whatever the servic
 FAILURE, LAST_TRY = "failure", "last_try"
 LAST = {Scope.FULL: "last_full", Scope.QUICK: "last_quick"}
 
-start_log = log.start
-
-__all__ = ["COMMAND_PATIENCE", "Agent", "Progress", "Report", "Scope", "State", "start_log", "status"]
+__all__ = ["COMMAND_PATIENCE", "Agent", "Progress", "Report", "Scope", "State", "start_process", "status"]
 
 
 class Agent:
@@ -256,6 +254,16 @@ class Agent:
                 self._listen.clear()
                 self._wake.set()
             self.stop.sleep(max(0.0, asked_at + WAIT_PAUSE - self._courier.lease.now()))
+
+
+def start_process() -> None:
+    """Prepare a process of its own: logs on stderr, and a signal to end unwinds as Ctrl-C does, closing shells."""
+    log.start()
+    host.on_stop(_interrupt)
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def _raise_stopped() -> None:

@@ -1,0 +1,112 @@
+"""What differs between systems: private files, one process to a folder, signals; and that Windows can load it."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gatepost.connector import host
+from gatepost.errors import StoreError
+
+CONNECTOR = Path(host.__file__).parent
+
+WINDOWS = """
+import importlib, pkgutil, sys, types
+import requests, urllib3, cryptography, psrpcore, spnego, lxml.etree, pypsrp.encryption, msgspec  # as installed there
+import sqlite3, ssl, logging.handlers, concurrent.futures, multiprocessing
+if "gatepost" in sys.modules:
+    raise SystemExit("imported too early")
+sys.platform = "win32"
+for name in ("fcntl", "pwd", "grp", "resource", "termios", "pty", "tty"):
+    sys.modules[name] = None
+sys.modules["msvcrt"] = types.ModuleType("msvcrt")
+import gatepost.connector
+for module in pkgutil.iter_modules(gatepost.connector.__path__):
+    importlib.import_module(f"gatepost.connector.{module.name}")
+    print(module.name)
+"""
+
+
+def test_every_module_of_the_connector_loads_on_windows() -> None:
+    """With the platform set to Windows and what only POSIX has blocked, every module can be imported."""
+    ran = subprocess.run([sys.executable, "-c", WINDOWS], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert set(ran.stdout.split()) == {path.stem for path in CONNECTOR.glob("*.py")} - {"__init__"}
+
+
+def test_a_private_file_is_whole_and_for_its_user_only(tmp_path: Path) -> None:
+    """Written beside and put in place; nothing else stays in the folder."""
+    folder = host.private_folder(tmp_path / "deep" / "folder")
+    host.write_private(folder / "secret", "first")
+    host.write_private(folder / "secret", "second")
+    assert (folder / "secret").read_text() == "second"
+    assert (folder / "secret").stat().st_mode & 0o777 == 0o600
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert os.listdir(folder) == ["secret"]
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """The path and what to check stand in the error."""
+    with pytest.raises(StoreError, match=r"nowhere/secret cannot be written: No such file.*Check rights and space"):
+        host.write_private(tmp_path / "nowhere" / "secret", "text")
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """A file in the way is named."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"cannot be made.*Choose another folder"):
+        host.private_folder(tmp_path / "file" / "folder")
+
+
+def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
+    """The second is refused while the first works, and may begin when it has ended."""
+    assert not host.is_locked(tmp_path)
+    with host.FolderLock(tmp_path):
+        assert host.is_locked(tmp_path)
+        with pytest.raises(StoreError, match=r"Another connector works on the folder .*Stop that one"):
+            host.FolderLock(tmp_path).__enter__()
+    with host.FolderLock(tmp_path):
+        pass
+
+
+def test_a_dead_process_leaves_no_lock(tmp_path: Path) -> None:
+    """However it died, the system lets go of its lock."""
+    hold = "import sys, gatepost.connector.host as h, pathlib\nh.FolderLock(pathlib.Path(sys.argv[1])).__enter__()\n"
+    program = hold + "print('held', flush=True)\nsys.stdin.read()\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        assert host.is_locked(tmp_path)
+        holder.kill()
+        holder.wait()
+    assert not host.is_locked(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_unwinds_what_the_main_thread_waits_for(number: signal.Signals) -> None:
+    """The wait ends at once through an exception, so that everything is closed on the way out."""
+    program = (
+        "import threading, gatepost.connector.host as h\n"
+        "class Out(Exception): pass\n"
+        "def out(): raise Out\n"
+        "h.on_stop(out)\n"
+        "try:\n    print('ready', flush=True)\n    threading.Event().wait()\nexcept Out:\n    print('closed', flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stdout is not None
+        assert waiting.stdout.readline() == "ready\n"
+        waiting.send_signal(number)
+        assert waiting.stdout.readline() == "closed\n"
+        assert waiting.wait(10) == 0
+
+
+def test_the_clock_of_leases_goes_forward() -> None:
+    """It is read in seconds and never goes back."""
+    first = host.monotonic()
+    assert host.monotonic() >= first
+    assert host.name()
