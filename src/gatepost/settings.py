@@ -132,14 +132,14 @@ def build(kind: type[T], raw: Mapping[str, Any], source: str, base: Path | None 
     """Settings of ``kind`` from a mapping; ``source`` names it in errors."""
 
     def decode(wanted: type, value: Any) -> Any:  # noqa: ANN401 - msgspec's hook
-        if wanted is Path and isinstance(value, str):
+        if wanted is Path and isinstance(value, str | Path):
             return (base / value) if base else Path(value)
         raise TypeError(wanted)
 
     try:
         return msgspec.convert(raw, kind, strict=False, dec_hook=decode)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{source} is not valid: {error}.", "Mend or remove that entry.") from error
+        raise SettingsError(f"A setting in {source} is not valid: {error}.", "Mend or remove that entry.") from error
 
 
 def read_secret(path: Path) -> str:

@@ -23,5 +23,11 @@ def connect() -> Callable[..., Organization]:
 
 def settings_of(lab: Lab, **changes: Any) -> ExchangeSettings:
     """Settings that reach a lab, with changes."""
-    given = {"url": lab.https_url, "auth": "basic", "user": lab.user, "ca_file": Path(lab.ca_file), "timeout": 20.0}
+    given: dict[str, Any] = {
+        "url": lab.https_url,
+        "auth": "basic",
+        "user": lab.user,
+        "ca_file": Path(lab.ca_file),
+        "timeout": 20.0,
+    }
     return ExchangeSettings(**(given | changes))

@@ -31,12 +31,12 @@ def independent(lab: Lab, name: str, query: str = "") -> list[dict[str, Any]]:
     parts = urlsplit(lab.https_url)
     wsman = WSMan(
         parts.hostname or "", port=parts.port, username=lab.user, password=lab.password, path=f"PowerShell{query}",
-        ssl=True, auth="basic", cert_validation=str(lab.ca_file),
+        ssl=True, auth="basic", cert_validation=str(lab.ca_file),  # type: ignore[arg-type]
     )  # fmt: skip
     with wsman, RunspacePool(wsman, configuration_name="Microsoft.Exchange") as pool:
-        view = PowerShell(pool).add_cmdlet("Set-ADServerSettings").add_parameter("ViewEntireForest", True)  # type: ignore[no-untyped-call]
+        view = PowerShell(pool).add_cmdlet("Set-ADServerSettings").add_parameter("ViewEntireForest", True)
         view.invoke()
-        shell = PowerShell(pool).add_cmdlet(name).add_parameter("ResultSize", "Unlimited")  # type: ignore[no-untyped-call]
+        shell = PowerShell(pool).add_cmdlet(name).add_parameter("ResultSize", "Unlimited")
         found = shell.invoke()
         assert not shell.had_errors
         return [{**entry.adapted_properties, **entry.extended_properties} for entry in found]
