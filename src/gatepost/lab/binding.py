@@ -1,7 +1,7 @@
 """Cmdlets as declarations, and the binding of what a client sent to their parameters.
 
-PowerShell's rules, as far as a session without a language shows them: names without regard to case, unique beginnings of
-names, positions, and conversion to the declared type or a terminating error.
+PowerShell's rules, as far as a session without a language shows them: names without regard to case, unique beginnings
+of names, positions, and conversion to the declared type or a terminating error.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Cmdlet:
-    """One cmdlet: what it takes, the shape of what comes out (None: nothing), what runs, and the profiles that lack it."""
+    """One cmdlet: what runs, what it takes, the shape of what comes out (None: nothing), which profiles lack it."""
 
     name: str
     run: Callable[[Any], Iterable[object]]

@@ -8,13 +8,13 @@ from typing import NamedTuple
 from gatepost.lab.organization import Handset
 
 GIVEN = (
-    "Anna", "Bram", "Chloë", "Daan", "Eva", "Femke", "Gijs", "Hanneke", "Ingrid", "Joost", "Kees", "Liesbeth", "Maarten",
-    "Noor", "Olaf", "Pien", "Quirine", "Roos", "Sjoerd", "Tjitske", "Ursula", "Veerle", "Wout", "Xander", "Yara", "Zoë",
+    "Anna", "Bram", "Chloë", "Daan", "Eva", "Femke", "Gijs", "Hanneke", "Ingrid", "Joost", "Kees", "Liesbeth",
+    "Maarten", "Noor", "Olaf", "Pien", "Quirine", "Roos", "Sjoerd", "Tjitske", "Ursula", "Veerle", "Wout", "Xander", "Yara", "Zoë",
     "Jürgen", "Åsa", "Łukasz", "Siobhán", "太郎", "花子", "健一", "さくら",
 )  # fmt: skip
 FAMILY = (
-    "de Vries", "van den Berg", "Jansen", "Bakker", "Visser", "IJsselstein", "Çelik", "Müller", "O'Brien", "Smith", "’t Hart",
-    "van ’t Hoff", "Dijkstra", "Łoś", "Núñez", "山田", "佐藤", "鈴木", "Nguyễn", "Andersson",
+    "de Vries", "van den Berg", "Jansen", "Bakker", "Visser", "IJsselstein", "Çelik", "Müller", "O'Brien", "Smith",
+    "\u2019t Hart", "van \u2019t Hoff", "Dijkstra", "Łoś", "Núñez", "山田", "佐藤", "鈴木", "Nguyễn", "Andersson",
 )  # fmt: skip
 ROOMS = ("Vergaderzaal Rembrandt", "Boardroom 2", "会議室 A", "Werkplek 3.14", "Auditorium")
 SHARED = ("Servicebalie", "Info", "Facturen", "受付", "Sales & Marketing")
@@ -62,6 +62,18 @@ def _outlook(client: str, systems: tuple[str, ...]) -> tuple[Handset, ...]:
     )
 
 
+def _windows(model: str, build: str) -> Handset:
+    """The mail application of a Windows computer."""
+    agent = f"MSFT-WIN-4/10.0.{build}"
+    return Handset("WindowsMail", model, f"Windows 10.0.{build}", "nl-NL", agent, "EAS", "14.1", "WindowsMail")
+
+
+def _old(kind: str, model: str | None, system: str, agent: str | None) -> Handset:
+    """What nobody sells any more; the oldest say next to nothing."""
+    return Handset(kind, model, system, "en-US" if agent else None, agent, "EAS", "14.1" if agent else "12.0", kind)
+
+
+_GALAXY = ("SM-S911B", "SM-A546B", "SM-G991B")
 CLOUD_CACHE = Handset(
     "Outlook", "Outlook for iOS and Android", "Outlook for iOS and Android 1.0", None, "Outlook-iOS-Android/1.0",
     "REST", "1.0", "REST§Outlook",
@@ -71,20 +83,17 @@ CLOUD_CACHE = Handset(
 LINES: dict[str, Line] = {
     "iphone": Line(38, "apple", _apple("iPhone", ("iPhone11C8", "iPhone14C5", "iPhone15C2", "iPhone16C1"))),
     "ipad": Line(8, "apple", _apple("iPad", ("iPad13C1", "iPad14C3"))),
-    "samsung": Line(14, "samsung", _android("SamsungDevice", ("SM-S911B", "SM-A546B", "SM-G991B"), "Android-SAMSUNG-MODEL/101.{}")),
+    "samsung": Line(14, "samsung", _android("SamsungDevice", _GALAXY, "Android-SAMSUNG-MODEL/101.{}")),
     "pixel": Line(6, "android", _android("Android", ("Pixel 7", "Pixel 8a", "Pixel 9 Pro"), "Android/{}-EAS-2.0")),
     "nokia": Line(4, "android", _android("Android", ("Nokia X30", "FP4", "Xperia 10 V"), "Gmail-EAS/{}")),
     "outlook": Line(10, "hex", _outlook("Outlook", ("iOS 18.1.1", "Android 14", "Android 15"))),
     "outlook-eas": Line(6, "hex", _outlook("EAS", ("iOS 17.6.1", "Android 13"))),
     "cloud": Line(8, "hex", (CLOUD_CACHE,)),
-    "windows": Line(4, "hex", (
-        Handset("WindowsMail", "Virtual Machine", "Windows 10.0.19045", "nl-NL", "MSFT-WIN-4/10.0.19045", "EAS", "14.1", "WindowsMail"),
-        Handset("WindowsMail", "Surface Laptop 5", "Windows 10.0.22631", "en-US", "MSFT-WIN-4/10.0.22631", "EAS", "14.1", "WindowsMail"),
-    )),
+    "windows": Line(4, "hex", (_windows("Virtual Machine", "19045"), _windows("Surface Laptop 5", "22631"))),
     "old": Line(2, "hex", (
-        Handset("WP8", "RM-1045", "Windows Phone 8.10.15148", "en-US", "MSFT-WP/8.10.15148", "EAS", "14.1", "WP8"),
-        Handset("PocketPC", None, "", None, None, "EAS", "12.0", "PocketPC"),
-        Handset("BlackBerry", "BBB100-2", "10.3.3.3216", "en", "RIM-Q10-SQN100-3/10.3.3.3216", "EAS", "14.1", "BlackBerry"),
+        _old("WP8", "RM-1045", "Windows Phone 8.10.15148", "MSFT-WP/8.10.15148"),
+        _old("PocketPC", None, "", None),
+        _old("BlackBerry", "BBB100-2", "10.3.3.3216", "RIM-Q10-SQN100-3/10.3.3.3216"),
     )),
 }  # fmt: skip
 """Every line of phones by its name."""

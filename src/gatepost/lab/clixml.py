@@ -1,11 +1,11 @@
 """Objects to CLIXML, fast: a plan is compiled for a shape and a choice of properties, then run for every row.
 
-psrpcore's serializer writes about a thousand objects a second; a lab of 100,000 devices needs a hundred times that. So a
-plan knows each property's element beforehand, fetches a row's values in one call, and remembers the element of every
+psrpcore's serializer writes about a thousand objects a second; a lab of 100,000 devices needs a hundred times that. So
+a plan knows each property's element beforehand, fetches a row's values in one call, and remembers the element of every
 value that many rows share. Tests compare what it writes with what psrpcore reads.
 
-Two wire forms: by default enumerations and ids travel as plain strings; with ``serializationLevel=Full`` in the address
-they are objects with type names, text and value. ``Select-Object`` moves the chosen properties from ``Props`` to ``MS``.
+Two wire forms: by default enumerations and ids travel as plain strings; with ``serializationLevel=Full`` in the
+address they are objects with type names, text and value. ``Select-Object`` moves the chosen properties from ``Props`` to ``MS``.
 """
 
 import base64
@@ -23,6 +23,10 @@ SERVER_OFFSET_HOURS = 1
 """The servers' clocks show UTC+1: what Exchange calls local time."""
 
 _NEEDS_CARE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\U00010000-\U0010ffff&<>]|_[xX]")
+_PLAIN = bytes(set(range(0x20, 0x7F)) - set(b"&<>_")) + bytes(range(0xC3, 0xED)) + bytes(range(0x80, 0xC0))
+"""Bytes of UTF-8 that begin no character to be escaped: most of ASCII, and U+00C0 up to U+CFFF."""
+_SECTION_SIGN = "§".encode()
+"""It stands in every device's name, and shares its first byte with the C1 controls."""
 _XML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -83,10 +87,10 @@ class Choice:
 
 
 def escape(text: str) -> str:
-    """Text as it stands in an element: XML's own characters, and ``_xHHHH_`` for each UTF-16 unit that CLIXML escapes."""
-    if _NEEDS_CARE.search(text) is None:
-        return text
-    return _NEEDS_CARE.sub(_escape_one, text)
+    """Text as it stands in an element: XML's own characters, ``_xHHHH_`` for each UTF-16 unit that CLIXML escapes."""
+    # Nearly all text is plain, and deleting plain bytes finds that out three times as fast as a search does.
+    rest = text.encode("utf-8", "surrogatepass").replace(_SECTION_SIGN, b"").translate(None, _PLAIN)
+    return _NEEDS_CARE.sub(_escape_one, text) if rest else text
 
 
 def _escape_one(found: re.Match[str]) -> str:

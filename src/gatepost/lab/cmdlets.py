@@ -5,7 +5,7 @@ A function gets a ``Call`` and gives the rows that come out; their shape stands 
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import islice
 from operator import attrgetter
@@ -14,7 +14,7 @@ from typing import Any
 from gatepost.lab import errors, shapes
 from gatepost.lab.binding import Arguments, Cmdlet, Parameter
 from gatepost.lab.filters import FilterError, compile_filter
-from gatepost.lab.organization import ON_PREMISES, TICKS, Device, Mailbox, Organization
+from gatepost.lab.organization import ON_PREMISES, TICKS, Device, Mailbox, Organization, ServerStatus
 
 DEFAULT_RESULTS = 1_000
 
@@ -103,8 +103,8 @@ FIRST_RESULTS = (
     "storing the results in a variable. Instead, pipe the results to another task or script to perform batch changes."
 )
 MORE_RESULTS = (
-    "There are more results available than are currently displayed. To view them, increase the value for the ResultSize "
-    "parameter."
+    "There are more results available than are currently displayed. To view them, increase the value for the "
+    "ResultSize parameter."
 )
 
 
@@ -219,7 +219,7 @@ def get_users(call: Call) -> Iterable[Mailbox]:
 
 
 def get_servers(call: Call) -> Iterable[object]:
-    """Get-ExchangeServer: all, or one by name."""
+    """Get-ExchangeServer: all, or one by name; asked for its status, a server names its domain controllers."""
     wanted = (call.arguments.text("Identity") or "").lower()
     servers = [
         server
@@ -228,9 +228,9 @@ def get_servers(call: Call) -> Iterable[object]:
     ]
     if not servers:
         call.fail(errors.not_found(call.cmdlet.name, wanted, call.controller))
-    if call.arguments.values.get("Status"):
-        return [replace(server, controllers=server.domain.controllers) for server in servers]
-    return servers
+    if "Status" not in call.arguments:
+        return [ServerStatus(server) for server in servers]
+    return [ServerStatus(server, server.domain.controllers, server.domain.controllers[0]) for server in servers]
 
 
 def set_view(call: Call) -> Iterable[object]:
@@ -257,13 +257,14 @@ def get_mobile_settings(call: Call) -> Iterable[object]:
 
 def get_commands(call: Call) -> Iterable[Cmdlet]:
     """Get-Command: what this session may run."""
-    patterns = [name.lower() for name in call.arguments.values.get("Name", ())] or ["*"]
-    found = [
-        cmdlet for cmdlet in call.granted if any(fnmatchcase(cmdlet.name.lower(), pattern) for pattern in patterns)
-    ]
-    if not found and patterns and "*" not in "".join(patterns):
-        call.fail(errors.unknown_command(patterns[0]))
-    return sorted(found, key=attrgetter("name"))
+    names = call.arguments.values.get("Name", ()) or ("*",)
+    found: dict[str, Cmdlet] = {}
+    for name in names:
+        alike = [cmdlet for cmdlet in call.granted if fnmatchcase(cmdlet.name.lower(), name.lower())]
+        found.update({cmdlet.name: cmdlet for cmdlet in alike})
+        if not alike and "*" not in name:
+            call.fail(errors.command_not_listed(name))
+    return [found[name] for name in sorted(found)]
 
 
 def _set(*names: str, type: str = "String") -> tuple[Parameter, ...]:
@@ -293,24 +294,40 @@ _RECIPIENTS = (
 _EITHER = (("Identity", "Mailbox"),)
 _NO_MOBILE = frozenset({"2010sp1"})
 
+_COMMANDS = (
+    Parameter("Name", "String[]", position=0),
+    *_set("CommandType", "ArgumentList"),
+    *_set("Verb", "Noun", "Module", type="String[]"),
+    *_set("ListImported", type="SwitchParameter"),
+)
+_VIEW = (
+    Parameter("ViewEntireForest", "Boolean"),
+    *_set("RecipientViewRoot", "PreferredServer", "ConfigurationDomainController", "PreferredGlobalCatalog"),
+    *_set("SetPreferredDomainControllers"),
+)
+_SERVERS = (_IDENTITY, *_set("Domain"), Parameter("Status", "SwitchParameter"), _CONTROLLER)
+_CAS = (
+    *_LISTING,
+    *_set("Anr"),
+    *_set("ActiveSyncDebugLogging", "ProtocolSettings", "IgnoreDefaultScope", type="SwitchParameter"),
+    *_set("ReadFromDomainController", "Monitoring", type="SwitchParameter"),
+    *_set("RecalculateHasActiveSyncDevicePartnership", type="SwitchParameter"),
+)
+_SETTINGS = (_IDENTITY, _CONTROLLER)
+
 CMDLETS: tuple[Cmdlet, ...] = (
-    Cmdlet("Get-Command", get_commands, (Parameter("Name", "String[]", position=0), *_set("CommandType", "ListImported", "ArgumentList"), *_set("Verb", "Noun", "Module", type="String[]")), shapes.COMMAND),
-    Cmdlet("Get-ExchangeServer", get_servers, (_IDENTITY, *_set("Domain"), Parameter("Status", "SwitchParameter"), _CONTROLLER), shapes.SERVER),
-    Cmdlet("Set-ADServerSettings", set_view, (
-        Parameter("ViewEntireForest", "Boolean"),
-        *_set("RecipientViewRoot", "PreferredServer", "ConfigurationDomainController", "PreferredGlobalCatalog", "SetPreferredDomainControllers"),
-    )),
+    Cmdlet("Get-Command", get_commands, _COMMANDS, shapes.COMMAND),
+    Cmdlet("Get-ExchangeServer", get_servers, _SERVERS, shapes.SERVER),
+    Cmdlet("Set-ADServerSettings", set_view, _VIEW),
     Cmdlet("Get-Recipient", get_recipients, _RECIPIENTS, shapes.RECIPIENT),
     Cmdlet("Get-User", get_users, _RECIPIENTS, shapes.USER),
-    Cmdlet("Get-CASMailbox", get_cas_mailboxes, (
-        *_LISTING,
-        *_set("Anr"),
-        *_set("ActiveSyncDebugLogging", "ProtocolSettings", "IgnoreDefaultScope", "ReadFromDomainController", "Monitoring", "RecalculateHasActiveSyncDevicePartnership", type="SwitchParameter"),
-    ), shapes.CAS_MAILBOX),
+    Cmdlet("Get-CASMailbox", get_cas_mailboxes, _CAS, shapes.CAS_MAILBOX),
     Cmdlet("Get-MobileDevice", get_devices, (*_DEVICES, *_CLIENTS), shapes.MOBILE_DEVICE, _EITHER, _NO_MOBILE),
     Cmdlet("Get-ActiveSyncDevice", get_native_devices, _DEVICES, shapes.ACTIVESYNC_DEVICE, _EITHER),
-    Cmdlet("Get-MobileDeviceStatistics", get_statistics, (*_STATISTICS, *_CLIENTS), shapes.STATISTICS, _EITHER, _NO_MOBILE),
+    Cmdlet(
+        "Get-MobileDeviceStatistics", get_statistics, (*_STATISTICS, *_CLIENTS), shapes.STATISTICS, _EITHER, _NO_MOBILE
+    ),
     Cmdlet("Get-ActiveSyncDeviceStatistics", get_statistics, _STATISTICS, shapes.STATISTICS, _EITHER),
-    Cmdlet("Get-ActiveSyncOrganizationSettings", get_mobile_settings, (_IDENTITY, _CONTROLLER), shapes.ORGANIZATION_SETTINGS),
-)  # fmt: skip
+    Cmdlet("Get-ActiveSyncOrganizationSettings", get_mobile_settings, _SETTINGS, shapes.ORGANIZATION_SETTINGS),
+)
 """Everything that a session may be granted. ``Select-Object`` stands behind a cmdlet and is bound in ``pipelines``."""

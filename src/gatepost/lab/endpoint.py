@@ -1,5 +1,6 @@
-"""The HTTP endpoint: a thread per connection, HTTP/1.1, on plain HTTP and TLS; answers what IIS would where SOAP ends."""
+"""The HTTP endpoint: HTTP/1.1, a thread per connection, plain or TLS; it answers what IIS would where SOAP ends."""
 
+import contextlib
 import re
 import socket
 import socketserver
@@ -87,10 +88,8 @@ class Endpoint(socketserver.ThreadingTCPServer):
 
 
 def _cut(connection: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -120,6 +119,8 @@ class Handler(BaseHTTPRequestHandler):
         """Let go of the connection."""
         self.server.closed(self.request)
         super().finish()
+        _cut(self.request)
+        self.request.close()
 
     def log_message(self, format: str, *args: object) -> None:
         """The call log tells what was asked; requests are not printed."""

@@ -1,6 +1,7 @@
 """What a cmdlet answers when it cannot do what is asked: the records that a restricted Exchange session gives.
 
-Clients match on the .NET type and the FullyQualifiedErrorId, so these are as Exchange has them; the texts are its English.
+Clients match on the .NET type and the FullyQualifiedErrorId, so these are as Exchange has them; the texts are its
+English.
 """
 
 import zlib
@@ -70,6 +71,26 @@ def unknown_command(name: str) -> CmdletError:
         "CommandNotFoundException",
         ErrorCategory.ObjectNotFound,
         target=name,
+    )
+
+
+def command_not_listed(name: str) -> CmdletError:
+    """Get-Command was asked for a name that is not granted; the others are listed all the same."""
+    error = unknown_command(name)
+    error.error_id = "CommandNotFoundException,Microsoft.PowerShell.Commands.GetCommandCommand"
+    error.fatal = False
+    return error
+
+
+def too_many_values(cmdlet: str, name: str, given: int, most: int) -> CmdletError:
+    """More values than a restricted endpoint lets a parameter have."""
+    return CmdletError(
+        "System.Management.Automation.ParameterBindingValidationException",
+        f"Cannot validate argument on parameter '{name}'. The number of provided arguments, ({given}), exceeds the "
+        f"maximum number of allowed arguments ({most}). Provide fewer than {most} arguments, and then try the command "
+        "again.",
+        f"ParameterArgumentValidationError,{cmdlet}",
+        ErrorCategory.InvalidData,
     )
 
 

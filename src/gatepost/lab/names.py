@@ -4,10 +4,13 @@ import re
 
 _DN_SPECIAL = re.compile(r'([,+"\\<>;=])')
 _DN_CONTROL = re.compile(r"[\x00-\x1f]")
+_DN_CARE = re.compile(r'[,+"\\<>;=\x00-\x1f]|^[# ]| $')
 
 
 def dn_part(name: str) -> str:
     """A common name as it stands in a distinguished name (RFC 4514)."""
+    if _DN_CARE.search(name) is None:
+        return name
     text = _DN_SPECIAL.sub(r"\\\1", name)
     text = _DN_CONTROL.sub(lambda found: f"\\{ord(found[0]):02X}", text)
     if text.startswith(("#", " ")):

@@ -30,13 +30,7 @@ class Service:
         request: Request | None = None
         try:
             request = wsman.parse(data)
-            operation = self._operations.get(request.action)
-            if operation is None:
-                raise wsman.Fault(
-                    wsman.UNSUPPORTED_RESOURCE,
-                    "ActionNotSupported",
-                    f"The action {request.action} is not supported by the service.",
-                )
+            operation = self._operations.get(request.action, _unsupported)
             return 200, operation(request, user, full, address), request
         except wsman.Fault as fault:
             relates_to = request.message_id if request else ""
@@ -51,7 +45,8 @@ class Service:
             raise wsman.Fault(
                 wsman.UNSUPPORTED_RESOURCE,
                 "InvalidResourceURI",
-                f"The WS-Management service cannot process the request. The resource URI {request.resource} was not found.",
+                f"The WS-Management service cannot process the request. The resource URI {request.resource} was not "
+                "found.",
             )
         if Fault.ACCESS_DENIED in self._faults:
             raise wsman.Fault(wsman.ACCESS_DENIED, "AccessDenied", "Access is denied.")
@@ -95,3 +90,12 @@ class Service:
     def _delete(self, request: Request, user: str, _full: bool, _address: str) -> list[bytes]:
         self._shells.delete(self._shells.find(request.shell, user))
         return [self._write.answer(request, "")]
+
+
+def _unsupported(request: Request, _user: str, _full: bool, _address: str) -> list[bytes]:
+    """An action that the lab does not know: Get, Enumerate, Disconnect and the like."""
+    raise wsman.Fault(
+        wsman.UNSUPPORTED_RESOURCE,
+        "ActionNotSupported",
+        f"The action {request.action} is not supported by the service.",
+    )

@@ -73,6 +73,15 @@ class Server:
         return f"CN={self.name},CN=Servers,{group},CN=Microsoft Exchange,CN=Services,CN=Configuration,{self.domain.dn}"
 
 
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """A server, with what it says when it is asked for its status."""
+
+    server: Server
+    controllers: tuple[str, ...] = ()
+    config_controller: str | None = None
+
+
 @dataclass(slots=True)
 class Mailbox:
     """One mailbox, or what is left of one (``kind`` of the recipient as Exchange calls it)."""
@@ -153,7 +162,7 @@ RECIPIENT_TYPES = {
 """Each kind of recipient, with its coarse type."""
 
 ON_PREMISES = frozenset({"UserMailbox", "LinkedMailbox", "SharedMailbox", "RoomMailbox"})
-"""The kinds that have a mailbox here; ``DisabledUser`` and ``User`` have none any more, ``RemoteUserMailbox`` elsewhere."""
+"""The kinds with a mailbox here; ``DisabledUser`` and ``User`` have none any more, ``RemoteUserMailbox`` elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

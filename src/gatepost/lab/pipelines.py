@@ -102,11 +102,12 @@ class Engine:
     ) -> Iterator[bytes]:
         """Run one statement: its first cmdlet, then what stands behind."""
         cmdlet = self._find(commands[0].command_text)
-        behind = [self._find_behind(command.command_text) for command in commands[1:]]
+        for command in commands[1:]:
+            self._check_behind(command.command_text)
         arguments = bind(cmdlet, commands[0].parameters)
-        chosen = [bind(SELECT, command.parameters).values for command in commands[1:]]
+        chosen = [self._selection(command) for command in commands[1:]]
         self._log(cmdlet, arguments.values, session, shell)
-        for _, values in zip(behind, chosen, strict=True):
+        for values in chosen:
             self._log(SELECT, values, session, shell)
         call = Call(cmdlet, self.organization, session, arguments, self.granted)
         rows = cmdlet.run(call)
@@ -146,10 +147,17 @@ class Engine:
             raise errors.unknown_command(name)
         return cmdlet
 
-    def _find_behind(self, name: str) -> Cmdlet:
+    def _check_behind(self, name: str) -> None:
         if not self.projection or name.lower() not in {"select-object", "select"}:
             raise errors.unknown_command(name)
-        return SELECT
+
+    def _selection(self, command: Command) -> dict[str, Any]:
+        """The arguments of Select-Object; a narrow endpoint takes only so many names."""
+        values = bind(SELECT, command.parameters).values
+        given, most = len(values.get("Property", ())), self.dialect.select_limit
+        if most and given > most:
+            raise errors.too_many_values(SELECT.name, "Property", given, most)
+        return values
 
     def _log(self, cmdlet: Cmdlet, values: dict[str, Any], session: Session, shell: str) -> None:
         self.calls.append(Logged(cmdlet.name, dict(values), session.user, shell, time.time()))

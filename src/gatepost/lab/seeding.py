@@ -202,8 +202,8 @@ def _kinds(seeder: Seeder) -> Iterator[DeviceMaker]:
 def _names(seeder: Seeder) -> Iterator[DeviceMaker]:
     """Names that break careless quoting."""
     names = (
-        "R/D Testtelefoon", "Jansen, Pieter-Jan", "山田 太郎", "Zoë “Zo” van ’t Hoff", "Emoji 😀 Tester", 'A+B <"x"> ; = #1',
-        "Back\\Slash", "]]> &amp; <S>", "_x000A_ literal", "x" * 64,
+        "R/D Testtelefoon", "Jansen, Pieter-Jan", "山田 太郎", "Zoë “Zo” van \u2019t Hoff", "Emoji 😀 Tester",
+        'A+B <"x"> ; = #1', "Back\\Slash", "]]> &amp; <S>", "_x000A_ literal", "x" * 64,
     )  # fmt: skip
     for number, name in enumerate(names):
         yield DeviceMaker(seeder, seeder.mailbox(name, alias=f"odd{number}"), ("iphone", "nokia")[number % 2])

@@ -132,7 +132,8 @@ class Lab:
     def _url(self, scheme: str, number: int) -> str:
         if not self._endpoints:
             raise RuntimeError("the lab has not been started")
-        return f"{scheme}://localhost:{self._endpoints[number].port}/PowerShell"
+        host = "localhost" if self.settings.host in {"127.0.0.1", "0.0.0.0"} else self.settings.host  # noqa: S104
+        return f"{scheme}://{host}:{self._endpoints[number].port}/PowerShell"
 
     def _make_shell(self, number: str, user: str, full: bool) -> Shell:
         return Shell(

@@ -1,6 +1,7 @@
 """The classes of objects that the lab writes: type names, properties and their .NET kinds, as in docs/exchange.md.
 
-A property stands here once, with the attribute of the lab's rows that feeds it. ``few`` marks values that many rows share.
+A property stands here once, with the attribute of the lab's rows that feeds it. ``few`` marks values that many rows
+share.
 """
 
 from gatepost.lab.clixml import Kind, Property, Shape
@@ -26,9 +27,9 @@ def boolean(name: str, source: str = "") -> Property:
     return Property(name, Kind.BOOLEAN, source, few=True, filterable=bool(source))
 
 
-def enum(name: str, source: str, net_type: str, members: tuple[str, ...], *, filterable: bool = True) -> Property:
+def enum(name: str, source: str, net_type: str, members: tuple[str, ...]) -> Property:
     """An enumeration."""
-    return Property(name, Kind.ENUM, source, net_type, few=True, members=members, filterable=filterable)
+    return Property(name, Kind.ENUM, source, net_type, few=True, members=members, filterable=True)
 
 
 def directory_id(name: str, source: str = "", *, few: bool = False) -> Property:
@@ -48,13 +49,14 @@ def names(name: str, source: str) -> Property:
 
 ACCESS_STATES = ("Unknown", "Allowed", "Blocked", "Quarantined", "DeviceDiscovery")
 ACCESS_REASONS = (
-    "Unknown", "Global", "Individual", "DeviceRule", "Upgrade", "Policy", "UserAgentsChanges", "RecentCommands", "Watsons",
-    "OutOfBudgets", "SyncCommands", "EnableNotificationEmail",
+    "Unknown", "Global", "Individual", "DeviceRule", "Upgrade", "Policy", "UserAgentsChanges", "RecentCommands",
+    "Watsons", "OutOfBudgets", "SyncCommands", "EnableNotificationEmail",
 )  # fmt: skip
 ACCESS_LEVELS = ("Allow", "Block", "Quarantine")
 CLIENT_TYPES = ("EAS", "REST", "Outlook")
 RECIPIENT_KINDS = (
-    "None", "UserMailbox", "LinkedMailbox", "SharedMailbox", "RoomMailbox", "MailUser", "User", "DisabledUser", "RemoteUserMailbox",
+    "None", "UserMailbox", "LinkedMailbox", "SharedMailbox", "RoomMailbox", "MailUser", "User", "DisabledUser",
+    "RemoteUserMailbox",
 )  # fmt: skip
 _MOBILE = f"{_DIRECTORY}.SystemConfiguration"
 
@@ -139,7 +141,11 @@ WIPE_STATES = (
     "AccountOnlyDeviceWipeSucceeded",
 )  # fmt: skip
 POLICY_STATES = ("Unknown", "NotApplied", "AppliedInFull", "PartiallyApplied", "ExternallyManaged")
-_EMPTY_STATISTICS: dict[str, object] = dict.fromkeys(("DeviceWipeSentTime", "DeviceWipeRequestTime", "DeviceWipeAckTime", "AccountOnlyDeviceWipeSentTime", "AccountOnlyDeviceWipeRequestTime", "AccountOnlyDeviceWipeAckTime", "LastPingHeartbeat", "MailboxLogReport", "LastDeviceWipeRequestor", "LastAccountOnlyDeviceWipeRequestor", "SyncStateUpgradeTime"))  # fmt: skip
+_NEVER_TIMES = (
+    "DeviceWipeSentTime", "DeviceWipeRequestTime", "DeviceWipeAckTime", "AccountOnlyDeviceWipeSentTime",
+    "AccountOnlyDeviceWipeRequestTime", "AccountOnlyDeviceWipeAckTime", "SyncStateUpgradeTime",
+)  # fmt: skip
+_NEVER = ("LastPingHeartbeat", "MailboxLogReport", "LastDeviceWipeRequestor", "LastAccountOnlyDeviceWipeRequestor")
 STATISTICS = Shape(
     (f"{_STATISTICS}.MobileDeviceConfiguration", "Microsoft.Exchange.Data.ConfigurableObject", "System.Object"),
     "device.identity",
@@ -151,7 +157,7 @@ STATISTICS = Shape(
         text("DeviceType", "device.handset.device_type", few=True),
         text("DeviceID", "device.device_id"),
         text("DeviceUserAgent", "device.handset.user_agent", few=True),
-        *(Property(name, Kind.TIME_UTC) for name in _EMPTY_STATISTICS if name.endswith("Time")),
+        *(Property(name, Kind.TIME_UTC) for name in _NEVER_TIMES),
         Property("LastPingHeartbeat", Kind.INT32),
         text("RecoveryPassword"),
         text("DeviceModel", "device.handset.model", few=True),
@@ -184,7 +190,7 @@ STATISTICS = Shape(
         _ENTRY[-1],
     ),
     {
-        **_EMPTY_STATISTICS,
+        **dict.fromkeys((*_NEVER_TIMES, *_NEVER)),
         "RecoveryPassword": "********",
         "DeviceEnableOutboundSMS": False,
         "IsRemoteWipeSupported": True,
@@ -259,7 +265,7 @@ CAS_MAILBOX = Shape(
     ),
     {
         **_MAILBOX_VALUES,
-        "ServerLegacyDN": "/o=Lab/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Configuration/cn=Servers/cn=EX1",
+        "ServerLegacyDN": "/o=Lab/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Configuration/cn=Servers",
         "ActiveSyncDebugLogging": False,
         "ActiveSyncSuppressReadReceipt": False,
         "OWAEnabled": True,
@@ -313,27 +319,23 @@ USER = Shape(
 
 SERVER = Shape(
     (f"{_DIRECTORY}.Management.ExchangeServer", f"{_DIRECTORY}.Management.ADPresentationObject", "System.Object"),
-    "name",
+    "server.name",
     (
-        text("Name", "name"),
-        text("DistinguishedName", "dn"),
-        directory_id("Identity", "name"),
-        Property("Guid", Kind.GUID, "guid"),
-        text("Domain", "domain.name"),
-        Property(
-            "Edition",
-            Kind.ENUM,
-            "edition",
-            f"{_MOBILE}.ServerEditionType",
-            members=("Unknown", "Standard", "Enterprise"),
-        ),
-        text("Fqdn", "fqdn"),
-        Property("ServerRole", Kind.ENUM, "roles", f"{_MOBILE}.ServerRole"),
-        Property("AdminDisplayVersion", Kind.TEXT, "version", "Microsoft.Exchange.Data.ServerVersion"),
-        directory_id("Site", "site"),
+        text("Name", "server.name"),
+        text("DistinguishedName", "server.dn"),
+        directory_id("Identity", "server.name"),
+        Property("Guid", Kind.GUID, "server.guid"),
+        text("Domain", "server.domain.name"),
+        enum("Edition", "server.edition", f"{_MOBILE}.ServerEditionType", ("Unknown", "Standard", "Enterprise")),
+        text("Fqdn", "server.fqdn"),
+        enum("ServerRole", "server.roles", f"{_MOBILE}.ServerRole", ()),
+        Property("AdminDisplayVersion", Kind.TEXT, "server.version", "Microsoft.Exchange.Data.ServerVersion"),
+        directory_id("Site", "server.site"),
         Property("CurrentDomainControllers", Kind.LIST, "controllers"),
-        moment("WhenChanged", "created", local=True),
-        moment("WhenChangedUTC", "created"),
+        Property("CurrentGlobalCatalogs", Kind.LIST, "controllers"),
+        text("CurrentConfigDomainController", "config_controller"),
+        moment("WhenChanged", "server.created", local=True),
+        moment("WhenChangedUTC", "server.created"),
         *_ENTRY,
     ),
     _ENTRY_VALUES,

@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from psrpcore import (
     CreatePipelineEvent,
@@ -171,7 +171,7 @@ class Shell:
             while event := self._pool.next_event():
                 if isinstance(event, CreatePipelineEvent):
                     self._start(event)
-        except (PSRPCoreError, ElementTree.ParseError, struct.error, ValueError, KeyError, AttributeError) as error:
+        except (PSRPCoreError, ET.ParseError, struct.error, ValueError, KeyError, AttributeError) as error:
             raise wsman.bad_request(f"The PowerShell message cannot be read: {error}.") from error
         self._deliver()
         self._changed.notify_all()

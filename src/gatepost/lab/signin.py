@@ -106,7 +106,7 @@ class Connection:
         """The plain body of a request; None where it is not encrypted as it must be."""
         if not content_type.lower().startswith("multipart/encrypted") or self._context is None:
             return None
-        _, described, sealed = (_PART.split(body, maxsplit=2) + [b"", b""])[:3]
+        _, described, sealed = ([*_PART.split(body, maxsplit=2), b"", b""])[:3]
         at = sealed.find(_BINARY)
         length = _LENGTH.search(described)
         if at < 0 or length is None:

@@ -1,14 +1,14 @@
 """WS-Management as the lab speaks it: requests read into values, answers and faults written as text.
 
-Only what a shell needs (MS-WSMV): Create, Command, Send, Receive, Signal, Delete, Disconnect is refused. Prefixes are one
-choice of many; a client must go by namespaces.
+Only what a shell needs (MS-WSMV): Create, Command, Send, Receive, Signal and Delete. Prefixes are one choice of many;
+a client must go by namespaces.
 """
 
 import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape, quoteattr
 
 SOAP = "http://www.w3.org/2003/05/soap-envelope"
@@ -115,7 +115,7 @@ class Request:
     command: str | None
     timeout: float
     envelope: int
-    body: ElementTree.Element
+    body: ET.Element
 
 
 _DURATION = re.compile(r"^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?$")
@@ -135,8 +135,8 @@ def parse(data: bytes) -> Request:
     if b"<!DOCTYPE" in data[:4096]:
         raise bad_request("A document type declaration is not accepted.")
     try:
-        root = ElementTree.fromstring(data)  # noqa: S314 - a lab reads its own client; doctypes are refused above
-    except ElementTree.ParseError as error:
+        root = ET.fromstring(data)  # noqa: S314 - a lab reads its own client; doctypes are refused above
+    except ET.ParseError as error:
         raise bad_request(f"The request is not well-formed XML: {error}.") from error
     body = root.find(f"{{{SOAP}}}Body")
     if root.tag != f"{{{SOAP}}}Envelope" or body is None:
@@ -153,19 +153,19 @@ def parse(data: bytes) -> Request:
     )
 
 
-def _header(root: ElementTree.Element, namespace: str, name: str) -> str | None:
+def _header(root: ET.Element, namespace: str, name: str) -> str | None:
     found = root.find(f"{{{SOAP}}}Header/{{{namespace}}}{name}")
     return found.text.strip() if found is not None and found.text else None
 
 
-def _selector(root: ElementTree.Element, name: str) -> str | None:
+def _selector(root: ET.Element, name: str) -> str | None:
     for selector in root.iterfind(f"{{{SOAP}}}Header/{{{MANAGEMENT}}}SelectorSet/{{{MANAGEMENT}}}Selector"):
         if selector.get("Name") == name:
             return (selector.text or "").strip().upper()
     return None
 
 
-def _command(body: ElementTree.Element) -> str | None:
+def _command(body: ET.Element) -> str | None:
     """The command that the body speaks of, wherever this kind of body names it."""
     for element in body.iter():
         found = element.get("CommandId")
@@ -174,7 +174,7 @@ def _command(body: ElementTree.Element) -> str | None:
     return None
 
 
-def text_of(body: ElementTree.Element, namespace: str, name: str) -> str | None:
+def text_of(body: ET.Element, namespace: str, name: str) -> str | None:
     """The text of the first element of that name in a body."""
     found = body.find(f".//{{{namespace}}}{name}")
     return found.text if found is not None else None
