@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gatepost.lab.server import Lab
 
 from gatepost.exchange.organization import Organization
+from gatepost.lab.server import Lab
 from gatepost.settings import ExchangeSettings
 
 
