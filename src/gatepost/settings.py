@@ -13,6 +13,7 @@ import msgspec
 from gatepost.errors import SettingsError
 
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 AUTH_METHODS = ("kerberos", "negotiate", "basic")
 
@@ -140,6 +141,11 @@ def build(kind: type[T], raw: Mapping[str, Any], source: str, base: Path | None 
         return msgspec.convert(raw, kind, strict=False, dec_hook=decode)
     except msgspec.ValidationError as error:
         raise SettingsError(f"A setting in {source} is not valid: {error}.", "Mend or remove that entry.") from error
+
+
+def changed(settings: S, given: Mapping[str, Any]) -> S:
+    """The same settings with some of them changed, checked again. Raises SettingsError."""
+    return msgspec.structs.replace(settings, **given)
 
 
 def read_secret(path: Path) -> str:

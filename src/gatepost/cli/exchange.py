@@ -16,7 +16,7 @@ from gatepost.cli import output
 from gatepost.domain.contract import iso
 from gatepost.domain.devices import Device, Mailbox, Statistics
 from gatepost.errors import CmdletFailed, SettingsError, UnreadableObject
-from gatepost.settings import AUTH_METHODS, ExchangeSettings, build, load, read_secret
+from gatepost.settings import AUTH_METHODS, ExchangeSettings, build, changed, load, read_secret
 
 if TYPE_CHECKING:
     from gatepost.exchange.organization import Organization
@@ -121,9 +121,7 @@ def _connect(
     given = {"url": url, "auth": auth, "user": user, "password_file": password_file, "ca_file": ca_file, "proxy": proxy}
     given = {name: value for name, value in given.items() if value is not None}
     if connection is not None:
-        from msgspec.structs import replace
-
-        chosen = replace(load(ExchangeSettings, connection), **given)
+        chosen = changed(load(ExchangeSettings, connection), given)
     elif url is None:
         raise SettingsError("No address is given.", "Give --url, or --connection with a settings file.")
     else:
