@@ -6,6 +6,7 @@ import typer
 
 from gatepost import __version__
 from gatepost.cli import admin, connector, exchange, lab, output, service
+from gatepost.cli.demo import demo
 from gatepost.errors import GatepostError
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ for name, group in (
     ("lab", lab.app),
 ):
     app.add_typer(group, name=name)
+app.command("demo")(demo)
 
 
 def _print_version(wanted: bool) -> None:

@@ -211,8 +211,8 @@ class Inventory:
         state, why, rejected = "held", self._begin(sync, taken), 0
         if not why:
             rejected = self._send_parts(sync)
-            self._seal(sync)
-            state = "sealed"
+            why = self._seal(sync)
+            state = "held" if why else "sealed"
         every_device, every_mailbox = self._listing.totals()
         if state == "sealed":
             self._listing.seal(iso(datetime.now(UTC)) or "")
@@ -264,10 +264,14 @@ class Inventory:
                 self._advance(len(page))
         return rejected
 
-    def _seal(self, sync: Sync) -> None:
+    def _seal(self, sync: Sync) -> str:
+        """Close it. Returns why it is held after all, '' where it is sealed."""
         result = self._send(Kind.SYNC_SEAL, Sync(sync.sync_id, sync.scope), Facts())
+        if result.state == "held":
+            return result.why or "held by the service's guard"
         if result.state != "sealed":
             raise _Mismatch(result.why or "the seal did not fit")
+        return ""
 
     def _send(self, kind: Kind, sync: Sync, facts: Facts) -> SyncResult:
         self._stop.check()

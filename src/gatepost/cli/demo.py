@@ -1,0 +1,314 @@
+"""``gatepost demo``: everything on one machine, as real processes that talk over real ports.
+
+Only starts processes: the embedded database and the service, the lab as an Exchange, and the connector between them.
+The folder stays, so a second start is quick; ``--once`` takes a folder of its own and leaves nothing.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+
+from gatepost.cli.output import talk
+from gatepost.cli.processes import Programs
+from gatepost.errors import GatepostError, SettingsError
+
+TENANT, ORGANIZATION, ADMINISTRATOR = "demo", "Lab", "admin"
+HELD = 4
+PORTS_TRIED = 50
+QUICK_EVERY = 3.0
+STORY_EVERY = 3.0
+LEVELS = ("leave", "allow", "quarantine", "block")
+
+
+@dataclass
+class Clock:
+    """How long each step took, in seconds."""
+
+    begun: float = field(default_factory=time.monotonic)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def step(self, name: str, words: str) -> Iterator[None]:
+        """Time a step, and say what happens."""
+        talk.print(f"{words} …", style="dim", highlight=False)
+        start = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - start, 2)
+
+    def total(self) -> dict[str, float]:
+        """All steps and their total."""
+        return {**self.seconds, "total": round(time.monotonic() - self.begun, 2)}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where things are in the demo's folder."""
+
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        """The service's data, with the database."""
+        return self.folder / "service"
+
+    @property
+    def connector(self) -> Path:
+        """The connector's folder, with its identity and store."""
+        return self.folder / "connector"
+
+    @property
+    def config(self) -> Path:
+        """The connector's settings."""
+        return self.folder / "connector.toml"
+
+    @property
+    def password(self) -> Path:
+        """The administrator's password."""
+        return self.folder / "administrator.password"
+
+    @property
+    def tenant_made(self) -> Path:
+        """Exists once tenant and administrator do."""
+        return self.folder / "tenant.made"
+
+
+def demo(
+    once: bool = typer.Option(False, "--once", help="Run the whole flow once, in a folder of its own, and end."),
+    devices: int = typer.Option(1_000, "--devices", min=1, help="How many mobile devices the lab's Exchange has."),
+    port: int = typer.Option(8443, "--port", min=1, max=65_535, help="The console's port, or the next free one."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object when the inventory has arrived."),
+    folder: Path | None = typer.Option(None, "--folder", help="A folder that stays, instead of the usual one."),
+) -> None:
+    """Everything on one machine: a lab Exchange, the connector, the service and its console."""
+    _stop_on_signals()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_stopped_in_words())
+        if folder is None and once:
+            place = Place(stack.enter_context(_passing_folder()))
+        else:
+            place = Place(_lasting_folder(folder or _usual_folder(), devices))
+        programs = stack.enter_context(Programs(place.folder / "logs"))
+        clock = Clock()
+        console = _start(programs, place, clock, devices, _free_port(port), tells=not once)
+        report = _inventory(programs, place, clock, console)
+        if as_json:
+            print(json.dumps(_result(report, clock, console)), flush=True)
+        if not once:
+            _live(programs, place, console, report)
+        elif not as_json:
+            talk.print(f"Done: {report['devices']:,} devices, {report['mailboxes']:,} mailboxes.", highlight=False)
+
+
+# -- the steps ---------------------------------------------------------------------------------------------------------
+
+
+def _start(programs: Programs, place: Place, clock: Clock, devices: int, port: int, tells: bool) -> str:
+    """Start service and lab side by side, make what the first start needs; returns the console's address."""
+    with clock.step("start", "Starting database, service and an Exchange"):
+        service = programs.start("service", "service", "run", "--data", place.data, "--port", str(port))
+        story = str(STORY_EVERY if tells else 0)
+        lab_folder = place.folder / "lab"
+        lab_folder.mkdir(mode=0o700, exist_ok=True)
+        lab = programs.start(
+            "lab", "lab", "exchange", "--devices", str(devices), "--folder", lab_folder, "--story-every", story
+        )
+        console = str(programs.ready(service)["url"])
+        _wait_until_ready(programs, console)
+        _configure(place, programs.ready(lab), console)
+    with clock.step("enrol", "Making tenant, administrator and connector"):
+        _make_tenant(programs, place)
+        if not (place.connector / "identity.json").exists():
+            _enrol(programs, place, console)
+    return console
+
+
+def _make_tenant(programs: Programs, place: Place) -> None:
+    """The tenant and its administrator, unless an earlier start made them."""
+    if place.tenant_made.exists():
+        return
+    _write_secret(place.password, secrets.token_urlsafe(12))
+    admin = ("admin",)
+    data = ("--data", place.data)
+    programs.do("Making the tenant", *admin, "tenant", "create", "--slug", TENANT, "--name", "Demo", *data)
+    programs.do(
+        "Making the administrator",
+        *(*admin, "administrator", "create", "--tenant", TENANT, "--name", ADMINISTRATOR),
+        *("--password-file", place.password, *data),
+    )
+    place.tenant_made.touch()
+
+
+def _enrol(programs: Programs, place: Place, console: str) -> None:
+    """A ticket, and the connector that pays with it."""
+    ticket = place.folder / "ticket"
+    programs.do(
+        "Making a ticket",
+        *("admin", "ticket", "create", "--tenant", TENANT, "--organization", ORGANIZATION),
+        *("--output", ticket, "--data", place.data),
+    )
+    programs.do(
+        "Enrolling the connector",
+        *("connector", "setup", "--config", place.config, "--service", console, "--ticket-file", ticket),
+    )
+
+
+def _inventory(programs: Programs, place: Place, clock: Clock, console: str) -> dict[str, Any]:
+    """The first full synchronisation, with its progress bar where there is a terminal; returns its report."""
+    with clock.step("inventory", "Reading the inventory through remote PowerShell"):
+        code, output = programs.do(
+            "The synchronisation",
+            *("connector", "sync", "--full", "--json", "--config", place.config),
+            show=talk.is_terminal,
+            fine=(0, HELD),
+        )
+        report: dict[str, Any] = json.loads(output)
+    if code == HELD:
+        talk.print(f"The service holds this synchronisation: {report['why']}", style="yellow", markup=False)
+        talk.print(f"That is the shrink guard at work; look at it, and accept it, at {console}", markup=False)
+    return report
+
+
+def _live(programs: Programs, place: Place, console: str, report: dict[str, Any]) -> NoReturn:
+    """Let the connector work, and phones appear and change, until somebody stops it."""
+    programs.start("connector", "connector", "run", "--config", place.config)
+    password = place.password.read_text(encoding="utf-8").strip()
+    talk.print()
+    talk.print(
+        f"{report['devices']:,} devices of {report['mailboxes']:,} mailboxes arrived; now phones appear and change.",
+        highlight=False,
+    )
+    talk.print("Console   ", console, style="bold", markup=False, highlight=False)
+    talk.print(f"Sign in   tenant {TENANT}, user {ADMINISTRATOR}, password {password}", markup=False, highlight=False)
+    talk.print(f"Logs      {place.folder / 'logs'}", markup=False, highlight=False)
+    talk.print("Ctrl-C stops everything.", style="dim")
+    while True:
+        programs.watch()
+        time.sleep(0.5)
+
+
+def _result(report: dict[str, Any], clock: Clock, console: str) -> dict[str, Any]:
+    """What ``--json`` prints. Nothing decides, writes or mails yet, so those counts are 0."""
+    return {
+        "devices": report["devices"],
+        "mailboxes": report["mailboxes"],
+        "decisions": dict.fromkeys(LEVELS, 0),
+        "changes": 0,
+        "notices": 0,
+        "seconds": clock.total(),
+        "console": console,
+    }
+
+
+# -- folders, settings, ports, signals ---------------------------------------------------------------------------------
+
+
+def _usual_folder() -> Path:
+    """``.demo`` in a checkout, else a folder of the user's cache."""
+    checkout = Path(__file__).parents[3]
+    if (checkout / "pyproject.toml").is_file() and os.access(checkout, os.W_OK):
+        return checkout / ".demo"
+    cache = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or str(Path.home() / ".cache")
+    return Path(cache) / "gatepost-demo"
+
+
+def _lasting_folder(base: Path, devices: int) -> Path:
+    """A folder for each size of organization: another number of devices is another organization."""
+    folder = base.absolute() / f"devices-{devices}"
+    try:
+        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"The folder {folder} cannot be made: {error.strerror}.", "Choose one by --folder."
+        ) from error
+    return folder
+
+
+@contextlib.contextmanager
+def _stopped_in_words() -> Iterator[None]:
+    """Being stopped is how a demo usually ends."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        talk.print("Stopped; nothing is left running.")
+
+
+@contextlib.contextmanager
+def _passing_folder() -> Iterator[Path]:
+    """A folder that is gone afterwards. The database's own user must be able to pass through it."""
+    folder = Path(tempfile.mkdtemp(prefix="gatepost-demo-"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+        file.write(secret + "\n")
+
+
+def _configure(place: Place, lab: dict[str, Any], console: str) -> None:
+    """The connector's settings; the ports may be others at each start."""
+    quoted = {name: json.dumps(str(value)) for name, value in lab.items()}
+    place.config.write_text(
+        f"folder = {json.dumps(str(place.connector))}\n\n"
+        f'[exchange]\nurl = {quoted["https_url"]}\nauth = "basic"\nuser = {quoted["user"]}\n'
+        f"password_file = {quoted['password_file']}\nca_file = {quoted['ca_file']}\n\n"
+        f"[service]\nurl = {json.dumps(console)}\n\n[sync]\nquick_every = {QUICK_EVERY}\n",
+        encoding="utf-8",
+    )
+
+
+def _wait_until_ready(programs: Programs, console: str) -> None:
+    end = time.monotonic() + 30
+    while True:
+        programs.watch()
+        try:
+            with urllib.request.urlopen(f"{console}/readyz", timeout=5) as answer:  # noqa: S310 - our own service
+                if answer.status == 200:
+                    return
+        except (OSError, urllib.error.URLError):
+            pass
+        if time.monotonic() > end:
+            raise GatepostError("The service does not become ready.", "Look at its log in the demo's folder.")
+        time.sleep(0.1)
+
+
+def _free_port(wanted: int) -> int:
+    """The port wanted, or the next free one; says so."""
+    for port in range(wanted, min(wanted + PORTS_TRIED, 65_536)):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            if port != wanted:
+                talk.print(f"Port {wanted} is taken; the console is on {port}.", highlight=False)
+            return port
+    raise SettingsError(f"No port from {wanted} on is free.", "Choose one by --port.")
+
+
+def _stop_on_signals() -> None:
+    """End on a signal as on Ctrl-C, by an exception that stops the programs on its way; once."""
+    numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else [])]
+
+    def stop(_number: int, _frame: object) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in numbers:
+        signal.signal(number, stop)

@@ -1,0 +1,169 @@
+"""Programs that ``gatepost demo`` starts, watches and stops: real processes, each with its log file.
+
+Every one is in a session of its own, so that Ctrl-C reaches the demo alone, which then stops them in good order. Where
+the system can do it, they also end when the demo is killed.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from gatepost.errors import GatepostError
+
+READY_SECONDS = 60.0
+STOP_SECONDS = 20.0
+TAIL_LINES = 12
+POLL_SECONDS = 0.1
+
+
+def gatepost(*arguments: str | Path) -> list[str]:
+    """The command line of one of our own programs."""
+    ours = [sys.executable, "-m", "gatepost", *map(str, arguments)]
+    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
+    return [setpriv, "--pdeathsig", "TERM", "--", *ours] if setpriv else ours
+
+
+class Program:
+    """One running program. One that ``stays`` says on stdout, by its first line, when it is ready.
+
+    ``talk`` is a file descriptor for its stderr; without one that goes to the log.
+    """
+
+    def __init__(self, name: str, arguments: Sequence[str], log: Path, *, stays: bool, talk: int | None = None) -> None:
+        self.name = name
+        self.log = log
+        self.stays = stays
+        self._first = threading.Event()
+        self._lines: list[str] = []
+        with log.open("ab") as file:
+            self.process = subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=file if talk is None else talk,
+                start_new_session=True,
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        """Take in what it prints: the first line is waited for, all of it is data."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.append(line.decode(errors="replace"))
+            self._first.set()
+        self._first.set()
+
+    def poll_first_line(self) -> dict[str, Any] | None:
+        """The first line as JSON, once it is there."""
+        if not self._first.is_set() or not self._lines:
+            return None
+        line: dict[str, Any] = json.loads(self._lines[0])
+        return line
+
+    def output(self) -> str:
+        """All that it printed; only after it ended."""
+        self._reader.join()
+        return "".join(self._lines)
+
+    def failure(self) -> GatepostError:
+        """That it ended, as an error with the tail of its log."""
+        code = self.process.returncode
+        return GatepostError(f"{self.name} ended (exit code {code}).", f"The end of {self.log}:\n{_tail(self.log)}")
+
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Ask it to end, wait, and end it."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+class Programs:
+    """All programs of a demo; a context manager that leaves nothing running, whatever happens."""
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._running: list[Program] = []
+
+    def __enter__(self) -> Self:
+        """Nothing runs yet."""
+        self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop all, the last started first."""
+        while self._running:
+            self._running.pop().stop()
+
+    def start(self, name: str, *arguments: str | Path) -> Program:
+        """Start one that stays; ``ready`` waits for its first line."""
+        log = self._logs / f"{name}.log"
+        log.unlink(missing_ok=True)
+        program = Program(f"The {name}", gatepost(*arguments), log, stays=True)
+        self._running.append(program)
+        return program
+
+    def ready(self, program: Program) -> dict[str, Any]:
+        """What it says when it is ready. Raises where it, or another, ended before."""
+        end = time.monotonic() + READY_SECONDS
+        while (line := program.poll_first_line()) is None:
+            self.watch()
+            if time.monotonic() > end:
+                raise GatepostError(
+                    f"{program.name} was not ready within {READY_SECONDS:.0f} s.",
+                    f"The end of {program.log}:\n{_tail(program.log)}",
+                )
+            time.sleep(POLL_SECONDS)
+        return line
+
+    def do(self, name: str, *arguments: str | Path, show: bool = False, fine: Sequence[int] = (0,)) -> tuple[int, str]:
+        """Run one to its end while the others are watched; returns exit code and output. ``show`` lets it talk.
+
+        Raises where its exit code is none of ``fine``.
+        """
+        talk = sys.stderr.fileno() if show else None
+        program = Program(name, gatepost(*arguments), self._logs / "steps.log", stays=False, talk=talk)
+        self._running.append(program)
+        while program.process.poll() is None:
+            self.watch()
+            time.sleep(POLL_SECONDS)
+        self._running.remove(program)
+        output = program.output()
+        program.stop()
+        if program.process.returncode not in fine:
+            raise program.failure()
+        return program.process.returncode, output
+
+    def watch(self) -> None:
+        """Raise where one that should run has ended."""
+        for program in self._running:
+            if program.stays and program.process.poll() is not None:
+                raise program.failure()
+
+
+def _tail(log: Path) -> str:
+    try:
+        with log.open(encoding="utf-8", errors="replace") as file:
+            return "".join(deque(file, TAIL_LINES)).rstrip()
+    except OSError:
+        return "(no log)"
