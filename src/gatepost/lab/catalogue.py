@@ -9,8 +9,8 @@ from gatepost.lab.organization import Handset
 
 GIVEN = (
     "Anna", "Bram", "Chloë", "Daan", "Eva", "Femke", "Gijs", "Hanneke", "Ingrid", "Joost", "Kees", "Liesbeth",
-    "Maarten", "Noor", "Olaf", "Pien", "Quirine", "Roos", "Sjoerd", "Tjitske", "Ursula", "Veerle", "Wout", "Xander", "Yara", "Zoë",
-    "Jürgen", "Åsa", "Łukasz", "Siobhán", "太郎", "花子", "健一", "さくら",
+    "Maarten", "Noor", "Olaf", "Pien", "Quirine", "Roos", "Sjoerd", "Tjitske", "Ursula", "Veerle", "Wout", "Xander",
+    "Yara", "Zoë", "Jürgen", "Åsa", "Łukasz", "Siobhán", "太郎", "花子", "健一", "さくら",
 )  # fmt: skip
 FAMILY = (
     "de Vries", "van den Berg", "Jansen", "Bakker", "Visser", "IJsselstein", "Çelik", "Müller", "O'Brien", "Smith",

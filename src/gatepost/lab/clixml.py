@@ -5,7 +5,8 @@ a plan knows each property's element beforehand, fetches a row's values in one c
 value that many rows share. Tests compare what it writes with what psrpcore reads.
 
 Two wire forms: by default enumerations and ids travel as plain strings; with ``serializationLevel=Full`` in the
-address they are objects with type names, text and value. ``Select-Object`` moves the chosen properties from ``Props`` to ``MS``.
+address they are objects with type names, text and value. ``Select-Object`` moves the chosen properties from ``Props``
+to ``MS``.
 """
 
 import base64

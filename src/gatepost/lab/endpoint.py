@@ -186,7 +186,7 @@ class Handler(BaseHTTPRequestHandler):
         if state.sealed:
             plain = state.unseal(body, self.headers.get("Content-Type", ""))
         if plain is None:
-            self._html(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+            self._send(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, [b""], {})
             return
         self._answer(plain, state.user, extra)
 

@@ -119,8 +119,8 @@ def bad_value(cmdlet: str, name: str, value: object, wanted: str) -> CmdletError
     detail = f'Cannot convert value "{value}" to type "{wanted}".'
     if wanted == "System.Boolean":
         detail = (
-            'Cannot convert value "System.String" to type "System.Boolean". Boolean parameters accept only Boolean values '
-            "and numbers, such as $True, $False, 1 or 0."
+            'Cannot convert value "System.String" to type "System.Boolean". Boolean parameters accept only Boolean '
+            "values and numbers, such as $True, $False, 1 or 0."
         )
     return CmdletError(
         "System.Management.Automation.ParameterBindingArgumentTransformationException",

@@ -1,0 +1,1 @@
+"""Tests of the lab, with clients and readers that it shares no code with."""
