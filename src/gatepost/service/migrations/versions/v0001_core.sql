@@ -125,7 +125,8 @@ CREATE TABLE connectors (
     FOREIGN KEY (tenant_id, organization_id) REFERENCES organizations
 );
 
--- What the last document of a connector was (its row lock puts them in order), and its lease.
+-- What the last document of a connector was (its row lock puts them in order), and its lease. told_at is the
+-- sync_requested_at of the last request for a synchronisation that the connector was told.
 CREATE TABLE checkins (
     tenant_id uuid NOT NULL,
     connector_id uuid NOT NULL,
@@ -136,6 +137,7 @@ CREATE TABLE checkins (
     instance uuid,
     lease_until timestamptz,
     status jsonb NOT NULL DEFAULT '{}',
+    told_at timestamptz,
     last_at timestamptz,
     PRIMARY KEY (tenant_id, connector_id),
     FOREIGN KEY (tenant_id, connector_id) REFERENCES connectors,

@@ -1,0 +1,109 @@
+"""What the operator does straight to the database: migrate, tenants, administrators, tickets.
+
+Each action signs in as the role that may do it. The URLs of a database of your own come from the settings; those of the
+embedded one from its folder, where the server is joined if a service runs it, and started for as long as it takes if
+not.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
+
+from gatepost.errors import ServiceError
+from gatepost.service import administrators, enrolment, migrations, tenants
+from gatepost.service.database import Database, Scope
+from gatepost.service.embedded import Postgres, find_binaries
+from gatepost.settings import ServiceSettings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """How the three roles sign in."""
+
+    app: str
+    owner: str
+    operator: str
+
+
+@contextlib.contextmanager
+def for_service(settings: ServiceSettings) -> Iterator[str]:
+    """The app role's URL of a database that is up to date, with the embedded server where no URL is set."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    with Postgres(settings.data / "postgres", find_binaries(settings.postgres_bin)) as postgres:
+        postgres.start()
+        migrations.upgrade(postgres.url("gatepost_owner"))
+        yield postgres.url()
+
+
+@contextlib.contextmanager
+def embedded_urls(settings: ServiceSettings) -> Iterator[Urls]:
+    """The URLs of the embedded server, running."""
+    folder = settings.data / "postgres"
+    if not (folder / "data").is_dir():
+        raise ServiceError(f"There is no database in {folder}.", "Run first: gatepost service run --data …")
+    with Postgres(folder, find_binaries(settings.postgres_bin)) as postgres:
+        postgres.join()
+        yield Urls(postgres.url(), postgres.url("gatepost_owner"), postgres.url("gatepost_operator"))
+
+
+def migrate(owner_url: str) -> str:
+    """Bring the schema up to date; returns its revision."""
+    migrations.upgrade(owner_url)
+    return migrations.head()
+
+
+def check(app_url: str) -> str:
+    """See that the service could run on this database; returns the schema's revision. Raises DatabaseError."""
+
+    async def look() -> None:
+        async with await Database.open(app_url) as database:
+            await database.check()
+
+    asyncio.run(look())
+    return migrations.head()
+
+
+def create_tenant(operator_url: str, slug: str, name: str) -> UUID:
+    """A new tenant. Raises ServiceError."""
+
+    async def create() -> UUID:
+        async with await Database.open(operator_url) as database:
+            return await tenants.create(database, slug, name)
+
+    return asyncio.run(create())
+
+
+def create_administrator(operator_url: str, slug: str, name: str, password: str, roles: list[str]) -> UUID:
+    """A new administrator of a tenant. Raises ServiceError."""
+
+    async def create(scope: Scope) -> UUID:
+        return await administrators.create_administrator(scope, name, password, roles)
+
+    return _in_tenant(operator_url, slug, create)
+
+
+def create_ticket(operator_url: str, slug: str, organization: str) -> str:
+    """A ticket for one enrolment. Raises ServiceError."""
+
+    async def create(scope: Scope) -> str:
+        return await enrolment.create_ticket(scope, organization)
+
+    return _in_tenant(operator_url, slug, create)
+
+
+def _in_tenant(operator_url: str, slug: str, task: Callable[[Scope], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with await Database.open(operator_url) as database:
+            tenant_id = await tenants.find(database, slug)
+            if tenant_id is None:
+                raise ServiceError(f"There is no tenant {slug}.", "Make it: gatepost admin tenant create.")
+            return await database.work(tenant_id, task)
+
+    return asyncio.run(run())

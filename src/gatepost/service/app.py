@@ -1,0 +1,139 @@
+"""The composition root: the web application, and the process that serves it with its database, wake-ups and jobs."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from socket import socket
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from gatepost import __version__
+from gatepost.errors import ServiceError
+from gatepost.service import administration, jobs
+from gatepost.service.database import Database
+from gatepost.service.wake import Waker
+from gatepost.service.web import connector, health, permissions, problems, static_files
+from gatepost.service.web.sessions import SecurityHeaders
+from gatepost.settings import ServiceSettings
+
+GRACE_SECONDS = 15
+ROUTERS = (connector.router, health.router, static_files.router)
+__all__ = ["Server", "administration", "create_app", "run", "serve"]
+log = logging.getLogger("gatepost.service")
+
+
+def create_app(settings: ServiceSettings, database: Database) -> FastAPI:
+    """The application of one process. Raises ServiceError if a route declares no permission."""
+
+    @asynccontextmanager
+    async def background(app: FastAPI) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(app.state.waker.run()), asyncio.create_task(jobs.run(database))]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    app = FastAPI(title="Gatepost", version=__version__, lifespan=background, openapi_url=None)
+    app.state.settings = settings
+    app.state.database = database
+    app.state.waker = Waker(database.url)
+    app.state.stopping = asyncio.Event()
+    app.add_middleware(SecurityHeaders)
+    for router in ROUTERS:
+        app.router.routes.extend(router.routes)  # flat, so that permissions.check sees every route
+    problems.register(app)
+    permissions.check(app)
+    return app
+
+
+def stop_waiting(app: FastAPI) -> None:
+    """Let held-open requests answer at once, so that the process can end."""
+    app.state.stopping.set()
+    app.state.waker.wake_all()
+
+
+async def serve(settings: ServiceSettings, database: Database, ready: Callable[[str], None]) -> None:
+    """Serve until asked to stop; ``ready`` is called with the address once requests are answered."""
+    app = create_app(settings, database)
+    server = Server(app, settings, ready)
+    await server.serve()
+    if not server.started:
+        raise ServiceError(
+            f"The service could not listen on {settings.host} port {settings.port}.",
+            "See whether another program does, or choose another port.",
+        )
+
+
+def run(settings: ServiceSettings, ready: Callable[[str], None]) -> None:
+    """The service as a process: with its own PostgreSQL where no database URL is set. Raises GatepostError."""
+
+    async def main(url: str) -> None:
+        async with await Database.open(url) as database:
+            await database.check()
+            await serve(settings, database, ready)
+
+    with administration.for_service(settings) as url:
+        asyncio.run(main(url))
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which tells when it is ready and ends held-open requests when it is asked to stop."""
+
+    def __init__(self, app: FastAPI, settings: ServiceSettings, ready: Callable[[str], None]) -> None:
+        config = uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=settings.public_url is not None,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            ssl_certfile=settings.tls_certificate,
+            ssl_keyfile=settings.tls_key,
+        )
+        super().__init__(config)
+        self._app = app
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Listen, then tell the address."""
+        with contextlib.suppress(SystemExit):  # uvicorn's answer to a port that is taken
+            await super().startup(sockets)
+        if self.started:
+            scheme = "https" if self.config.is_ssl else "http"
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            self._ready(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
+        else:
+            self.should_exit = True
+
+    def stop(self) -> None:
+        """End in order; from the loop's own thread."""
+        stop_waiting(self._app)
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT end the service in order, and our own clean-up after it still runs."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Asked to stop: those who wait are answered now."""
+        asyncio.get_running_loop().call_soon_threadsafe(self.stop)
+        super().handle_exit(sig, frame)

@@ -1,0 +1,339 @@
+"""A check-in becomes one transaction: exactly once, in order, from the one connector and instance that may speak.
+
+Order of locks, here and everywhere: the connector's check-in row, the organization, then devices by key. The first puts
+documents in order; the second, taken FOR SHARE where an enrolment takes it FOR UPDATE, fences: no document of an older
+epoch can commit after a newer connector was told its epoch.
+"""
+
+import asyncio
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from gatepost.domain.contract import (
+    CONTRACT,
+    DESIRED_A_PAGE,
+    LEASE_SECONDS,
+    Answer,
+    CheckIn,
+    ContractError,
+    Kind,
+    Sync,
+    SyncResult,
+    digest,
+    iso,
+    read_check_in,
+)
+from gatepost.domain.contract import Scope as Extent
+from gatepost.domain.events import Event
+from gatepost.errors import Problem
+from gatepost.service import audit, findings, syncs
+from gatepost.service.database import Database, Scope
+from gatepost.service.devices import merge
+from gatepost.service.devices.rows import PoisonRow, guid, moment, text
+from gatepost.service.enrolment import Connector
+
+SUPPORTED = (CONTRACT,)
+LISTING_DIGEST = re.compile(r"[0-9a-f]{0,16}")
+MOST = 2**31 - 1
+DEEPEST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A check-in as it came: its digest, what it says, and its rows hashed."""
+
+    digest: str
+    check_in: CheckIn
+    listings: syncs.Listings
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Revision and requested synchronisation; ``untold`` if the connector was not told of that request yet."""
+
+    revision: int
+    sync: str
+    requested_at: datetime | None
+    untold: bool
+
+
+async def read(body: bytes) -> Document:
+    """Read and hash a document, in a thread: it may have 4 MiB. Raises ContractError, Problem 422 ``contract``."""
+    try:
+        return await asyncio.to_thread(_read, body)
+    except RecursionError as error:
+        raise ContractError("document", "nested too deeply") from error
+
+
+async def check_in(database: Database, connector: Connector, document: Document) -> Answer:
+    """Apply a document once and answer it. Raises Problem; then nothing was applied."""
+
+    async def apply(scope: Scope) -> Answer:
+        return await _check_in(scope, connector, document)
+
+    return await database.work(connector.tenant_id, apply)
+
+
+async def renew(scope: Scope, connector: Connector, told: Head | None = None) -> int:
+    """A waiting connector renews its lease, and is ``told`` something; its seconds. Raises Problem ``lease-held``."""
+    row = await _lock(scope, connector)
+    _refuse_other_instance(row, connector)
+    await scope.run(
+        "ingest.renew",
+        connector_id=connector.connector_id,
+        instance=connector.instance,
+        lease_until=_lease(),
+        told_at=told.requested_at if told else None,
+    )
+    return LEASE_SECONDS
+
+
+async def head(scope: Scope, connector: Connector) -> Head:
+    """What a connector that waits would be told now."""
+    row = await scope.one(
+        "ingest.waiting", organization_id=connector.organization_id, connector_id=connector.connector_id
+    )
+    assert row is not None, "enrolment makes the row"
+    return Head(row["revision"] or 0, row["sync_requested"], row["sync_requested_at"], row["untold"])
+
+
+async def farewell(scope: Scope, connector: Connector, outcomes: tuple[Mapping[str, Any], ...]) -> None:
+    """The last outcomes of a connector, and the end of its lease."""
+    await _lock(scope, connector)
+    await _keep_outcomes(scope, connector, outcomes)
+    ended = await scope.run("ingest.end_lease", connector_id=connector.connector_id, instance=connector.instance)
+    details = {"outcomes": len(outcomes), "lease_ended": bool(ended)}
+    await audit.record(scope, Event.CONNECTOR_FAREWELL, str(connector.connector_id), details, connector.organization_id)
+
+
+def _read(body: bytes) -> Document:
+    read_in = read_check_in(body)
+    if read_in.contract not in SUPPORTED:
+        raise Problem(422, "contract", "This version of the contract is not spoken here.", supported=list(SUPPORTED))
+    if read_in.sync is not None:
+        _check_sync(read_in.sync)
+    listings = syncs.Listings(merge.list_devices(read_in.facts.devices), merge.list_mailboxes(read_in.facts.mailboxes))
+    return Document(digest(body), read_in, listings)
+
+
+def _check_sync(sync: Sync) -> None:
+    """What the database could not hold is the document's mistake."""
+    if len(sync.sync_id) > 100 or not sync.sync_id.isprintable():
+        raise ContractError("sync.sync_id", "expected at most 100 visible characters")
+    if max(sync.devices, sync.mailboxes, sync.part, sync.unreadable) > MOST:
+        raise ContractError("sync", "a number is past 32 bits")
+    if not LISTING_DIGEST.fullmatch(sync.digest):
+        raise ContractError("sync.digest", "expected 16 hex digits")
+
+
+async def _check_in(scope: Scope, connector: Connector, document: Document) -> Answer:
+    sealed, now = document.check_in, datetime.now(UTC)
+    last = await _lock(scope, connector)
+    organization = await scope.one("ingest.organization", organization_id=connector.organization_id)
+    assert organization is not None
+    if organization["epoch"] != connector.epoch:
+        raise Problem(403, "superseded", "Another connector has just taken over.")
+    incarnation = await _incarnation(scope)
+    _refuse_foreign(sealed, connector, incarnation)
+    _refuse_other_instance(last, connector)
+    lease = {
+        "connector_id": connector.connector_id,
+        "instance": connector.instance,
+        "lease_until": _lease(),
+        "told_at": organization["sync_requested_at"],
+    }
+    if _is_repeated(sealed.sequence, document.digest, last):
+        await scope.run("ingest.renew", **lease)
+        result = _as_result(last["result"])
+    else:
+        result = await _apply(scope, connector, document, now)
+        await scope.run(
+            "ingest.remember",
+            **lease,
+            sequence=sealed.sequence,
+            digest=document.digest,
+            result=asdict(result) if result else None,
+            status=_status(sealed),
+        )
+        host, version = _short(sealed.status.host), _short(sealed.status.version)
+        await scope.run("ingest.host", connector_id=connector.connector_id, host=host, version=version)
+    return await _answer(scope, connector, sealed, result, incarnation, now)
+
+
+async def _lock(scope: Scope, connector: Connector) -> Mapping[str, Any]:
+    row = await scope.one("ingest.lock", connector_id=connector.connector_id)
+    assert row is not None, "enrolment makes the row"
+    return row
+
+
+async def _incarnation(scope: Scope) -> str:
+    row = await scope.one("schema.incarnation")
+    assert row is not None
+    return str(row["incarnation"])
+
+
+def _refuse_foreign(sealed: CheckIn, connector: Connector, incarnation: str) -> None:
+    """A document for another organization, epoch or history of the database."""
+    if sealed.incarnation != incarnation:
+        raise Problem(
+            409, "incarnation", "The database was restored; begin afresh with a full sync.", incarnation=incarnation
+        )
+    if sealed.organization != str(connector.organization_id):
+        raise Problem(400, "malformed", "The document is about another organization.")
+    if sealed.epoch != connector.epoch:
+        raise Problem(400, "malformed", "The document is of another epoch.")
+
+
+def _refuse_other_instance(last: Mapping[str, Any], connector: Connector) -> None:
+    """Two instances of one connector (a clone, a store made anew) must not both believe that they may write."""
+    left = (last["lease_until"] - datetime.now(UTC)).total_seconds() if last["lease_until"] else 0
+    if last["instance"] not in (None, connector.instance) and left > 0:
+        raise Problem(
+            409, "lease-held", "Another instance of this connector holds the lease.", seconds=max(1, round(left + 0.5))
+        )
+
+
+def _is_repeated(sequence: int, seen_digest: str, last: Mapping[str, Any]) -> bool:
+    """Whether the document was applied before; False if it is the next one. Raises Problem for every other number."""
+    expected = last["sequence"] + 1
+    if sequence == last["sequence"] and sequence > 0:
+        if seen_digest == last["digest"]:
+            return True
+        raise Problem(409, "sequence-reused", "This number was used for another document.", expected=expected)
+    if sequence != expected:
+        raise Problem(
+            409, "sequence-gap", f"Document {sequence} came where {expected} was expected.", expected=expected
+        )
+    return False
+
+
+async def _apply(scope: Scope, connector: Connector, document: Document, now: datetime) -> SyncResult | None:
+    """What a document says, done. Facts in it are merged in every kind of document."""
+    sealed = document.check_in
+    await _keep_outcomes(scope, connector, sealed.outcomes)
+    if sealed.facts.settings is not None:
+        await _keep_settings(scope, connector, sealed.facts.settings)
+    if sealed.kind is Kind.CYCLE:
+        await findings.report(scope, connector.organization_id, "connector", sealed.facts.findings, complete=False)
+        return await _merge_cycle(scope, connector, document, now)
+    if sealed.sync is None:
+        raise ContractError("sync", f"{sealed.kind} needs it")
+    if sealed.kind is Kind.SYNC_BEGIN:
+        whole = sealed.sync.scope is Extent.FULL
+        await findings.report(scope, connector.organization_id, "sync", sealed.facts.findings, complete=whole)
+        return await syncs.begin(scope, connector, sealed.sync)
+    if sealed.kind is Kind.SYNC_PART:
+        return await syncs.part(scope, connector, sealed.sync, document.listings, now)
+    return await syncs.seal(scope, connector, sealed.sync, now)
+
+
+async def _merge_cycle(scope: Scope, connector: Connector, document: Document, now: datetime) -> SyncResult | None:
+    """Facts outside a synchronisation: merged like a part, and nothing is ever called gone by them."""
+    listings = document.listings
+    if not listings.devices.received and not listings.mailboxes.received:
+        return None
+    mailboxes = await merge.merge_mailboxes(scope, connector.organization_id, listings.mailboxes, now)
+    devices = await merge.merge_devices(scope, connector.organization_id, listings.devices, now)
+    return SyncResult("merged", rejected=(*mailboxes.rejected, *devices.rejected))
+
+
+async def _keep_settings(scope: Scope, connector: Connector, settings: Mapping[str, Any]) -> None:
+    level = settings.get("default_level")
+    await scope.run(
+        "ingest.settings",
+        organization_id=connector.organization_id,
+        default_level=_short(level) if isinstance(level, str) else None,
+        settings=_storable(settings),
+    )
+
+
+async def _keep_outcomes(scope: Scope, connector: Connector, outcomes: tuple[Mapping[str, Any], ...]) -> None:
+    """Keep outcomes once each. Raises ContractError where one has no id of its own."""
+    rows = [_outcome(connector, number, outcome) for number, outcome in enumerate(outcomes)]
+    if rows:
+        await scope.each("ingest.outcome", rows)
+
+
+def _outcome(connector: Connector, number: int, outcome: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        at = outcome.get("at")
+        return {
+            "outcome_id": guid(outcome.get("outcome_id")),
+            "organization_id": connector.organization_id,
+            "connector_id": connector.connector_id,
+            "about": text(outcome.get("about")),
+            "result": text(outcome.get("result")),
+            "body": _storable(outcome),
+            "at": None if at is None else moment(at),
+        }
+    except PoisonRow as error:
+        raise ContractError(f"outcomes[{number}]", str(error)) from error
+
+
+async def _answer(
+    scope: Scope,
+    connector: Connector,
+    sealed: CheckIn,
+    result: SyncResult | None,
+    incarnation: str,
+    now: datetime,
+) -> Answer:
+    """The answer, made anew each time from what is committed with this document."""
+    key = {"organization_id": connector.organization_id}
+    older = await scope.one("ingest.older_lease", **key, connector_id=connector.connector_id)
+    until = older["lease_until"] if older else None
+    organization = await scope.one("ingest.organization", **key)
+    head = await scope.one("ingest.head", **key)
+    revision = head["revision"] if head else 0
+    begin_at = sealed.revision if sealed.revision <= revision else 0
+    desired = await scope.all("ingest.desired", **key, revision=begin_at, limit=DESIRED_A_PAGE)
+    reached = desired[-1]["revision"] if len(desired) >= DESIRED_A_PAGE else revision
+    return Answer(
+        sequence=sealed.sequence,
+        server_time=iso(datetime.now(UTC)) or "",
+        incarnation=incarnation,
+        lease_seconds=LEASE_SECONDS,
+        write_in_seconds=max(0, round((until - now).total_seconds() + 0.5)) if until else 0,
+        revision_from=begin_at,
+        revision=reached,
+        more=reached < revision,
+        desired=tuple(desired),
+        sync=organization["sync_requested"] if organization else "none",
+        result=result,
+    )
+
+
+def _as_result(stored: Mapping[str, Any] | None) -> SyncResult | None:
+    return SyncResult(stored["state"], stored["why"], tuple(stored["rejected"])) if stored else None
+
+
+def _lease() -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS)
+
+
+def _short(value: str) -> str:
+    """A text that any column can hold, at most 200 characters."""
+    return value.encode("utf-8", "replace").decode().replace("\0", "")[:200]
+
+
+def _status(sealed: CheckIn) -> dict[str, Any]:
+    return {field.name: _storable(getattr(sealed.status, field.name)) for field in fields(sealed.status)}
+
+
+def _storable(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - foreign JSON
+    """JSON that jsonb can hold: no NUL, no half of a surrogate pair, no NaN. Raises ContractError past 20 levels."""
+    if depth > DEEPEST:
+        raise ContractError("document", f"nested deeper than {DEEPEST} levels")
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {_storable(key): _storable(entry, depth + 1) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(entry, depth + 1) for entry in value]
+    return value

@@ -1,0 +1,67 @@
+-- name: find
+-- One synchronisation of the organization, locked.
+-- example: {"organization_id": "", "sync_id": "1"}
+SELECT * FROM syncs WHERE organization_id = %(organization_id)s AND sync_id = %(sync_id)s FOR UPDATE
+
+-- name: abandon_open
+-- Whatever synchronisation was open is not going to be finished.
+-- example: {"organization_id": "", "why": "another one began"}
+UPDATE syncs SET state = 'abandoned', ended_at = now(), why = %(why)s
+WHERE organization_id = %(organization_id)s AND state = 'open'
+RETURNING sync_id
+
+-- name: accepted
+-- The newest full synchronisation that an administrator accepted although it shrank, and none was sealed since.
+-- example: {"organization_id": ""}
+SELECT a.announced_devices, a.announced_mailboxes, a.missing_devices, a.missing_mailboxes FROM syncs a
+WHERE a.organization_id = %(organization_id)s AND a.state = 'accepted' AND NOT EXISTS (
+    SELECT FROM syncs s WHERE s.organization_id = a.organization_id AND s.state = 'sealed' AND s.kind = 'full'
+                          AND s.ended_at > a.accepted_at
+)
+ORDER BY a.accepted_at DESC LIMIT 1
+
+-- name: begin
+-- A synchronisation is announced: open, or held with the reason.
+-- example: {"organization_id": "", "sync_id": "1", "connector_id": "", "epoch": 1, "kind": "full", "state": "open", "devices": 0, "mailboxes": 0, "digest": "", "unreadable": 0, "missing_devices": 0, "missing_mailboxes": 0, "why": ""}
+INSERT INTO syncs (
+    organization_id, sync_id, connector_id, epoch, kind, state, announced_devices, announced_mailboxes, digest,
+    unreadable, missing_devices, missing_mailboxes, why, started_at, ended_at
+) VALUES (
+    %(organization_id)s, %(sync_id)s, %(connector_id)s, %(epoch)s, %(kind)s, %(state)s, %(devices)s, %(mailboxes)s,
+    %(digest)s, %(unreadable)s, %(missing_devices)s, %(missing_mailboxes)s, %(why)s, clock_timestamp(),
+    CASE WHEN %(state)s = 'held' THEN clock_timestamp() END
+)
+
+-- name: request_taken
+-- A requested synchronisation has begun; a full one serves a quick request too.
+-- example: {"organization_id": "", "kind": "full"}
+UPDATE organizations SET sync_requested = 'none', sync_requested_at = NULL
+WHERE organization_id = %(organization_id)s AND (sync_requested = %(kind)s OR (%(kind)s = 'full' AND sync_requested = 'quick'))
+
+-- name: part
+-- A part is merged: the running counts and digest.
+-- example: {"organization_id": "", "sync_id": "1", "devices": 0, "mailboxes": 0, "digest": "", "rejected": 0, "changed": 0, "unreadable": 0}
+UPDATE syncs SET
+    received_parts = received_parts + 1, received_devices = received_devices + %(devices)s,
+    received_mailboxes = received_mailboxes + %(mailboxes)s, received_digest = %(digest)s,
+    rejected = rejected + %(rejected)s, changed = changed + %(changed)s, unreadable = unreadable + %(unreadable)s
+WHERE organization_id = %(organization_id)s AND sync_id = %(sync_id)s
+
+-- name: seen
+-- Who was in a part.
+-- example: {"organization_id": "", "sync_id": "1", "part": 1, "devices": [], "mailboxes": []}
+INSERT INTO sync_parts (organization_id, sync_id, part, devices, mailboxes)
+VALUES (%(organization_id)s, %(sync_id)s, %(part)s, %(devices)b::uuid[], %(mailboxes)b::uuid[])
+
+-- name: end
+-- A synchronisation is over: sealed, held or abandoned.
+-- example: {"organization_id": "", "sync_id": "1", "state": "sealed", "gone": 0, "missing_devices": 0, "missing_mailboxes": 0, "why": ""}
+UPDATE syncs SET
+    state = %(state)s, gone = %(gone)s, missing_devices = %(missing_devices)s,
+    missing_mailboxes = %(missing_mailboxes)s, why = %(why)s, ended_at = clock_timestamp()
+WHERE organization_id = %(organization_id)s AND sync_id = %(sync_id)s
+
+-- name: forget_parts
+-- Who was seen is not needed any more.
+-- example: {"organization_id": "", "sync_id": "1"}
+DELETE FROM sync_parts WHERE organization_id = %(organization_id)s AND sync_id = %(sync_id)s

@@ -1,0 +1,1 @@
+"""The service over HTTP: routes that ask service modules; no SQL here."""
