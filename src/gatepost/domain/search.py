@@ -8,7 +8,6 @@ LONGEST = 100
 WORDS_A_DEVICE = 40
 SEPARATORS = re.compile(r"[\s\x00-\x1f]+")
 PARTS = re.compile(r"[^\W_]+")
-LAST = "\U0010ffff"
 
 
 def normal(text: str) -> str:
@@ -17,16 +16,15 @@ def normal(text: str) -> str:
 
 
 def words(texts: Iterable[str | None]) -> list[str]:
-    """The words of some texts: each one whole, and its parts between punctuation; sorted, at most 40."""
-    found: set[str] = set()
+    """The words of some texts, each one whole and its parts between punctuation: the first 40 of them, sorted."""
+    found: dict[str, None] = {}
     for text in texts:
-        for word in SEPARATORS.split(normal(text)) if text else ():
-            if word:
-                found.add(word)
-                found.update(PARTS.findall(word))
-    return sorted(found)[:WORDS_A_DEVICE]
+        for word in search_words(text) if text else ():
+            found[word] = None
+            found.update(dict.fromkeys(PARTS.findall(word)))
+    return sorted(list(found)[:WORDS_A_DEVICE])
 
 
-def prefixes(typed: str) -> list[tuple[str, str]]:
-    """What a person typed as ranges ``from ≤ word < to`` in order of code points; every one must be met."""
-    return [(word, word + LAST) for word in SEPARATORS.split(normal(typed)) if word]
+def search_words(typed: str) -> list[str]:
+    """What a person typed, as words: each must be the beginning of a word of what is found."""
+    return [word for word in SEPARATORS.split(normal(typed)) if word]
