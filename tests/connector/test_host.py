@@ -95,7 +95,8 @@ def test_a_signal_unwinds_what_the_main_thread_waits_for(number: signal.Signals)
         "class Out(Exception): pass\n"
         "def out(): raise Out\n"
         "h.on_stop(out)\n"
-        "try:\n    print('ready', flush=True)\n    threading.Event().wait()\nexcept Out:\n    print('closed', flush=True)\n"
+        "try:\n    print('ready', flush=True)\n    threading.Event().wait()\n"
+        "except Out:\n    print('closed', flush=True)\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as waiting:
         assert waiting.stdout is not None
