@@ -62,7 +62,7 @@ class Rows:
         source = _source(payload)
         if source is None:
             return None
-        escaped = "_x" in source or "&" in source
+        escaped = "&" in source or ("_" in source and "_x" in source)
         try:
             for shape in self._shapes:
                 row = shape.read(source, escaped=escaped)
@@ -134,7 +134,9 @@ def _source(payload: bytes) -> str | None:
         return None
     if len(payload.translate(None, _UNFIT)) != len(payload) and _REFUSED.search(source):
         return None
-    return None if "]]>" in source or "\ufffe" in source or "\uffff" in source else source
+    if "]" in source and "]]>" in source:  # one character is found many times faster than three
+        return None
+    return None if "\ufffe" in source or "\uffff" in source else source
 
 
 def _unreadable(number: int, error: WireError, payload: bytes) -> UnreadableObject:
