@@ -328,8 +328,6 @@ CREATE TABLE devices (
     FOREIGN KEY (tenant_id, facts_id) REFERENCES device_facts
 );
 CREATE INDEX devices_mailbox ON devices (tenant_id, organization_id, mailbox_guid);
-CREATE INDEX devices_newest ON devices (tenant_id, organization_id, first_seen DESC, guid DESC);
-CREATE INDEX devices_changed ON devices (tenant_id, organization_id, changed_seen_at DESC, guid DESC);
 CREATE INDEX devices_gone ON devices (tenant_id, organization_id, gone_at) WHERE gone_at IS NOT NULL;
 
 -- Normalised words for prefix search (domain.search): word >= 'iph' AND word < 'iph' || U+10FFFF. No foreign key: written
