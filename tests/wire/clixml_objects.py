@@ -106,7 +106,7 @@ others = st.one_of(
     st.binary(max_size=20).map(lambda b: Typed("BA", base64.b64encode(b).decode(), b)),
     st.integers(32, 0xD7FF).map(lambda n: Typed("C", str(n), chr(n))),
     st.dictionaries(texts.map(joined), texts.map(joined), max_size=3).map(lambda d: Typed("DCT", d, dict(d))),
-    st.dictionaries(st.sampled_from(NAMES[:-1]), texts, max_size=3).map(
+    st.dictionaries(st.sampled_from((*WANTED, "Name")), texts, max_size=3).map(
         lambda d: Typed("Nested", d, {name: joined(text) for name, text in d.items()})
     ),
 )

@@ -1,6 +1,7 @@
 """The general reader: any payload, parsed under limits, becomes a value. Correct first; ``Rows`` is the fast one."""
 
 import re
+from bisect import bisect
 from typing import Final, NoReturn
 
 from lxml import etree
@@ -69,7 +70,10 @@ class Reader:
     def __init__(self, payload: bytes) -> None:
         self._root = parse(payload)
         self._left = MAX_ELEMENTS
-        self._open: list[etree._Element] = []
+        self._open: dict[etree._Element, str | None] = {}
+        self._elements: list[etree._Element] = []
+        self._order: dict[etree._Element, int] = {}
+        self._places: dict[tuple[str, str], list[int]] = {}
         self.objects = list(self._root) if local(self._root) == "Objs" else [self._root]
 
     def value(self, element: etree._Element) -> Value:
@@ -99,9 +103,7 @@ class Reader:
         return ()
 
     def _value(self, element: etree._Element, *, outermost: bool) -> Value:
-        self._left -= 1
-        if self._left < 0:
-            raise UnsafeXml(f"The answer unfolds to more than {MAX_ELEMENTS:,} elements.")
+        self._charge(1)
         element = self._follow(element)
         kind = local(element)
         if kind == "Obj":
@@ -112,18 +114,18 @@ class Reader:
 
     def _object(self, element: etree._Element, *, outermost: bool) -> Value:
         if element in self._open:
-            return self._shown(element)
+            return self._open[element]
         if len(self._open) >= MAX_DEPTH:
             _refuse_depth()
-        self._open.append(element)
+        self._charge(len(element))
+        shown = self._open[element] = self._shown(element)
         try:
-            return self._opened(element, outermost=outermost)
+            return self._opened(element, shown, outermost=outermost)
         finally:
-            self._open.pop()
+            del self._open[element]
 
-    def _opened(self, element: etree._Element, *, outermost: bool) -> Value:
+    def _opened(self, element: etree._Element, shown: str | None, *, outermost: bool) -> Value:
         """Collection, primitive, text or properties: whichever comes first in this order is what the object is."""
-        shown = self._shown(element)
         for part in element:
             kind = local(part)
             if kind in _LISTS:
@@ -136,6 +138,12 @@ class Reader:
         if shown is not None and not (outermost and members):
             return shown
         return {name: self._value(member, outermost=False) for name, member in members.items()}
+
+    def _charge(self, elements: int) -> None:
+        """Count what is read: references make it more than was sent."""
+        self._left -= elements
+        if self._left < 0:
+            raise UnsafeXml(f"The answer unfolds to more than {MAX_ELEMENTS:,} elements.")
 
     def _shown(self, element: etree._Element) -> str | None:
         """The text that an object gives of itself."""
@@ -166,16 +174,22 @@ class Reader:
 
     def _referred(self, reference: etree._Element, kind: str) -> etree._Element:
         """What a Ref or TNRef means: the last such element with its RefId before it."""
-        wanted = reference.get("RefId")
-        found = None
-        for element in self._root.iter():
-            if element is reference:
-                break
-            if element.get("RefId") == wanted and local(element) == kind:
-                found = element
-        if found is None:
-            raise WireError(f"The answer refers to {kind} {wanted}, which it does not contain.")
-        return found
+        number = reference.get("RefId") or ""
+        if not self._order:
+            self._number()
+        places = self._places.get((kind, number), [])
+        found = bisect(places, self._order[reference])
+        if not found:
+            raise WireError(f"The answer refers to {kind} {number}, which it does not contain.")
+        return self._elements[places[found - 1]]
+
+    def _number(self) -> None:
+        """Put the elements in order, and note where those with a RefId stand."""
+        self._elements = list(self._root.iter())
+        for place, element in enumerate(self._elements):
+            self._order[element] = place
+            if number := element.get("RefId"):
+                self._places.setdefault((local(element), number), []).append(place)
 
 
 def parse(payload: bytes) -> etree._Element:

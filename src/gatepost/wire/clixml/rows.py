@@ -118,8 +118,8 @@ class Rows:
 def excerpt(payload: bytes) -> str:
     """The first readable text of a payload, without tags, type names and control characters."""
     start = payload[:4096].decode("utf-8", "replace").lstrip("\ufeff")
-    words = _TAG.sub(" ", _TYPE_NAMES.sub("", start))
-    return "".join(part if part.isprintable() else " " for part in " ".join(words.split()))[:_EXCERPT]
+    text = _TAG.sub(" ", _TYPE_NAMES.sub("", start))
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:_EXCERPT]
 
 
 def _source(payload: bytes) -> str | None:
