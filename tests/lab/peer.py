@@ -1,8 +1,13 @@
 """pypsrp's own classes as the lab's client: written by others, and used by nothing of ours but tests."""
 
+import ssl
 import xml.etree.ElementTree as ET
+from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from email.message import Message
+from http.client import HTTPConnection, HTTPSConnection
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -80,7 +85,7 @@ def finish(shell: PowerShell) -> Answer:
     return Answer(
         rows=[_properties(item) for item in output],
         types=list(output[0].types) if output else [],
-        warnings=[warning.message for warning in shell.streams.warning],
+        warnings=[str(warning.message) for warning in shell.streams.warning],
         errors=[(str(error.fq_error), str(error)) for error in shell.streams.error],
         state=shell.state,
     )
@@ -99,3 +104,29 @@ def plain(value: Any) -> Any:
 def _properties(item: GenericComplexObject) -> dict[str, Any]:
     both = {**item.adapted_properties, **item.extended_properties}
     return {name: plain(value) for name, value in both.items()}
+
+
+class Response(NamedTuple):
+    """A bare HTTP answer."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+
+def post(url: str, ca_file: Path | None = None, *, method: str = "POST", body: bytes = b"", **headers: str) -> Response:
+    """One HTTP request by nothing but the standard library; headers are written with underscores."""
+    address = urlsplit(url)
+    host, port = address.hostname or "", address.port
+    secure = ssl.create_default_context(cafile=ca_file)
+    wire = HTTPSConnection(host, port, context=secure) if address.scheme == "https" else HTTPConnection(host, port)
+    with closing(wire):
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        wire.request(method, f"{address.path}?{address.query}".rstrip("?"), body, names)
+        answer = wire.getresponse()
+        return Response(answer.status, answer.headers, answer.read())
+
+
+def basic(lab: Lab) -> str:
+    """The Authorization header of the lab's account."""
+    return "Basic " + b64encode(f"{lab.user}:{lab.password}".encode()).decode()

@@ -7,6 +7,7 @@ import pytest
 from pypsrp.complex_objects import GenericComplexObject
 from pypsrp.exceptions import AuthenticationError, WinRMTransportError, WSManFaultError
 from pypsrp.powershell import PowerShell, RunspacePool
+from pypsrp.shell import SignalCode
 from requests.exceptions import SSLError
 
 from gatepost.lab.cmdlets import FIRST_RESULTS, MORE_RESULTS
@@ -58,8 +59,7 @@ def test_a_wrong_password_is_refused(lab: Lab, auth: str) -> None:
 
 def test_basic_is_not_offered_without_tls(lab: Lab) -> None:
     """Over plain HTTP a password is not even looked at."""
-    options = {"auth": "basic", "url": lab.http_url, "encryption": "never"}
-    with pytest.raises(AuthenticationError), session(lab, **options):
+    with pytest.raises(AuthenticationError), session(lab, auth="basic", url=lab.http_url, encryption="never"):
         pass
 
 
@@ -284,9 +284,10 @@ def test_a_running_pipeline_can_be_stopped(make_lab: MakeLab) -> None:
         shell.begin_invoke()
         shell.stop()
         assert shell.output == []
-        with pytest.raises(WSManFaultError):
-            pool.shell.signal("http://schemas.microsoft.com/wbem/wsman/1/windows/shell/signal/Terminate", "")
-            pool.shell.receive("stdout", command_id="00000000-0000-0000-0000-000000000000", timeout=1)
+        pool.shell.signal(SignalCode.TERMINATE, shell.id)
+        with pytest.raises(WSManFaultError) as fault:
+            pool.shell.receive("stdout", command_id=shell.id, timeout=1)
+    assert fault.value.code == 2150858843
 
 
 def test_a_user_has_so_many_shells_and_no_more(make_lab: MakeLab) -> None:

@@ -209,46 +209,46 @@ class Handler(BaseHTTPRequestHandler):
                 self._soap(HTTPStatus.INTERNAL_SERVER_ERROR, parts, extra)
                 return
         status, parts, request = service.answer(body, user, address, full=full)
-        if self.server.faults and request is not None and request.action == wsman.RECEIVE and status == HTTPStatus.OK:
+        cut = False
+        if self.server.faults and request is not None and request.action == wsman.RECEIVE:
+            cut = Fault.BREAK_OFF in self.server.faults and spoiling.has_output(parts)
             parts = spoiling.spoil(parts, self.server.faults)
-        self._soap(HTTPStatus(status), parts, extra)
+        self._soap(HTTPStatus(status), parts, extra, cut=cut)
 
-    def _soap(self, status: HTTPStatus, parts: list[bytes], extra: dict[str, str]) -> None:
+    def _soap(self, status: HTTPStatus, parts: list[bytes], extra: dict[str, str], *, cut: bool = False) -> None:
         if not self.connection_state.sealed:
-            self._send(status, parts, {"Content-Type": SOAP_TYPE, **extra})
+            self._send(status, parts, {"Content-Type": SOAP_TYPE, **extra}, cut=cut)
             return
         kind, body = self.connection_state.seal(b"".join(parts))
-        self._send(status, [body], {"Content-Type": kind, **extra})
+        self._send(status, [body], {"Content-Type": kind, **extra}, cut=cut)
 
     def _html(self, status: HTTPStatus, extra: dict[str, str] | None = None) -> None:
         page = _HTML.format(status.value, status.phrase).encode()
         self._send(status, [page], {"Content-Type": "text/html", **(extra or {})})
 
     def _send(
-        self, status: HTTPStatus, parts: list[bytes], headers: dict[str, str], offers: tuple[str, ...] = ()
+        self,
+        status: HTTPStatus,
+        parts: list[bytes],
+        headers: dict[str, str],
+        offers: tuple[str, ...] = (),
+        *,
+        cut: bool = False,
     ) -> None:
-        """Head and body in one write."""
-        body = b"".join(parts)
+        """Head and body in one write; ``cut`` breaks off in the middle of the body."""
+        size = sum(map(len, parts))
         lines = [
             f"HTTP/1.1 {status.value} {status.phrase}",
             f"Server: {self.server_version}",
             f"Date: {self.date_time_string()}",
+            *(f"{name}: {value}" for name, value in headers.items()),
+            *(f"WWW-Authenticate: {offer}" for offer in offers),
+            f"Content-Length: {size}",
         ]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        lines += [f"WWW-Authenticate: {offer}" for offer in offers]
-        lines.append(f"Content-Length: {len(body)}")
-        head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-        if Fault.BREAK_OFF in self.server.faults and _has_output(parts):
-            self.connection.sendall((head + body)[: len(head) + len(body) // 2])
-            self.close_connection = True
-            return
-        self.connection.sendall(head + body)
+        data = b"".join((("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"), *parts))
+        self.connection.sendall(data[: len(data) - size // 2] if cut else data)
+        self.close_connection = self.close_connection or cut
 
 
 def _names_a_shell(body: bytes) -> bool:
     return re.search(rb'Selector[^>]*Name="ShellId"', body) is not None
-
-
-def _has_output(parts: list[bytes]) -> bool:
-    """Whether an answer carries streams of a command."""
-    return any(b"CommandState" in part for part in parts[-1:]) and len(parts) > 2

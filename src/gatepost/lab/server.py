@@ -9,6 +9,7 @@ import secrets
 import shutil
 import ssl
 import tempfile
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -39,7 +40,7 @@ class Lab:
         settings: LabSettings | None = None,
         *,
         dialect: Dialect | None = None,
-        faults: frozenset[Fault] = frozenset(),
+        faults: AbstractSet[Fault] = frozenset(),
         max_shells: int = MAX_SHELLS,
     ) -> None:
         self.settings = settings or LabSettings()

@@ -10,7 +10,7 @@ _CUT = 40
 
 def spoil(parts: list[bytes], faults: frozenset[Fault]) -> list[bytes]:
     """The answer as the faults have it; answers without a command's output stay whole."""
-    if len(parts) < 5 or b"CommandState" not in parts[-1]:
+    if not has_output(parts):
         return parts
     if Fault.TRUNCATED_FRAGMENT in faults:
         text = b64encode(b64decode(parts[-3])[:-_CUT])
@@ -21,3 +21,8 @@ def spoil(parts: list[bytes], faults: frozenset[Fault]) -> list[bytes]:
     if Fault.DOCTYPE_SOAP in faults:
         return [b'<!DOCTYPE Envelope [<!ENTITY e "expanded">]>', *parts]
     return parts
+
+
+def has_output(parts: list[bytes]) -> bool:
+    """Whether an answer carries streams of a command, between its beginning and its end."""
+    return len(parts) >= 5 and b"CommandState" in parts[-1]
