@@ -7,7 +7,7 @@ WITH made AS (
 )
 SELECT organization_id FROM made
 UNION ALL
-SELECT organization_id FROM organizations WHERE name = %(name)s
+SELECT organization_id FROM organizations WHERE tenant_id = gatepost_tenant() AND name = %(name)s
 LIMIT 1
 
 -- name: add_ticket
