@@ -99,7 +99,7 @@ def test_a_synchronisation_that_shrinks_sharply_is_held(make_site: MakeSite) -> 
     assert (report.state, report.devices, report.sent_devices) == ("held", 40, 0)
     assert "80 of 120 devices are missing" in report.why
     assert len(site.devices()) == 120
-    site.execute("UPDATE syncs SET state = 'accepted', accepted_at = now() WHERE tenant_id = %s AND state = 'held'")
+    site.execute("UPDATE syncs SET state = 'accepted', accepted_at = now() WHERE state = 'held' AND tenant_id = %s")
     assert site.synchronise().state == "sealed"
     assert site.differences() == []
 
@@ -110,6 +110,7 @@ def test_one_object_that_cannot_be_read_stops_only_itself(make_site: MakeSite) -
     site.synchronise()
     spoilt = make_site(devices=80, faults=frozenset({Fault.MALFORMED_OBJECT}))
     site.lab = spoilt.lab
+    site.configure()
     report = site.synchronise()
     assert (report.state, report.unreadable > 0) == ("sealed", True)
     assert "unreadable-object" in site.findings()

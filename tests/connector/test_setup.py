@@ -1,0 +1,168 @@
+"""Enrolment with the real service: a ticket pays once, and nothing that gets lost on the way is a dead end."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from gatepost.connector import credentials, host
+from gatepost.connector.agent import Agent
+from gatepost.connector.setup import configure, enrol
+from gatepost.errors import ServiceRefused, ServiceUnreachable, SettingsError, StoreError
+from gatepost.settings import ConnectorSettings, load
+from tests.fixtures.connector import Reply, Request, Stage, problem
+from tests.fixtures.site import MakeSite, Site
+
+
+@pytest.fixture
+def site(make_site: MakeSite) -> Site:
+    """A site whose connector is not enrolled yet."""
+    return make_site(devices=20)
+
+
+def test_a_ticket_becomes_an_identity_and_is_deleted(site: Site) -> None:
+    """The identity is the service's, the secret never left, and the ticket's file is gone."""
+    ticket = site.ticket()
+    identity = enrol(site.settings, ticket)
+    assert not ticket.exists()
+    assert credentials.load(site.settings.folder) == identity
+    [row] = site.query("SELECT * FROM connectors WHERE tenant_id = %s")
+    assert (str(row["connector_id"]), row["epoch"], identity.epoch) == (identity.connector, 1, 1)
+    assert row["public_key"] == credentials.public_key(identity.secret)
+
+
+def test_a_lost_answer_is_no_dead_end(site: Site) -> None:
+    """The first attempt reached the service and its answer did not come back; the same ticket succeeds."""
+    ticket = site.ticket()
+    text = ticket.read_text()
+    secret = credentials.secret_for(host.private_folder(site.settings.folder), text)
+    first = enrol(site.settings, ticket)
+    assert first.secret == secret
+    (site.settings.folder / credentials.IDENTITY).unlink()
+    (site.settings.folder / credentials.PENDING).write_text(
+        json.dumps({"ticket": hashlib.sha256(text.encode()).hexdigest(), "secret": secret})
+    )
+    ticket.write_text(text)
+    assert enrol(site.settings, ticket) == first
+
+
+def test_a_used_ticket_is_refused_in_words(site: Site) -> None:
+    """Another connector cannot enrol with it, and what is in the folder stays as it was."""
+    ticket = site.ticket()
+    text = ticket.read_text()
+    enrol(site.settings, ticket)
+    other = site.beside("other")
+    ticket.write_text(text)
+    with pytest.raises(SettingsError, match=r"was used by another connector\. If that was not you"):
+        enrol(other.settings, ticket)
+    assert ticket.exists()
+    with pytest.raises(SettingsError, match="is not enrolled"):
+        credentials.load(other.settings.folder)
+
+
+@pytest.mark.parametrize("text", ["11111111-1111-4111-8111-111111111111.unknown", "junk"])
+def test_an_unknown_ticket_is_refused_in_words(site: Site, text: str) -> None:
+    """A person reads what to ask for."""
+    ticket = site.folder / "ticket"
+    ticket.write_text(text)
+    with pytest.raises(SettingsError, match=r"unknown or has expired\. Ask for a new one"):
+        enrol(site.settings, ticket)
+    assert ticket.exists()
+
+
+def test_a_second_enrolment_fences_the_first(site: Site) -> None:
+    """The first connector may say nothing more, forgets its secret, and the second one works."""
+    first = site.enrol()
+    first.synchronise()
+    second = site.beside("second").enrol()
+    with pytest.raises(ServiceRefused, match="403 superseded"):
+        first.synchronise()
+    with pytest.raises(SettingsError, match=r"was replaced: .*superseded.*Enrol again with a new ticket"):
+        credentials.load(first.settings.folder)
+    assert second.synchronise().state == "sealed"
+    assert second.differences() == []
+
+
+def test_the_same_folder_may_enrol_again(site: Site) -> None:
+    """A new ticket makes a new epoch; the store of the old one is not used."""
+    site.enrol().synchronise()
+    site.enrol()
+    assert credentials.load(site.settings.folder).epoch == 2
+    assert site.synchronise().state == "sealed"
+    assert site.differences() == []
+
+
+def test_a_connector_at_work_is_not_enrolled_under_its_feet(site: Site) -> None:
+    """Set-up takes the folder's lock."""
+    site.enrol()
+    ticket = site.ticket()
+    with Agent(site.settings, patience=5), pytest.raises(StoreError, match="Another connector works on the folder"):
+        enrol(site.settings, ticket)
+    assert ticket.exists()
+
+
+def test_a_service_that_is_away_is_told_and_the_ticket_kept(
+    site: Site, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong address does not cost the ticket, and the same secret is used at the next attempt."""
+    stage.answers = [lambda _: Reply(404, b"<h1>no</h1>", {"Content-Type": "text/html"})]
+    ticket = site.ticket()
+    wrong = site.of(stage.url)
+    monkeypatch.setattr("gatepost.connector.setup.PATIENCE", 0.0)
+    with pytest.raises(ServiceUnreachable, match="does not speak like the service"):
+        enrol(wrong.settings, ticket)
+    assert ticket.exists()
+    enrol(site.configure().settings, ticket)
+    assert credentials.public_key(credentials.load(site.settings.folder).secret) == _key(stage.requests[0])
+
+
+def _key(request: Request) -> str:
+    key: str = json.loads(request.body)["public_key"]
+    return key
+
+
+def test_any_other_refusal_is_told_as_it_is(site: Site, stage: Stage) -> None:
+    """What set-up has no words of its own for comes in the service's."""
+    stage.answers = [lambda _: problem(403, "removed")]
+    wrong = site.of(stage.url)
+    with pytest.raises(ServiceRefused, match="403 removed"):
+        enrol(wrong.settings, site.ticket())
+
+
+EXCHANGE = '[exchange]\nurl = "https://mail.example.com/PowerShell"\n'
+
+
+def test_the_service_is_written_to_settings_that_lack_it(tmp_path: Path) -> None:
+    """The address given on the command line is kept for the commands that follow."""
+    config = tmp_path / "connector.toml"
+    config.write_text(f'folder = "here"\n{EXCHANGE}')
+    settings = configure(config, "https://gatepost.example.com")
+    assert settings.service.url == "https://gatepost.example.com"
+    assert load(ConnectorSettings, config) == settings
+    assert settings.folder == tmp_path / "here"
+
+
+def test_settings_with_another_service_are_not_changed(tmp_path: Path) -> None:
+    """A person reads both ways out."""
+    config = tmp_path / "connector.toml"
+    text = f'folder = "here"\n{EXCHANGE}[service]\nurl = "https://one.example.com"\n'
+    config.write_text(text)
+    assert configure(config, "https://one.example.com").service.url == "https://one.example.com"
+    with pytest.raises(
+        SettingsError, match=r"names another service: https://one\.example\.com\. Change \[service\] url"
+    ):
+        configure(config, "https://two.example.com")
+    assert config.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [(None, "cannot be read"), ("folder = ", "is not TOML"), ("", "is not valid")]
+)
+def test_settings_that_cannot_be_used_are_told(tmp_path: Path, text: str | None, said: str) -> None:
+    """A missing, broken or incomplete file is named."""
+    config = tmp_path / "connector.toml"
+    if text is not None:
+        config.write_text(text)
+    with pytest.raises(SettingsError, match=said):
+        configure(config, None)
