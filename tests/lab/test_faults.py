@@ -153,3 +153,14 @@ def test_nothing_is_spoilt_without_a_fault(make_lab: MakeLab) -> None:
     with connection(make_lab()) as wsman, pytest.raises(WSManFaultError) as fault:
         wsman.get_server_config()
     assert "is not supported by the service" in str(fault.value)
+
+
+def test_faults_come_and_go_while_a_lab_runs(make_lab: MakeLab) -> None:
+    """A server misbehaves in the middle of a session, and then no longer does."""
+    lab = make_lab()
+    with session(lab) as pool:
+        lab.faults.add(Fault.BREAK_OFF)
+        with pytest.raises(RequestException, match="IncompleteRead"):
+            run(pool, "Get-MobileDevice")
+        lab.faults.clear()
+        assert len(run(pool, "Get-MobileDevice").rows) == 80

@@ -6,6 +6,7 @@ import socket
 import socketserver
 import ssl
 import threading
+from collections.abc import Set as AbstractSet
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import ClassVar
@@ -43,7 +44,7 @@ class Endpoint(socketserver.ThreadingTCPServer):
         *,
         tls: ssl.SSLContext | None,
         dialect: Dialect,
-        faults: frozenset[Fault],
+        faults: AbstractSet[Fault],
         moved_to: str = "",
     ) -> None:
         self.service = service

@@ -1,6 +1,7 @@
 """The operations of WS-Management on shells: an envelope in, an envelope out."""
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 
 from gatepost.lab import wsman
 from gatepost.lab.dialects import Dialect, Fault
@@ -11,7 +12,7 @@ from gatepost.lab.wsman import Request, Writer
 class Service:
     """Answers requests of signed-in users. ``address`` is what Create says the endpoint is."""
 
-    def __init__(self, shells: Shells, machine: str, dialect: Dialect, faults: frozenset[Fault]) -> None:
+    def __init__(self, shells: Shells, machine: str, dialect: Dialect, faults: AbstractSet[Fault]) -> None:
         self._shells = shells
         self._machine = machine
         self._faults = faults

@@ -6,6 +6,7 @@ What comes out is lazy: rows are rendered as the client receives them.
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -74,7 +75,7 @@ class Engine:
         profile: str,
         projection: bool,
         dialect: Dialect,
-        faults: frozenset[Fault],
+        faults: AbstractSet[Fault],
     ) -> None:
         self.organization = organization
         self.dialect = dialect

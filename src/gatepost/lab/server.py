@@ -33,7 +33,10 @@ IDLE = 900.0
 
 
 class Lab:
-    """One emulated organization; made, started, stopped. ``dialect`` and ``faults`` as in ``dialects``."""
+    """One emulated organization; made, started, stopped. ``dialect`` and ``faults`` as in ``dialects``.
+
+    ``faults`` may be added to and taken from while it runs, so that a server misbehaves in the middle of something.
+    """
 
     def __init__(
         self,
@@ -45,7 +48,7 @@ class Lab:
     ) -> None:
         self.settings = settings or LabSettings()
         self.dialect = dialect or Dialect()
-        self.faults = frozenset(faults)
+        self.faults: set[Fault] = set(faults)
         if self.settings.profile not in PROFILES:
             raise SettingsError(
                 f"There is no profile {self.settings.profile!r}.", f"Choose one of {', '.join(PROFILES)}."

@@ -1,6 +1,7 @@
 """Answers to Receive that a fault has spoilt; ``parts`` are the envelope's beginning, stream elements, and its end."""
 
 from base64 import b64decode, b64encode
+from collections.abc import Set as AbstractSet
 
 from gatepost.lab.dialects import Fault
 
@@ -8,7 +9,7 @@ _CUT = 40
 """How many bytes a truncated fragment lacks."""
 
 
-def spoil(parts: list[bytes], faults: frozenset[Fault]) -> list[bytes]:
+def spoil(parts: list[bytes], faults: AbstractSet[Fault]) -> list[bytes]:
     """The answer as the faults have it; answers without a command's output stay whole."""
     if not has_output(parts):
         return parts

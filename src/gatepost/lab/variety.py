@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from gatepost.lab import shapes
@@ -56,7 +57,7 @@ def variants(dialect: Dialect) -> int:
     return 3 if dialect.shuffled else 1
 
 
-def spoil(rows: Iterable[object], plans: list[Plan], faults: frozenset[Fault]) -> Iterator[bytes]:
+def spoil(rows: Iterable[object], plans: list[Plan], faults: AbstractSet[Fault]) -> Iterator[bytes]:
     """The rows as CLIXML, plans taking turns, with one device spoilt where a fault says so."""
     for number, row in enumerate(rows):
         if number == SPOILT and faults and isinstance(row, Device):
@@ -65,7 +66,7 @@ def spoil(rows: Iterable[object], plans: list[Plan], faults: frozenset[Fault]) -
             yield plans[number % len(plans)](row)
 
 
-def _spoilt(device: Device, plan: Plan, faults: frozenset[Fault]) -> bytes:
+def _spoilt(device: Device, plan: Plan, faults: AbstractSet[Fault]) -> bytes:
     if Fault.HUGE_PROPERTY in faults:
         device = replace(device, friendly_name="A" * HUGE)
     data = plan(device)
