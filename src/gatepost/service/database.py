@@ -26,6 +26,8 @@ Connection = psycopg.AsyncConnection[DictRow]
 Cursor = psycopg.AsyncCursor[DictRow]
 
 OPTIONS = "-c timezone=UTC -c search_path=public"
+# As gatepost_app whoever signed in: the operator's role sees every tenant, and a tenant scope must not.
+ENTER_TENANT = "SELECT set_config('role', 'gatepost_app', true), set_config('app.tenant', %s, true)"
 NO_TENANT = "GP001"  # raised by gatepost_tenant()
 POOL_SIZE = 20
 WAIT_SECONDS = 10.0
@@ -114,7 +116,7 @@ class Database:
     async def tenant(self, tenant_id: UUID) -> AsyncIterator[Scope]:
         """One transaction in the scope of a tenant. Raises DatabaseError, NoTenantScope."""
         async with self._transaction() as connection:
-            await connection.execute("SELECT set_config('app.tenant', %s, true)", [str(tenant_id)])
+            await connection.execute(ENTER_TENANT, [str(tenant_id)])
             yield Scope(connection, tenant_id)
 
     @asynccontextmanager
@@ -178,8 +180,12 @@ def unreachable(error: psycopg.Error | PoolTimeout) -> DatabaseError:
 
 
 async def _configure(connection: Connection) -> None:
-    """Mappings are sent as jsonb."""
+    """Mappings are sent as jsonb; each statement is planned for its parameters and for the tables as they are now.
+
+    A plan kept from when the tables were empty reads them whole for every part of a first synchronisation.
+    """
     connection.adapters.register_dumper(dict, JsonbDumper)
+    await connection.execute("SET plan_cache_mode = force_custom_plan")
 
 
 def _wrong_schema(found: str) -> DatabaseError:

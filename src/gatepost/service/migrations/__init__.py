@@ -64,6 +64,7 @@ def ensure_roles(superuser_url: str, passwords: Mapping[str, str], database: str
         with psycopg.connect(superuser_url, autocommit=True) as connection:
             for role, right in ROLES.items():
                 _ensure_role(connection, role, right, passwords[role])
+            connection.execute("GRANT gatepost_app TO gatepost_operator")
             name = sql.Identifier(database)
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
                 connection.execute(
