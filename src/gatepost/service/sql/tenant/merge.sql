@@ -1,3 +1,8 @@
+-- name: analyze_grown
+-- Look anew at tables that more than doubled, so that a first synchronisation is not merged by plans for empty tables.
+-- example: {}
+SELECT gatepost_analyze_grown()
+
 -- name: stage_devices
 -- Where the changed rows of a part wait, for one transaction; COPY cannot write to a table under row-level security.
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_devices (
