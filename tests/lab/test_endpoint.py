@@ -81,10 +81,16 @@ def test_requests_that_cannot_be_served_leave_no_shell(lab: Lab, body: bytes, sa
     assert len(lab.shells) == before
 
 
-def test_a_large_request_is_refused(lab: Lab) -> None:
+@pytest.mark.parametrize(("length", "status"), [("99999999", 413), ("many", 400), ("-1", 400)])
+def test_a_request_of_a_senseless_length_is_refused(lab: Lab, length: str, status: int) -> None:
     """Before it is read."""
-    answer = post(lab.https_url, lab.ca_file, method="POST", Content_Length="99999999")
-    assert answer.status == 413
+    assert post(lab.https_url, lab.ca_file, Content_Length=length).status == status
+
+
+def test_a_request_must_say_how_long_it_is(lab: Lab) -> None:
+    """Bodies in chunks are not taken."""
+    answer = post(lab.https_url, lab.ca_file, body=b"0\r\n\r\n", Transfer_Encoding="chunked")
+    assert answer.status == 411
 
 
 @pytest.mark.parametrize(

@@ -343,3 +343,52 @@ def test_the_call_log_is_a_witness(make_lab: MakeLab) -> None:
         ("Select-Object", {"Property": ("Guid",)}),
     ]
     assert {call.user for call in watched.calls} == {watched.user}
+
+
+def test_who_waits_for_a_deleted_shell_is_told(make_lab: MakeLab) -> None:
+    """A Receive that is under way ends with the fault that the shell is gone."""
+    lab = make_lab(latency=60.0)
+    waiting, other = connection(lab), connection(lab)
+    pool = RunspacePool(waiting, configuration_name="Microsoft.Exchange")
+    pool.open()
+    shell = PowerShell(pool).add_cmdlet("Get-MobileDevice")
+    shell.begin_invoke()
+    codes: list[object] = []
+
+    def wait() -> None:
+        try:
+            pool.shell.receive("stdout", command_id=shell.id, timeout=30)
+        except WSManFaultError as fault:
+            codes.append(fault.code)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    other.delete(pool.shell.resource_uri, selector_set=pool.shell._selector_set)
+    thread.join(20)
+    assert codes == [2150858843]
+
+
+def test_idle_shells_end_when_another_is_opened(make_lab: MakeLab) -> None:
+    """A leaked shell counts until it has been idle for long enough."""
+    lab = make_lab(max_shells=1)
+    leaked = RunspacePool(connection(lab), configuration_name="Microsoft.Exchange")
+    leaked.open()
+    with pytest.raises(WSManFaultError), session(lab):
+        pass
+    lab.shells.idle = 0.0
+    with session(lab) as pool:
+        assert len(run(pool, "Get-ExchangeServer").rows) == 3
+    assert len(lab.shells) == 0
+
+
+def test_a_listing_can_be_broken_off_in_its_middle(make_lab: MakeLab) -> None:
+    """Rows that were not received are never rendered, and the session goes on."""
+    lab = make_lab(devices=3_000)
+    with session(lab, max_envelope_size=60_000) as pool:
+        shell = PowerShell(pool).add_cmdlet("Get-MobileDevice").add_parameter("ResultSize", "Unlimited")
+        shell.begin_invoke()
+        shell.poll_invoke()
+        assert 0 < len(shell.output) < 100
+        shell.stop()
+        pool.shell.signal(SignalCode.TERMINATE, shell.id)
+        assert len(run(pool, "Get-ExchangeServer").rows) == 3

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum, auto
-from operator import attrgetter
+from operator import attrgetter, call
 from typing import Any
 
 TICKS = 10_000_000
@@ -252,23 +252,34 @@ class Plan:
 
     def __init__(self, shape: Shape, choice: Choice) -> None:
         renderers = _Renderers(choice.full)
-        wanted = _wanted(shape, choice.selected)
-        box = "Props" if choice.selected is None else "MS"
-        self._text = attrgetter(shape.text) if choice.selected is None and shape.text else None
-        types = shape.types if choice.selected is None else _selected_types(shape.types[0])
-        self._head = f'<Obj RefId="0">{_types_xml(types, 0)}'
-        live = [prop for prop in wanted if isinstance(prop, Property) and prop.name not in shape.constants]
-        # Constants stand last and are made last: type names are spelt out at their first mention in the object.
-        self._renders = [renderers.make(prop) for prop in live]
-        self._values = _fetcher([prop.attribute for prop in live])
-        fixed = "".join(_fixed(renderers, prop, shape) for prop in wanted if prop not in live)
-        self._open, self._close = f"<{box}>", f"{fixed}</{box}></Obj>"
+        whole = choice.selected is None
+        live: list[tuple[str, Callable[[Any], str]]] = []
+        later: list[Property | str] = []
+        for prop in _wanted(shape, choice.selected):
+            if isinstance(prop, Property) and prop.name not in shape.constants:
+                live.append((prop.attribute, renderers.make(prop)))
+            elif whole:
+                later.append(prop)
+            else:  # Select-Object keeps its order, so what never changes stands among the rest; every row has a class
+                live.append(("__class__", _always(_fixed(renderers, prop, shape))))
+        self._renders = [render for _, render in live]
+        self._values = _fetcher([attribute for attribute, _ in live])
+        self._text = attrgetter(shape.text) if whole and shape.text else None
+        box, types = ("Props", shape.types) if whole else ("MS", _selected_types(shape.types[0]))
+        # Whole objects have their constants last and made last: type names are spelt out at their first mention.
+        fixed = "".join(_fixed(renderers, prop, shape) for prop in later)
+        self._before = f'<Obj RefId="0">{_types_xml(types, 0)}'.encode()
+        self._open, self._after = f"<{box}>", f"{fixed}</{box}></Obj>".encode()
 
     def __call__(self, row: object) -> bytes:
         """The row as one object in UTF-8."""
         text = f"<ToString>{escape(str(self._text(row)))}</ToString>" if self._text else ""
-        body = "".join([render(value) for render, value in zip(self._renders, self._values(row), strict=True)])
-        return f"{self._head}{text}{self._open}{body}{self._close}".encode()
+        body = "".join(map(call, self._renders, self._values(row)))
+        return self._before + f"{text}{self._open}{body}".encode() + self._after
+
+
+def _always(text: str) -> Callable[[Any], str]:
+    return lambda _value: text
 
 
 def _wanted(shape: Shape, selected: tuple[str, ...] | None) -> list[Property | str]:

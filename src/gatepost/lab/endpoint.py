@@ -1,10 +1,12 @@
 """The HTTP endpoint: HTTP/1.1, a thread per connection, plain or TLS; it answers what IIS would where SOAP ends."""
 
 import contextlib
+import logging
 import re
 import socket
 import socketserver
 import ssl
+import sys
 import threading
 from collections.abc import Set as AbstractSet
 from http import HTTPStatus
@@ -16,6 +18,8 @@ from gatepost.lab import spoiling, wsman
 from gatepost.lab.dialects import Dialect, Fault
 from gatepost.lab.operations import Service
 from gatepost.lab.signin import Accounts, Connection
+
+log = logging.getLogger(__name__)
 
 PATH = "/powershell"
 MOVED_PATH = "/PowerShell-Proxy/EX1"
@@ -84,8 +88,10 @@ class Endpoint(socketserver.ThreadingTCPServer):
         with self._connections_lock:
             self._connections.discard(connection)
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A connection that ends in the middle is the client's affair."""
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - as the base has it
+        """A connection that ends in the middle is the client's affair; anything else is a mistake of ours."""
+        if not isinstance(sys.exception(), OSError):
+            log.exception("a request could not be answered")
 
 
 def _cut(connection: socket.socket) -> None:
@@ -132,11 +138,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """One request of WS-Management."""
-        size = int(self.headers.get("Content-Length") or 0)
-        if size > LARGEST_REQUEST:
+        length = self.headers.get("Content-Length")
+        if length is None or not length.isdecimal():
+            self.close_connection = True
+            self._html(HTTPStatus.LENGTH_REQUIRED if length is None else HTTPStatus.BAD_REQUEST)
+            return
+        if int(length) > LARGEST_REQUEST:
+            self.close_connection = True
             self._html(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return
-        body = self.rfile.read(size)
+        body = self.rfile.read(int(length))
         if not (self._broken() or self._elsewhere()):
             self._authenticated(body)
 

@@ -172,6 +172,16 @@ def no_statistics(cmdlet: str, identity: str) -> CmdletError:
     )
 
 
+def broken(error: Exception) -> CmdletError:
+    """A mistake of the lab's own, so that no client waits for ever."""
+    return CmdletError(
+        "System.InvalidOperationException",
+        f"The lab failed: {type(error).__name__}: {error}",
+        "LabFailure",
+        ErrorCategory.NotSpecified,
+    )
+
+
 def bad_filter(cmdlet: str, text: str, problem: str, place: int) -> CmdletError:
     """A filter that cannot be read."""
     return CmdletError(

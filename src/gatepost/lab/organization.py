@@ -103,16 +103,13 @@ class Mailbox:
     linked_master: str | None = None
     account_disabled: bool = False
     devices: list["Device"] = field(default_factory=list)
+    dn: str = field(init=False)
+    identity: str = field(init=False)
 
-    @property
-    def dn(self) -> str:
-        """The distinguished name."""
-        return f"CN={dn_part(self.name)}{self.domain.unit_dn}"
-
-    @property
-    def identity(self) -> str:
-        """The canonical name, which Exchange prints as identity."""
-        return self.domain.unit_path + canonical_part(self.name)
+    def __post_init__(self) -> None:
+        """Keep the distinguished and the canonical name: every name of every device begins with them."""
+        self.dn = f"CN={dn_part(self.name)}{self.domain.unit_dn}"
+        self.identity = self.domain.unit_path + canonical_part(self.name)
 
     @property
     def upn(self) -> str:

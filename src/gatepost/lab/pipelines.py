@@ -5,6 +5,7 @@ What comes out is lazy: rows are rendered as the client receives them.
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -65,6 +66,10 @@ SELECT = Cmdlet(
 )
 
 
+REMEMBERED = 100_000
+"""How many calls the log holds; a lab may run for weeks."""
+
+
 class Engine:
     """Runs pipelines on one organization; shared by all shells."""
 
@@ -81,7 +86,7 @@ class Engine:
         self.dialect = dialect
         self.faults = faults
         self.projection = projection
-        self.calls: list[Logged] = []
+        self.calls: deque[Logged] = deque(maxlen=REMEMBERED)
         self.granted = [cmdlet for cmdlet in CMDLETS if profile not in cmdlet.missing_in]
         if projection:
             self.granted.append(SELECT)

@@ -83,8 +83,8 @@ class Lab:
 
     @property
     def calls(self) -> list[Logged]:
-        """Every cmdlet that was run, in order."""
-        return self._engine.calls
+        """The cmdlets that were run, in order, up to now."""
+        return list(self._engine.calls)
 
     @property
     def http_url(self) -> str:

@@ -6,6 +6,7 @@ client may send it and come back for the output, and so that latency is time tha
 
 import base64
 import binascii
+import logging
 import struct
 import threading
 import time
@@ -27,9 +28,11 @@ from psrpcore.types import ErrorRecord, PSInvocationState, PSVersion
 from gatepost.lab import wsman
 from gatepost.lab.cmdlets import Session
 from gatepost.lab.dialects import Fault
-from gatepost.lab.errors import CmdletError, unknown_command
+from gatepost.lab.errors import CmdletError, broken, unknown_command
 from gatepost.lab.fragments import BOM, FRAGMENT, MESSAGE, PIPELINE_OUTPUT, TO_CLIENT, Layout, Outbox
 from gatepost.lab.pipelines import Engine, Output
+
+log = logging.getLogger(__name__)
 
 _HEADER = 1_024
 """Room in an answer for its envelope, in bytes."""
@@ -209,6 +212,9 @@ class Shell:
             output = self._engine.run(commands, self._session, self.id, full=self._full)
         except CmdletError as error:
             output = error
+        except Exception as error:
+            log.exception("a cmdlet failed")
+            output = broken(error)
         with self._changed:
             if not self._alive(name):
                 return
