@@ -1,0 +1,310 @@
+"""No tenant sees or changes another's rows, whatever the statement; no scope is an error."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, LiteralString
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb, JsonbDumper
+
+from gatepost.errors import DatabaseError, NoTenantScope
+from gatepost.service.database import ENTER_TENANT, Database, Scope
+from gatepost.service.statements import STATEMENTS
+from tests.fixtures.database import Cluster, Urls
+from tests.fixtures.service import new_tenant, replica_of
+from tests.service.speaker import Speaker, device, mailbox
+
+pytestmark = pytest.mark.anyio
+TENANT_STATEMENTS = sorted(name for name, statement in STATEMENTS.items() if statement.tenant)
+SECRET = "Only-Acme-Knows"
+
+
+class Filled:
+    """A database in which the tenant ``acme`` has a row in every table, and ``empty`` has nothing."""
+
+    def __init__(self, urls: Urls) -> None:
+        self.urls = urls
+        self._connection = psycopg.connect(urls.superuser, autocommit=True, row_factory=dict_row)
+        with replica_of(urls) as replica:
+            acme = new_tenant(replica, urls, "acme").with_administrator()
+            self.acme = acme.tenant_id
+            self.empty = new_tenant(replica, urls, "empty").tenant_id
+            speaker = Speaker(acme.url)
+            speaker.enrol(acme.ticket(SECRET))
+            rows = [device(number, friendly_name=SECRET) for number in range(3)]
+            speaker.synchronise(rows, [mailbox(0, display_name=SECRET)])
+            speaker.synchronise([device(0, model=SECRET), *rows[1:]], [mailbox(0, display_name=SECRET)])
+            outcome = {"outcome_id": str(uuid4()), "about": SECRET, "result": SECRET}
+            speaker.say(outcomes=(outcome,))
+            announced, _ = speaker.begin(rows, [mailbox(0)])
+            speaker.part(announced, 1, devices=rows)
+        self._add_the_rest()
+        self.values = self._values()
+
+    def _add_the_rest(self) -> None:
+        """Rows that no part of the service writes yet."""
+        organization = self.one("SELECT organization_id FROM organizations")["organization_id"]
+        t: LiteralString = "INSERT INTO {} (tenant_id, {}) VALUES (%s, {})"
+        for table, columns in {
+            "audiences": {"audience_id": uuid4(), "group_ids": [uuid4()]},
+            "people": {"person_id": uuid4(), "upn": SECRET},
+            "org_settings": {"organization_id": organization, "settings": Jsonb({"name": SECRET})},
+            "findings": {"organization_id": organization, "origin": "sync", "code": SECRET},
+            "sign_in_attempts": {"address": "192.0.2.1", "name": SECRET},
+            "desired": {
+                "organization_id": organization,
+                "mailbox_guid": uuid4(),
+                "device_id": SECRET,
+                "level": "leave",
+                "revision": 1,
+            },
+        }.items():
+            statement = sql.SQL(t).format(
+                sql.Identifier(table),
+                sql.SQL(", ").join(map(sql.Identifier, columns)),
+                sql.SQL(", ").join(sql.Placeholder() * len(columns)),
+            )
+            self.run(statement, [self.acme, *columns.values()])
+        administrator = self.one("SELECT administrator_id FROM administrators")["administrator_id"]
+        self.run(
+            sql.SQL("INSERT INTO sessions (tenant_id, administrator_id, secret_hash) VALUES (%s, %s, 'x')"),
+            [self.acme, administrator],
+        )
+
+    def _values(self) -> dict[str, Any]:
+        """Acme's own ids, for every parameter name that statements use."""
+        found: dict[str, Any] = {}
+        for table in self.tables():
+            row = self.run(sql.SQL("SELECT * FROM {} WHERE tenant_id = %s").format(sql.Identifier(table)), [self.acme])
+            assert row, f"acme has no row in {table}, so nothing would be proven about it"
+            for name, value in row[0].items():
+                if isinstance(value, UUID) or name in ("sync_id", "ticket_hash", "name", "device_id"):
+                    found.setdefault(name, value)
+        organization = self.one("SELECT organization_id FROM organizations")["organization_id"]
+        device_guid = UUID(device(0)[0])
+        return found | {
+            "organization_id": organization,
+            "organizations": [organization],
+            "guid": device_guid,
+            "guids": [device_guid, UUID(mailbox(0)[0])],
+            "name": SECRET,
+            "before": datetime(2100, 1, 1, tzinfo=UTC),
+            "made_before": datetime(2100, 1, 1, tzinfo=UTC),
+            "seen_before": datetime(2100, 1, 1, tzinfo=UTC),
+        }
+
+    def tables(self) -> list[str]:
+        """Every table of tenants, without partitions."""
+        rows = self.run(
+            sql.SQL(
+                "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
+                "WHERE a.attname = 'tenant_id' AND c.relkind IN ('r', 'p') AND NOT c.relispartition "
+                "AND c.relnamespace = 'public'::regnamespace AND NOT a.attisdropped ORDER BY 1"
+            )
+        )
+        return [row["relname"] for row in rows]
+
+    def dump(self) -> dict[str, list[str]]:
+        """Everything acme has."""
+        told = {}
+        for table in self.tables():
+            query = sql.SQL("SELECT to_jsonb(t)::text AS row FROM {} t WHERE tenant_id = %s").format(
+                sql.Identifier(table)
+            )
+            told[table] = sorted(row["row"] for row in self.run(query, [self.acme]))
+        return told
+
+    def one(self, query: LiteralString) -> dict[str, Any]:
+        """The first row of a query."""
+        return self.run(sql.SQL(query))[0]
+
+    def run(self, query: sql.SQL | sql.Composed, parameters: list[Any] | None = None) -> list[dict[str, Any]]:
+        """Run something past row-level security."""
+        cursor = self._connection.execute(query, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+    def another(self) -> UUID:
+        """A new tenant that has nothing."""
+        made = self.run(sql.SQL("INSERT INTO tenants (slug, name) VALUES (%s, 'Other') RETURNING *"), [uuid4().hex])
+        identity: UUID = made[0]["tenant_id"]
+        return identity
+
+    def in_scope(self, tenant_id: UUID, name: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+        """Run a statement of the service as the service does, in the scope of a tenant, and commit."""
+        with psycopg.connect(self.urls.app, row_factory=dict_row) as connection:
+            connection.adapters.register_dumper(dict, JsonbDumper)
+            connection.execute(ENTER_TENANT, [str(tenant_id)])
+            for stage in ("merge.stage_devices", "merge.stage_mailboxes"):
+                connection.execute(STATEMENTS[stage].sql)
+            cursor = connection.execute(STATEMENTS[name].sql, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
+
+
+@pytest.fixture(scope="module")
+def filled(postgres: Cluster) -> Iterator[Filled]:
+    """A filled database, for the tests of this module."""
+    filled = Filled(postgres.urls(postgres.make()))
+    yield filled
+    filled.close()
+
+
+@pytest.fixture(scope="module")
+def untouched(filled: Filled) -> dict[str, list[str]]:
+    """What acme had before any of the tests."""
+    return filled.dump()
+
+
+@pytest.mark.parametrize("name", TENANT_STATEMENTS)
+def test_a_statement_in_another_tenants_scope_sees_and_changes_nothing(
+    filled: Filled, untouched: dict[str, list[str]], name: str
+) -> None:
+    """Run with acme's own ids in the scope of another: no row of acme comes back, and acme's rows stay the same."""
+    example = dict(STATEMENTS[name].example)
+    parameters = example | {key: value for key, value in filled.values.items() if key in example}
+    try:
+        seen = filled.in_scope(filled.another(), name, parameters)
+    except psycopg.IntegrityError:
+        seen = []  # a key of acme's does not exist here
+    told = json.dumps(seen, default=str)
+    assert str(filled.acme) not in told
+    assert SECRET not in told
+    assert filled.dump() == untouched
+
+
+async def test_the_examples_find_something_in_their_own_tenant(filled: Filled) -> None:
+    """The other side of the proof: in acme's scope the same ids do find acme's rows."""
+    async with await Database.open(filled.urls.app, size=1) as database, database.tenant(filled.acme) as scope:
+        assert await scope.one("connections.organization", organization_id=filled.values["organization_id"])
+        count = await scope.one("merge.count", organization_id=filled.values["organization_id"])
+        assert count is not None
+        assert count["devices"] == 3
+
+
+def test_every_table_of_tenants_is_under_forced_row_level_security(filled: Filled) -> None:
+    """No table with a tenant_id is forgotten; only ``tenants`` itself is readable without a scope."""
+    rows = filled.run(
+        sql.SQL(
+            "SELECT c.relname, c.relrowsecurity AND c.relforcerowsecurity AS forced, c.relispartition, "
+            "(SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid) AS policies "
+            "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
+            "WHERE a.attname = 'tenant_id' AND c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace"
+        )
+    )
+    assert len(rows) > 25
+    for row in rows:
+        assert row["forced"] is (row["relname"] != "tenants"), row
+        assert row["policies"] == (0 if row["relispartition"] or row["relname"] == "tenants" else 1), row
+
+
+def test_every_key_of_a_tenants_table_begins_with_the_tenant(filled: Filled) -> None:
+    """Primary keys, unique keys and indexes lead with tenant_id, so that tenants can be spread over databases."""
+    rows = filled.run(
+        sql.SQL(
+            "SELECT i.indexrelid::regclass::text AS index, a.attname FROM pg_index i "
+            "JOIN pg_class c ON c.oid = i.indrelid "
+            "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] "
+            "WHERE c.relnamespace = 'public'::regnamespace "
+            "AND EXISTS (SELECT FROM pg_attribute t WHERE t.attrelid = c.oid AND t.attname = 'tenant_id')"
+        )
+    )
+    assert {row["index"] for row in rows if row["attname"] != "tenant_id"} <= {"tenants_slug_key"}
+
+
+async def test_a_tenant_statement_without_a_scope_is_an_error(database: Database) -> None:
+    """The mistake is named before anything is sent."""
+    async with database.control() as scope:
+        with pytest.raises(NoTenantScope, match=r"devices_queries\.newest needs the scope of a tenant"):
+            await scope.all("devices_queries.newest")
+
+
+async def test_a_tenants_table_without_a_scope_is_an_error_in_the_database_too(database: Database) -> None:
+    """Even past our own check, no scope is an error and never an empty result."""
+    with pytest.raises(NoTenantScope):
+        async with database.control() as scope:
+            await scope.connection.execute("SELECT * FROM organizations")
+
+
+async def test_a_scope_ends_with_its_transaction(filled: Filled) -> None:
+    """A connection that goes back to the pool remembers no tenant."""
+    async with await Database.open(filled.urls.app, size=1) as database:
+        async with database.tenant(filled.acme) as scope:
+            assert await scope.all("jobs.organizations")
+        with pytest.raises(NoTenantScope):
+            async with database.control() as scope:
+                await scope.connection.execute("SELECT * FROM organizations")
+
+
+async def test_the_operator_in_a_tenants_scope_sees_that_tenant_only(filled: Filled) -> None:
+    """The role that may see all is put down when a tenant's scope is opened."""
+    async with await Database.open(filled.urls.operator, size=1) as database:
+        async with database.tenant(filled.empty) as scope:
+            assert await scope.all("jobs.organizations") == []
+        async with database.control() as scope:
+            cursor = await scope.connection.execute("SELECT count(*) AS n FROM organizations WHERE name = %s", [SECRET])
+            assert (await cursor.fetchone() or {})["n"] >= 1
+
+
+FORBIDDEN: dict[str, LiteralString] = {
+    "put row-level security down": "SET row_security = off; SELECT * FROM devices",
+    "become the owner": "SET ROLE gatepost_owner",
+    "become the operator": "SET ROLE gatepost_operator",
+    "make a table": "CREATE TABLE mine (x int)",
+    "change a policy": "ALTER TABLE devices NO FORCE ROW LEVEL SECURITY",
+    "read a partition": "SELECT * FROM device_history_rest",
+    "delete a device": "DELETE FROM devices",
+    "delete an event": "DELETE FROM events",
+    "change an event": "UPDATE events SET actor = 'nobody'",
+    "change a tenant": "UPDATE tenants SET slug = 'x'",
+    "make a tenant": "INSERT INTO tenants (slug, name) VALUES ('x', 'x')",
+    "change the incarnation": "UPDATE incarnation SET incarnation = gen_random_uuid()",
+}
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+def test_the_app_role_cannot(filled: Filled, what: str) -> None:
+    """The role that the service signs in with owns nothing and may not get round its limits."""
+    with psycopg.connect(filled.urls.app, autocommit=True) as connection:
+        connection.execute("SELECT set_config('app.tenant', %s, false)", [str(filled.acme)])
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(FORBIDDEN[what])
+
+
+async def test_a_row_of_another_tenant_cannot_be_written(filled: Filled) -> None:
+    """WITH CHECK refuses a row that names another tenant than the scope's."""
+    async with await Database.open(filled.urls.app, size=1) as database:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            async with database.tenant(filled.empty) as scope:
+                await scope.connection.execute(
+                    "INSERT INTO organizations (tenant_id, name) VALUES (%s, 'theirs')", [filled.acme]
+                )
+
+
+async def test_work_is_done_again_where_postgresql_asks_for_it(filled: Filled) -> None:
+    """A transaction that meets a deadlock is run again whole; other errors are not."""
+    tries = []
+
+    async def unlucky(scope: Scope) -> int:
+        tries.append(scope)
+        if len(tries) < 3:
+            await scope.connection.execute("DO $$ BEGIN RAISE EXCEPTION 'unlucky' USING ERRCODE = '40P01'; END $$")
+        return len(tries)
+
+    async def broken(scope: Scope) -> None:
+        tries.append(scope)
+        await scope.connection.execute("DO $$ BEGIN RAISE EXCEPTION 'broken' USING ERRCODE = '57014'; END $$")
+
+    async with await Database.open(filled.urls.app, size=1) as database:
+        assert await database.work(filled.acme, unlucky) == 3
+        tries.clear()
+        with pytest.raises(DatabaseError):
+            await database.work(filled.acme, broken)
+    assert len(tries) == 1
