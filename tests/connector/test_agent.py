@@ -16,6 +16,7 @@ from gatepost.connector import credentials, host
 from gatepost.connector.agent import Agent, Scope, status
 from gatepost.connector.store import FILE
 from gatepost.errors import ServiceRefused, SettingsError
+from gatepost.lab.dialects import Fault
 from gatepost.settings import SyncSettings
 from tests.fixtures.database import Cluster
 from tests.fixtures.lab import MakeLab
@@ -220,6 +221,20 @@ def test_an_exchange_that_is_away_is_told_once_and_recovered_from(
         until(lambda: not _failure(site), "the end of the failure", site)
     assert site.differences() == []
     assert [line for line in events(site) if "Exchange" in line] == ["Exchange is away", "Exchange is back"]
+
+
+@pytest.mark.parametrize("fault", [Fault.MALFORMED_SOAP, Fault.TRUNCATED_FRAGMENT, Fault.BREAK_OFF, Fault.SHELL_LOST])
+def test_a_damaged_answer_is_told_and_recovered_from(make_site: MakeSite, fault: Fault) -> None:
+    """What Exchange sends may be damaged: the connector says so, keeps running, and takes the inventory afterwards."""
+    site = make_site(devices=40).enrol()
+    site.lab.faults.add(fault)
+    with running(site):
+        until(lambda: _failure(site), "the failure's arrival", site)
+        site.lab.faults.discard(fault)
+        until(lambda: sealed(site, "full"), "the inventory", site)
+        until(lambda: not _failure(site), "the end of the failure", site)
+    assert site.differences() == []
+    assert len(site.lab.shells) == 0
 
 
 def _failure(site: Site) -> str | None:

@@ -25,7 +25,7 @@ from gatepost.connector.store import FILE, NEXT_FULL, NEXT_QUICK, Store, peek
 from gatepost.connector.uplink import Backoff, Patience, Uplink
 from gatepost.domain.contract import Scope, Status, iso
 from gatepost.domain.devices import Capabilities
-from gatepost.errors import ExchangeError, GatepostError, ServiceRefused, SettingsError, UplinkError
+from gatepost.errors import ExchangeError, GatepostError, ServiceRefused, SettingsError, UplinkError, WireError
 from gatepost.exchange.organization import Organization
 from gatepost.settings import ConnectorSettings, read_secret
 
@@ -229,7 +229,7 @@ class Agent:
                 continue
             try:
                 self.sync(scope)
-            except (ExchangeError, UplinkError, SettingsError) as error:
+            except (ExchangeError, WireError, UplinkError, SettingsError) as error:
                 if isinstance(error, ServiceRefused) and error.type in REPLACED:
                     raise
                 (self._service if isinstance(error, UplinkError) else self._exchange).failed(str(error))
