@@ -21,11 +21,36 @@ FIELDS = (
     "WhenChangedUTC",
 )  # fmt: skip
 _HANDSETS = (
-    ("iPhone", "iPhone15C2", "iOS 17.4.1 21E236", "Apple-iPhone15C2/2104.236 (gzip; secure)"),
-    ("SamsungDevice", "SM-S911B", "Android 14", "Android-SAMSUNG-SM-S911B/101.140000 EAS 16.1"),
-    ("Android", "Pixel 8", "Android 15", "Android/15-EAS-2.0"),
-    ("Outlook", "Outlook for iOS and Android", "iOS 18.1", "Outlook-iOS-Android/1.0 (Microsoft Outlook 4.2438.0)"),
-    ("WindowsMail", "Virtual Machine", "Windows 10.0.19045", "MSFT-WIN-4/10.0.19041 (Windows Mail and Calendar)"),
+    (
+        "iPhone",
+        "iPhone15C2",
+        "iOS 17.4.1 21E236",
+        "Apple-iPhone15C2/2104.236 (gzip; secure) Exchange ActiveSync 16.1, build 2104",
+    ),
+    (
+        "SamsungDevice",
+        "Samsung Galaxy S23 SM-S911B",
+        "Android 14 UP1A.231005.007",
+        "Android-SAMSUNG-SM-S911B/101.140000 EAS 16.1 (Samsung Email 6.1.90.16; UP1A.231005.007)",
+    ),
+    (
+        "Android",
+        "Google Pixel 8 (shiba)",
+        "Android 15 AP4A.250105.002",
+        "Android/15-EAS-2.0 (Gmail 2024.09.01.672395021; Google Pixel 8)",
+    ),
+    (
+        "Outlook",
+        "Outlook for iOS and Android",
+        "iOS 18.1",
+        "Outlook-iOS-Android/1.0 (Microsoft Outlook 4.2438.0; com.microsoft.outlook; arm64)",
+    ),
+    (
+        "WindowsMail",
+        "Latitude 7440 (company)",
+        "Windows 10.0.19045",
+        "MSFT-WIN-4/10.0.19041 (Windows Mail and Calendar 16005.14326.22020.0)",
+    ),
 )
 _PEOPLE = (
     "Anna de Vries",
@@ -79,7 +104,7 @@ def _device(chance: random.Random) -> dict[str, tuple[str, str | None]]:
         return f"{when:%Y-%m-%dT%H:%M:%S}.{chance.randrange(10**7):07d}{zone}"
 
     return {
-        "FriendlyName": ("S", None if some < 0.3 else f"{person}'s {kind}"),
+        "FriendlyName": ("S", None if some < 0.3 else f"{kind} of {person}, issued by the service desk"),
         "DeviceId": ("S", device),
         "DeviceImei": ("S", None if some < 0.5 else f"{chance.randrange(10**15):015d}"),
         "DeviceMobileOperator": ("S", None if some < 0.4 else chance.choice(("KPN", "Odido NL", "Vodafone NL"))),

@@ -114,7 +114,7 @@ kinds = {
     "Guid": guids,
     "FirstSyncTime": times | nils,
     "DeviceAccessState": strings | enums | nils,
-    "Identity": strings | identities,
+    "Identity": strings | identities | enums,
     "AllowedIDs": lists | nils,
 }
 any_value = st.one_of(strings, nils, guids, times, enums, identities, lists, others)

@@ -134,6 +134,23 @@ def test_damaged_messages_are_judged_alike(
     assert shown(rows.decode([damaged, *payloads])) == shown(slow([damaged, *payloads]))
 
 
+SMALL = (
+    '<Obj RefId="0"><TN RefId="0"><T>t</T></TN><MS><S N="Name">n</S><S N="DeviceId">de</S><Nil N="Guid" />'
+    '<Obj N="AllowedIDs" RefId="1"><TNRef RefId="0" /><LST><S>a</S></LST></Obj>'
+    '<Obj N="DeviceAccessState" RefId="2"><ToString>Allowed</ToString><I32>1</I32></Obj></MS></Obj>'
+)
+
+
+@pytest.mark.parametrize("frame", ["{}", "{}\n", "<Objs>{}</Objs>"], ids=["bare", "spaces", "wrapped"])
+@pytest.mark.parametrize("markup", MARKUP)
+def test_damage_at_every_place_is_judged_alike(markup: bytes, frame: str) -> None:
+    """Wherever something is put into a message, or over a character of it, both paths give the same."""
+    payload = frame.format(SMALL).encode()
+    rows = trained([payload])
+    damaged = [payload[:at] + markup + payload[at + cut_off :] for at in range(len(payload) + 1) for cut_off in (0, 1)]
+    assert [row for one in damaged for row in shown(rows.decode([one]))] == shown(slow(damaged))
+
+
 def listing(count: int, **more: str) -> list[bytes]:
     """Objects that differ in their id only, with further properties as they are written."""
     extra = "".join(more.values())
@@ -172,6 +189,9 @@ def test_a_wanted_name_inside_another_object_is_not_the_property() -> None:
         (b'<Obj><MS><Obj N="DeviceId" RefId="1"><LST /></Obj></MS></Obj>', ([], None)),
         (b'<Obj><MS><Obj N="DeviceId" RefId="1"><S>a</S></Obj><Ref N="Identity" RefId="1" /></MS></Obj>', ("a", "a")),
         (b'<Obj><MS><Obj N="DeviceId"><ToString>a</ToString><LST><S>b</S></LST></Obj></MS></Obj>', (["b"], None)),
+        (b'<Obj><MS><Obj N="DeviceId"><ToString /> <I32>1</I32></Obj><S N="Identity">i</S></MS></Obj>', ("", "i")),
+        (b'<Obj><MS><Obj N="DeviceId"><LST /> </Obj> <S N="Identity">i</S></MS></Obj>', ([], "i")),
+        (b'<Obj><MS><Obj N="DeviceId"><LST><S>a</S></LST> </Obj> <S N="Identity">i</S></MS></Obj>', (["a"], "i")),
         (b"<Obj><MS /></Obj>", (None, None)),
         (b"<Obj />", (None, None)),
     ],

@@ -36,7 +36,7 @@ _REPEATED = (("TN", _TYPES, re.compile(f"({_TYPES})([^<]*)")), ("LST", _STRINGS,
 _REFERENCE = re.compile(r' RefId="[0-9]+"')
 _NAME = re.compile(r' N="([^"]*)"')
 _SPACE = re.compile(r' xmlns\w*="([^"]*)"')
-_NEVER = "(?:(?!)())?+"
+_NEVER = "(?:(?!)())?"
 
 _ENTITY = re.compile("&(amp|lt|gt|quot|apos);")
 _ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
@@ -140,7 +140,7 @@ def cut(source: str, fields: frozenset[str]) -> Sample | None:
     frame, forms, path, index = [""], list[Form](), list[str](), 0
     while index < len(tokens):
         token = tokens[index]
-        if path[-2:] in (["Obj", "Props"], ["Obj", "MS"]) and len(path) == 2 + (path[0] == "Objs") and token.opens:
+        if path[-2:] in (["Obj", "Props"], ["Obj", "MS"]) and token.opens:
             end = _end(tokens, index)
             name = _NAME.search(token.attributes)
             form = _form(tokens[index:end], wanted=name is not None and text(name[1]) in fields)
