@@ -111,6 +111,15 @@ def test_a_cmdlet_may_never_answer(make_lab: MakeLab) -> None:
     assert fault.value.code == 2150858793
 
 
+def test_a_user_may_be_throttled(make_lab: MakeLab) -> None:
+    """Commands are refused, and the text says for how many milliseconds."""
+    lab = make_lab(faults={Fault.THROTTLED})
+    with session(lab, whole_forest=False) as pool, pytest.raises(WSManFaultError) as fault:
+        run(pool, "Get-MobileDevice")
+    assert fault.value.code == 2150859175
+    assert "at least 2500 milliseconds" in str(fault.value)
+
+
 OBJECTS = (Fault.MALFORMED_OBJECT, Fault.DOCTYPE_CLIXML, Fault.HUGE_PROPERTY, Fault.DEEP_OBJECT)
 
 

@@ -4,8 +4,9 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from pypsrp.complex_objects import GenericComplexObject
+from pypsrp.complex_objects import CommandType, GenericComplexObject
 from pypsrp.exceptions import AuthenticationError, WinRMTransportError, WSManFaultError
+from pypsrp.messages import GetCommandMetadata
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.shell import SignalCode
 from requests.exceptions import SSLError
@@ -391,4 +392,22 @@ def test_a_listing_can_be_broken_off_in_its_middle(make_lab: MakeLab) -> None:
         assert 0 < len(shell.output) < 100
         shell.stop()
         pool.shell.signal(SignalCode.TERMINATE, shell.id)
+        assert len(run(pool, "Get-ExchangeServer").rows) == 3
+
+
+def test_command_metadata_is_refused_in_words(lab: Lab) -> None:
+    """A client that asks for it in place of Get-Command is told, and does not wait for ever."""
+    with session(lab) as pool:
+        shell = PowerShell(pool)
+        shell._invoke(GetCommandMetadata(["*"], CommandType.ALL, None, None))
+        assert shell.end_invoke() == []
+    assert shell.state == FAILED
+    assert "Use Get-Command." in str(shell.streams.error[0])
+
+
+def test_a_command_without_a_message_is_refused(lab: Lab) -> None:
+    """The fault says so, and the session goes on."""
+    with session(lab) as pool:
+        with pytest.raises(WSManFaultError, match="holds no PowerShell message"):
+            pool.shell.command("", arguments=["AAAA"], command_id=None)
         assert len(run(pool, "Get-ExchangeServer").rows) == 3

@@ -4,7 +4,7 @@ A function gets a ``Call`` and gives the rows that come out; their shape stands 
 """
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import islice
@@ -65,7 +65,7 @@ class Call:
         """Apply ``-Filter``, ``-SortBy`` and ``-ResultSize``, with the warning where rows are left out."""
         given = "ResultSize" in self.arguments.values
         size = self.arguments.values.get("ResultSize", DEFAULT_RESULTS)
-        chosen = self._sorted(filter(self._predicate(), rows))
+        chosen = self._sorted(self._filtered(rows))
         if size is None:
             return list(chosen)
         first = list(islice(chosen, size + 1))
@@ -73,12 +73,12 @@ class Call:
             self.warnings.append(MORE_RESULTS if given else FIRST_RESULTS)
         return first[:size]
 
-    def _predicate(self) -> Callable[[Any], bool] | None:
+    def _filtered(self, rows: Iterable[Any]) -> Iterable[Any]:
         text = self.arguments.text("Filter")
         if text is None or self.cmdlet.shape is None:
-            return _present
+            return rows
         try:
-            return compile_filter(text, self.cmdlet.shape.properties)
+            return filter(compile_filter(text, self.cmdlet.shape.properties), rows)
         except FilterError as error:
             raise errors.bad_filter(self.cmdlet.name, text, error.problem, error.place) from error
 
@@ -90,10 +90,6 @@ class Call:
             return rows
         fetch = attrgetter(found.attribute)
         return sorted(rows, key=lambda row: (fetch(row) is not None, fetch(row)))
-
-
-def _present(row: object) -> bool:
-    return row is not None
 
 
 FIRST_RESULTS = (

@@ -86,6 +86,7 @@ class Fault(StrEnum):
     UNKNOWN_CA = "unknown-ca"
     ACCESS_DENIED = "access-denied"
     SHELL_LOST = "shell-lost"
+    THROTTLED = "throttled"
     SILENT = "silent"
 
 
@@ -105,6 +106,7 @@ FAULT_MEANINGS: dict[Fault, str] = {
     Fault.UNKNOWN_CA: "the certificate is from an authority other than the published one",
     Fault.ACCESS_DENIED: "signing in works, but the account may not use remote PowerShell",
     Fault.SHELL_LOST: "every Receive for a command finds its shell gone",
+    Fault.THROTTLED: "every command is refused, with the milliseconds to wait in the text of the fault",
     Fault.SILENT: "a command never has any output, and never ends",
 }
 """What each fault does; docs/lab.md prints this table."""

@@ -62,6 +62,16 @@ def script_refused() -> CmdletError:
     )
 
 
+def no_metadata() -> CmdletError:
+    """Command metadata, which clients may ask for in place of Get-Command, is not served."""
+    return CmdletError(
+        "System.Management.Automation.PSNotSupportedException",
+        "Command metadata is not available in this session. Use Get-Command.",
+        "NotSupported",
+        ErrorCategory.NotImplemented,
+    )
+
+
 def unknown_command(name: str) -> CmdletError:
     """A cmdlet that does not exist, or that the roles do not grant: the session cannot tell which."""
     return CmdletError(

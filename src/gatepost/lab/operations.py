@@ -8,6 +8,9 @@ from gatepost.lab.dialects import Dialect, Fault
 from gatepost.lab.shells import Shells, decode
 from gatepost.lab.wsman import Request, Writer
 
+THROTTLE = 2_500
+"""How long a throttled user is told to wait, in milliseconds."""
+
 
 class Service:
     """Answers requests of signed-in users. ``address`` is what Create says the endpoint is."""
@@ -58,7 +61,7 @@ class Service:
         number = element.get("ShellId") if element is not None else None
         shell = self._shells.create(number.upper() if number else None, user, full=full)
         try:
-            shell.open(decode(content))
+            shell.send(decode(content))
         except wsman.Fault:
             self._shells.delete(shell)
             raise
@@ -66,6 +69,8 @@ class Service:
 
     def _command(self, request: Request, user: str, _full: bool, _address: str) -> list[bytes]:
         shell = self._shells.find(request.shell, user)
+        if Fault.THROTTLED in self._faults:
+            raise wsman.too_many_commands(THROTTLE)
         data = decode(wsman.text_of(request.body, wsman.SHELL, "Arguments"))
         return [self._write.commanded(request, shell.command(request.command, data))]
 

@@ -17,7 +17,6 @@ from gatepost.lab.clixml import Choice, Plan, Shape
 from gatepost.lab.cmdlets import CMDLETS, Call, Session
 from gatepost.lab.dialects import Dialect, Fault
 from gatepost.lab.organization import Organization
-from gatepost.lab.shapes import COMMAND
 from gatepost.lab.variety import spoil, variants, vary
 
 
@@ -50,6 +49,7 @@ class Output:
 
 
 def _nothing(_call: Call) -> Iterable[object]:
+    """Select-Object by itself has nothing to select from."""
     return ()
 
 
@@ -62,8 +62,8 @@ SELECT = Cmdlet(
         Parameter("First", "Int32"),
         Parameter("InputObject", "PSObject"),
     ),
-    COMMAND,
 )
+"""Stands behind a cmdlet; what it does is in how the rows are rendered."""
 
 
 REMEMBERED = 100_000

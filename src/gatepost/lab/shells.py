@@ -11,11 +11,13 @@ import struct
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from xml.etree import ElementTree as ET
 
 from psrpcore import (
     CreatePipelineEvent,
+    GetCommandMetadataEvent,
     PowerShell,
     PSRPCoreError,
     PSRPPayload,
@@ -28,14 +30,15 @@ from psrpcore.types import ErrorRecord, PSInvocationState, PSVersion
 from gatepost.lab import wsman
 from gatepost.lab.cmdlets import Session
 from gatepost.lab.dialects import Fault
-from gatepost.lab.errors import CmdletError, broken, unknown_command
+from gatepost.lab.errors import CmdletError, broken, no_metadata
 from gatepost.lab.fragments import BOM, FRAGMENT, MESSAGE, PIPELINE_OUTPUT, TO_CLIENT, Layout, Outbox
-from gatepost.lab.pipelines import Engine, Output
+from gatepost.lab.pipelines import Command, Engine, Output
 
 log = logging.getLogger(__name__)
 
 _HEADER = 1_024
 """Room in an answer for its envelope, in bytes."""
+_ENDS = frozenset({PSInvocationState.Completed, PSInvocationState.Failed, PSInvocationState.Stopped})
 
 
 class Pool(ServerRunspacePool):
@@ -53,6 +56,12 @@ class Pool(ServerRunspacePool):
 class Pipeline(ServerPipeline):
     """psrpcore's pipeline; a real server does not announce that it runs, and says why it failed."""
 
+    def say(self, record: ErrorRecord) -> None:
+        """Give an error beside the output."""
+        self.write_error(
+            record.Exception, category_info=record.CategoryInfo, fully_qualified_error_id=record.FullyQualifiedErrorId
+        )
+
     def start(self) -> None:
         """Begin without a message."""
         self._change_state(PSInvocationState.Running, emit=False)
@@ -62,8 +71,22 @@ class Pipeline(ServerPipeline):
         self._change_state(PSInvocationState.Failed, error=record)
 
 
+@dataclass(slots=True)
+class Running:
+    """One pipeline of a shell: what psrpcore knows of it, what waits to be received, and whether to stop."""
+
+    pipeline: Pipeline
+    outbox: Outbox
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def ended(self) -> bool:
+        """Whether its last state has been announced."""
+        return self.pipeline.state in _ENDS
+
+
 class Shell:
-    """One shell of one user."""
+    """One shell of one user. Its condition guards all that psrpcore and the outboxes hold."""
 
     def __init__(self, number: str, user: str, engine: Engine, *, full: bool, latency: float, protocol: str) -> None:
         self.id = number
@@ -74,34 +97,23 @@ class Shell:
         self._latency = latency
         self._session = Session(user)
         self._pool = Pool(protocol)
+        self._outbox = Outbox(self._pool.next_object_id)
+        self._commands: dict[str, Running] = {}
         self._changed = threading.Condition()
         self._gone = False
-        self._pool_outbox = Outbox(self._pool.next_object_id)
-        self._outboxes: dict[str, Outbox] = {}
-        self._pipelines: dict[str, Pipeline] = {}
-        self._stops: dict[str, threading.Event] = {}
-
-    def open(self, data: bytes) -> None:
-        """Take the first messages, which came with Create."""
-        with self._changed:
-            self._take(data)
 
     def command(self, command: str | None, data: bytes) -> str:
-        """Start a pipeline from its first fragment; returns the command's id."""
+        """Start a pipeline from its first fragment; returns the command's id. Raises Fault."""
         with self._changed:
-            self.used = time.monotonic()
-            number = uuid.UUID(bytes_le=data[FRAGMENT.size + 24 : FRAGMENT.size + 40])
+            number = _pipeline_id(data)
             name = command or str(number).upper()
-            self._pipelines[name] = Pipeline(self._pool, number)
-            self._outboxes[name] = Outbox(self._pool.next_object_id)
-            self._stops[name] = threading.Event()
+            self._commands[name] = Running(Pipeline(self._pool, number), Outbox(self._pool.next_object_id))
             self._take(data)
             return name
 
     def send(self, data: bytes) -> None:
-        """Take further fragments."""
+        """Take fragments: the first ones, which came with Create, or more of a command's. Raises Fault."""
         with self._changed:
-            self.used = time.monotonic()
             self._take(data)
 
     def receive(
@@ -113,164 +125,134 @@ class Shell:
         """
         with self._changed:
             self.used = time.monotonic()
-            outbox = self._outbox(command)
+            running = self._commands.get(command) if command else None
+            if command and running is None:
+                raise wsman.command_gone(command)
+            outbox = running.outbox if running else self._outbox
             if not self._changed.wait_for(lambda: self._gone or not outbox.empty, timeout):
                 raise wsman.timed_out()
             if self._gone:
                 raise wsman.shell_gone(self.id)
             dialect = self._engine.dialect
             parts = outbox.fill(min(budget, dialect.envelope) - _HEADER, Layout(dialect.fragment, dialect.share), ends)
-            done = command is not None and outbox.empty and self._ended(command)
-            if done and command is not None:
+            done = running is not None and outbox.empty and running.ended
+            if done and command:
                 self._forget(command)
             return parts, done
 
     def signal(self, command: str, code: str) -> None:
         """Stop a pipeline; ``terminate`` also forgets it."""
         with self._changed:
-            pipeline = self._pipelines.get(command)
-            if pipeline is None:
+            running = self._commands.get(command)
+            if running is None:
                 return
-            self._stops[command].set()
-            self._outboxes[command].stop()
-            if pipeline.state == PSInvocationState.Running:
-                pipeline.stop()
+            running.stopped.set()
+            running.outbox.stop()
+            if running.pipeline.state == PSInvocationState.Running:
+                running.pipeline.stop()
             self._deliver()
             if code.lower().endswith("terminate"):
                 self._forget(command)
-            self._changed.notify_all()
 
     def close(self) -> None:
         """End everything; who waits gets a fault."""
         with self._changed:
             self._gone = True
-            for stop in self._stops.values():
-                stop.set()
+            for running in self._commands.values():
+                running.stopped.set()
             self._changed.notify_all()
 
-    def _outbox(self, command: str | None) -> Outbox:
-        if command is None:
-            return self._pool_outbox
-        if command not in self._outboxes:
-            raise wsman.command_gone(command)
-        return self._outboxes[command]
-
-    def _ended(self, command: str) -> bool:
-        return self._pipelines[command].state in {
-            PSInvocationState.Completed,
-            PSInvocationState.Failed,
-            PSInvocationState.Stopped,
-        }
-
     def _forget(self, command: str) -> None:
-        pipeline = self._pipelines.pop(command)
-        self._pool.pipeline_table.pop(pipeline.pipeline_id, None)
-        del self._outboxes[command], self._stops[command]
+        running = self._commands.pop(command)
+        self._pool.pipeline_table.pop(running.pipeline.pipeline_id, None)
 
     def _take(self, data: bytes) -> None:
         """Give fragments to psrpcore and act on what they say. Raises Fault."""
+        self.used = time.monotonic()
         try:
             self._pool.receive_data(PSRPPayload(data, StreamType.default, None))
             while event := self._pool.next_event():
-                if isinstance(event, CreatePipelineEvent):
-                    self._start(event)
+                if isinstance(event, CreatePipelineEvent | GetCommandMetadataEvent):
+                    self._start(event.pipeline_id)
         except (PSRPCoreError, ET.ParseError, struct.error, ValueError, KeyError, AttributeError) as error:
             raise wsman.bad_request(f"The PowerShell message cannot be read: {error}.") from error
         self._deliver()
-        self._changed.notify_all()
 
-    def _start(self, event: CreatePipelineEvent) -> None:
-        """Run the pipeline in a thread."""
-        name, pipeline = next(
-            (name, found) for name, found in self._pipelines.items() if found.pipeline_id == event.pipeline_id
-        )
-        pipeline.start()
-        if Fault.SILENT in self._engine.faults:
-            return
-        details = pipeline.metadata
-        target = self._run if isinstance(details, PowerShell) else self._refuse
-        threading.Thread(target=target, args=(name, pipeline), name=f"pipeline {name}", daemon=True).start()
+    def _start(self, number: uuid.UUID) -> None:
+        """Run a pipeline in a thread."""
+        running = next(found for found in self._commands.values() if found.pipeline.pipeline_id == number)
+        running.pipeline.start()
+        if Fault.SILENT not in self._engine.faults:
+            threading.Thread(target=self._run, args=(running,), name=f"pipeline {number}", daemon=True).start()
 
-    def _refuse(self, name: str, pipeline: Pipeline) -> None:
-        with self._changed:
-            if self._alive(name):
-                pipeline.fail(unknown_command("Get-Command").record(""))
-                self._deliver()
-                self._changed.notify_all()
-
-    def _alive(self, name: str) -> bool:
-        return not self._gone and name in self._stops and not self._stops[name].is_set()
-
-    def _run(self, name: str, pipeline: Pipeline) -> None:
+    def _run(self, running: Running) -> None:
         """The life of one pipeline: latency, the cmdlet, its output."""
-        stop = self._stops.get(name)
-        if stop is None or stop.wait(self._latency):
+        if running.stopped.wait(self._latency):
             return
-        commands = pipeline.metadata.commands if isinstance(pipeline.metadata, PowerShell) else []
-        output: Output | CmdletError
+        details = running.pipeline.metadata
+        commands = details.commands if isinstance(details, PowerShell) else []
+        result = self._result(commands)
+        with self._changed:
+            if self._gone or running.stopped.is_set():
+                return
+            if isinstance(result, CmdletError):
+                first = "" if not commands or commands[0].is_script else commands[0].command_text
+                running.pipeline.fail(result.record(first))
+            else:
+                self._give(running, result)
+            self._deliver()
+
+    def _result(self, commands: Sequence[Command]) -> Output | CmdletError:
+        """What the engine makes of the commands. Metadata, which asks for none, is not served."""
         try:
-            output = self._engine.run(commands, self._session, self.id, full=self._full)
+            return self._engine.run(commands, self._session, self.id, full=self._full) if commands else no_metadata()
         except CmdletError as error:
-            output = error
+            return error
         except Exception as error:
             log.exception("a cmdlet failed")
-            output = broken(error)
-        with self._changed:
-            if not self._alive(name):
-                return
-            if isinstance(output, CmdletError):
-                first = str(commands[0].command_text) if commands and not commands[0].is_script else ""
-                pipeline.fail(output.record(first))
-                self._deliver()
-            else:
-                self._give(name, pipeline, output)
-            self._changed.notify_all()
+            return broken(error)
 
-    def _give(self, name: str, pipeline: Pipeline, output: Output) -> None:
+    def _give(self, running: Running, output: Output) -> None:
         """Let the outbox pull the objects; what is said beside them, and the end, follow the last."""
-        outbox = self._outboxes[name]
-        bom = BOM if self._engine.dialect.bom else b""
-        head = (
-            MESSAGE.pack(
-                TO_CLIENT, PIPELINE_OUTPUT, self._pool.runspace_pool_id.bytes_le, pipeline.pipeline_id.bytes_le
-            )
-            + bom
-        )
+        pipeline = running.pipeline
+        ids = self._pool.runspace_pool_id.bytes_le, pipeline.pipeline_id.bytes_le
+        head = self._with_bom(MESSAGE.pack(TO_CLIENT, PIPELINE_OUTPUT, *ids))
         if self._engine.dialect.progress:
             pipeline.write_progress("Listing", 1, "0 of many", percent_complete=0)
             pipeline.write_verbose("The lab is about to answer.")
-            self._deliver()
 
         def ended() -> None:
             for warning in output.warnings:
                 pipeline.write_warning(warning)
             for cmdlet, error in output.failures:
-                self._say(pipeline, cmdlet, error)
+                pipeline.say(error.record(cmdlet))
             pipeline.complete()
             self._deliver()
 
-        outbox.run((head + data for data in output.objects), ended)
-
-    @staticmethod
-    def _say(pipeline: Pipeline, cmdlet: str, error: CmdletError) -> None:
-        record = error.record(cmdlet)
-        pipeline.write_error(
-            record.Exception, category_info=record.CategoryInfo, fully_qualified_error_id=record.FullyQualifiedErrorId
-        )
+        running.outbox.run((head + data for data in output.objects), ended)
 
     def _deliver(self) -> None:
-        """Move what psrpcore has made to the outboxes, message by message."""
-        names = {pipeline.pipeline_id: name for name, pipeline in self._pipelines.items()}
+        """Move what psrpcore has made to the outboxes, message by message, and wake who waits."""
+        outboxes = {running.pipeline.pipeline_id: running.outbox for running in self._commands.values()}
         while payload := self._pool.data_to_send():
-            name = names.get(payload.pipeline_id) if payload.pipeline_id else None
-            outbox = self._outboxes.get(name, self._pool_outbox) if name else self._pool_outbox
+            outbox = outboxes.get(payload.pipeline_id, self._outbox) if payload.pipeline_id else self._outbox
             for object_id, message in _messages(payload.data):
                 outbox.add(object_id, self._with_bom(message))
+        self._changed.notify_all()
 
     def _with_bom(self, message: bytes) -> bytes:
+        """The message, with a byte order mark before its text in a dialect that has one."""
         if not self._engine.dialect.bom:
             return message
         return message[: MESSAGE.size] + BOM + message[MESSAGE.size :]
+
+
+def _pipeline_id(data: bytes) -> uuid.UUID:
+    """The pipeline that a command's first fragment speaks of. Raises Fault."""
+    if len(data) < FRAGMENT.size + MESSAGE.size:
+        raise wsman.bad_request("The command holds no PowerShell message.")
+    *_, number = MESSAGE.unpack_from(data, FRAGMENT.size)
+    return uuid.UUID(bytes_le=number)
 
 
 def _messages(data: bytes) -> list[tuple[int, bytes]]:

@@ -99,6 +99,18 @@ def too_many_shells(limit: int) -> Fault:
     )
 
 
+def too_many_commands(milliseconds: int) -> Fault:
+    """The user is throttled; the text is the only place that says for how long."""
+    return Fault(
+        TOO_MANY_COMMANDS,
+        "QuotaLimit",
+        "The WS-Management service cannot process the request. The load quota for the system has been exceeded. Send "
+        "future requests at a slower rate or raise the system quota. The next request from this user will not be "
+        f"approved for at least {milliseconds} milliseconds.",
+        sender=False,
+    )
+
+
 def bad_request(text: str) -> Fault:
     """The envelope is not what WS-Management says."""
     return Fault(BAD_REQUEST, "SchemaValidationError", text)
