@@ -22,12 +22,17 @@ Key = tuple[UUID, UUID]
 
 
 class Waker:
-    """Wakes waiters of (tenant, organization). ``run`` listens until it is cancelled."""
+    """Wakes waiters of (tenant, organization). ``run`` listens until it is cancelled; ``listening`` while it hears."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._waiters: defaultdict[Key, set[asyncio.Event]] = defaultdict(set)
-        self.listening = asyncio.Event()
+        self.listening = False
+
+    @property
+    def count(self) -> int:
+        """How many wait."""
+        return sum(len(events) for events in self._waiters.values())
 
     @contextlib.contextmanager
     def waiter(self, tenant_id: UUID, organization_id: UUID) -> Iterator[asyncio.Event]:
@@ -57,12 +62,12 @@ class Waker:
                     if away:
                         log.info("wake-ups are back")
                     away = False
-                    self.listening.set()
+                    self.listening = True
                     self.wake_all()
                     async for notification in connection.notifies():
                         self._wake(notification.payload)
             except psycopg.Error:
-                self.listening.clear()
+                self.listening = False
                 if not away:
                     log.warning("wake-ups are lost until the database is back; connectors poll meanwhile")
                 away = True

@@ -64,6 +64,8 @@ async def wait(request: Request, revision: Annotated[int, Query(ge=0, lt=2**63)]
             if head.revision != revision or head.untold or left <= 0 or request.app.state.stopping.is_set():
                 break
             await _any(woken, left)
+    if await request.is_disconnected():  # nobody was told, so the next wait must be
+        raise Problem(408, "gone", "The connector did not wait.")
     async with database.tenant(connector.tenant_id) as scope:
         lease = await ingest.renew(scope, connector, head)
     return {"revision": head.revision, "orders": 0, "sync": head.sync, "lease_seconds": lease}
