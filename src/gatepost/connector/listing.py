@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from gatepost.connector.rows import mend
 from gatepost.connector.store import BASELINE, TABLES, Store
-from gatepost.domain.contract import ListingDigest, Scope, row_hash
+from gatepost.domain.contract import ListingDigest, Scope, row_text, text_hash
 
 Kind = Literal["mailboxes", "devices"]
 
@@ -57,8 +57,8 @@ class Listing:
         """Stage mailboxes: each with its distinguished name and its row, whose first value is the guid."""
         with self._store.transaction() as db:
             db.executemany(
-                "INSERT OR REPLACE INTO staged_mailboxes (guid, hash, dn, row) VALUES (?, ?, ?, ?)",
-                [(row[0], _signed(row_hash(row)), fold(dn), json.dumps(row)) for dn, row in rows],
+                "INSERT OR REPLACE INTO staged_mailboxes (guid, hash, row, dn) VALUES (?, ?, ?, ?)",
+                [(row[0], *_kept(row), fold(dn)) for dn, row in rows],
             )
 
     def add_devices(self, rows: Sequence[Sequence[Any]]) -> None:
@@ -66,7 +66,7 @@ class Listing:
         with self._store.transaction() as db:
             db.executemany(
                 "INSERT OR REPLACE INTO staged_devices (guid, hash, row) VALUES (?, ?, ?)",
-                [(row[0], _signed(row_hash(row)), json.dumps(row)) for row in rows],
+                [(row[0], *_kept(row)) for row in rows],
             )
 
     def mailboxes_by_dn(self, names: Iterable[str | None]) -> dict[str, str]:
@@ -131,6 +131,12 @@ class Listing:
 def fold(name: str | None) -> str | None:
     """A distinguished name as it is compared: without regard to case."""
     return None if name is None else mend(name).casefold()
+
+
+def _kept(row: Sequence[Any]) -> tuple[int, str]:
+    """A row's hash and its text."""
+    text = row_text(row)
+    return _signed(text_hash(text)), text.decode("ascii")
 
 
 def _signed(value: int) -> int:

@@ -133,7 +133,7 @@ class CheckIn:
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
-    """What became of a sync document: ``go``, ``held``, ``merged``, ``sealed`` or ``mismatch``, why, and poison rows."""
+    """What became of a sync document: ``go``, ``held``, ``merged``, ``sealed``, ``mismatch``; why, and poison rows."""
 
     state: str
     why: str = ""
@@ -175,9 +175,19 @@ def digest(document: bytes) -> str:
     return hashlib.sha256(document).hexdigest()
 
 
+def row_text(row: Row) -> bytes:
+    """A row's canonical JSON."""
+    return _dumps(list(row))
+
+
 def row_hash(row: Row) -> int:
     """64 bits of BLAKE2b over a row's canonical JSON: tells whether a row changed, and adds up in a digest."""
-    return int.from_bytes(hashlib.blake2b(_dumps(list(row)), digest_size=8).digest(), "big")
+    return text_hash(row_text(row))
+
+
+def text_hash(text: bytes) -> int:
+    """The hash of a row that is at hand as canonical JSON."""
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
 
 
 class ListingDigest:
@@ -308,7 +318,9 @@ def _read_table(raw: Any, place: str) -> Table:  # noqa: ANN401 - foreign JSON
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - foreign JSON
-    """A document value as JSON types; slots of dataclasses in their order."""
+    """A document value as JSON types; slots of dataclasses in their order. Rows are of JSON types already."""
+    if isinstance(value, Table):
+        return {"columns": value.columns, "rows": value.rows}
     if hasattr(value, "__dataclass_fields__"):
         return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
     if isinstance(value, Mapping):

@@ -119,8 +119,8 @@ class OrganizationSettings:
 class Capabilities:
     """What this endpoint and this account can do, as probed when the session was opened.
 
-    ``cmdlets`` maps each granted cmdlet to its parameters. ``projection`` tells whether ``Select-Object`` works behind a
-    cmdlet. ``device_cmdlet`` and ``statistics_cmdlet`` are the names to use here, None if neither is granted.
+    ``cmdlets`` maps each granted cmdlet to its parameters. ``projection`` tells whether ``Select-Object`` works behind
+    a cmdlet. ``device_cmdlet`` and ``statistics_cmdlet`` are the names to use here, None if neither is granted.
     """
 
     server: str
