@@ -111,7 +111,7 @@ MARKUP = (
     b"\xef\xbf\xbf", b"\xef\xbb\xbf", b"\xc2\x85", b"\xf0\x9f\x98\x80", b" ", b"\n", b"/", b'"', b"'", b"p:", b"x",
     b"<!-- -->", b"<![CDATA[x]]>", b"<?pi?>", b"<!DOCTYPE a>", b' xmlns="urn:x"', b"_x0041_", b"<S/>", b"</S>",
     b'<S N="DeviceId">x</S>', b'<Nil N="Guid" />', b'<Ref N="DeviceId" RefId="0" />', b"<T>t</T>", b"<LST>", b"</LST>",
-    b"<Obj>", b"</Obj>",
+    b"<Obj>", b"</Obj>", b"\xef\xbf\xbe",
 )  # fmt: skip
 
 
