@@ -78,12 +78,12 @@ class Place:
 
     @property
     def password(self) -> Path:
-        """The administrator's password."""
+        """The administrator's password; exists once the administrator does."""
         return self.folder / "administrator.password"
 
     @property
     def tenant_made(self) -> Path:
-        """Exists once tenant and administrator do."""
+        """Exists once the tenant does."""
         return self.folder / "tenant.made"
 
 
@@ -139,23 +139,25 @@ def _start(programs: Programs, place: Place, clock: Clock, devices: int, port: i
 
 def _make_tenant(programs: Programs, place: Place) -> None:
     """The tenant and its administrator, unless an earlier start made them."""
-    if place.tenant_made.exists():
-        return
-    _write_secret(place.password, secrets.token_urlsafe(12))
-    admin = ("admin",)
     data = ("--data", place.data)
-    programs.do("Making the tenant", *admin, "tenant", "create", "--slug", TENANT, "--name", "Demo", *data)
-    programs.do(
-        "Making the administrator",
-        *(*admin, "administrator", "create", "--tenant", TENANT, "--name", ADMINISTRATOR),
-        *("--password-file", place.password, *data),
-    )
-    place.tenant_made.touch()
+    if not place.tenant_made.exists():
+        programs.do("Making the tenant", "admin", "tenant", "create", "--slug", TENANT, "--name", "Demo", *data)
+        place.tenant_made.touch()
+    if not place.password.exists():
+        candidate = place.password.with_suffix(".new")
+        _write_secret(candidate, secrets.token_urlsafe(12))
+        programs.do(
+            "Making the administrator",
+            *("admin", "administrator", "create", "--tenant", TENANT, "--name", ADMINISTRATOR),
+            *("--password-file", candidate, *data),
+        )
+        candidate.rename(place.password)
 
 
 def _enrol(programs: Programs, place: Place, console: str) -> None:
     """A ticket, and the connector that pays with it."""
     ticket = place.folder / "ticket"
+    ticket.unlink(missing_ok=True)
     programs.do(
         "Making a ticket",
         *("admin", "ticket", "create", "--tenant", TENANT, "--organization", ORGANIZATION),
@@ -192,7 +194,7 @@ def _live(programs: Programs, place: Place, console: str, report: dict[str, Any]
         f"{report['devices']:,} devices of {report['mailboxes']:,} mailboxes arrived; now phones appear and change.",
         highlight=False,
     )
-    talk.print("Console   ", console, style="bold", markup=False, highlight=False)
+    talk.print("Console  ", console, style="bold", markup=False, highlight=False)
     talk.print(f"Sign in   tenant {TENANT}, user {ADMINISTRATOR}, password {password}", markup=False, highlight=False)
     talk.print(f"Logs      {place.folder / 'logs'}", markup=False, highlight=False)
     talk.print("Ctrl-C stops everything.", style="dim")

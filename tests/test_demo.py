@@ -1,0 +1,164 @@
+"""``gatepost demo`` as a person runs it: real processes, real ports, and nothing left behind."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+KEYS = {"devices", "mailboxes", "decisions", "changes", "notices", "seconds", "console"}
+START_SECONDS = 60
+
+
+def demo(*arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
+    """The command as a process."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "gatepost", "demo", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def below(process: int) -> dict[int, str]:
+    """The commands of all processes below one, by their ids: children, their children, and so on."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(maxsplit=2) for line in listed.splitlines()]
+    found: dict[int, str] = {}
+    parents = {process}
+    while parents:
+        children = {int(pid): args for pid, parent, args in rows if int(parent) in parents}
+        found |= children
+        parents = set(children)
+    return found
+
+
+def alive(processes: dict[int, str]) -> list[str]:
+    """Those of the processes that run still."""
+    return [args for pid, args in processes.items() if Path(f"/proc/{pid}").exists()]
+
+
+def gone(processes: dict[int, str]) -> bool:
+    """Whether all of them end; a process that was just told to needs a moment to vanish."""
+    end = time.monotonic() + 10
+    while alive(processes) and time.monotonic() < end:
+        time.sleep(0.05)
+    return not alive(processes)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that the database's own user can pass through, when the tests run as root; pytest's are closed to it."""
+    made = Path(tempfile.mkdtemp(prefix="gatepost-test-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made)
+
+
+def test_once_prints_exactly_one_object(folder: Path) -> None:
+    """The whole flow runs once: what Exchange has is in the service, and counts that nothing computes yet are 0."""
+    process = demo("--once", "--json", "--devices", "60", "--port", str(free_port()), TMPDIR=str(folder))
+    output, talk = process.communicate(timeout=120)
+    assert process.returncode == 0, talk
+    result = json.loads(output)
+    assert set(result) == KEYS
+    assert (result["devices"], result["mailboxes"] > 30) == (60, True)
+    assert result["decisions"] == {"leave": 0, "allow": 0, "quarantine": 0, "block": 0}
+    assert (result["changes"], result["notices"]) == (0, 0)
+    assert set(result["seconds"]) == {"start", "enrol", "inventory", "total"}
+    assert result["seconds"]["total"] < 60
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", result["console"])
+    assert list(folder.iterdir()) == []
+
+
+def test_it_stays_until_it_is_stopped_and_starts_quickly_again(folder: Path) -> None:
+    """The console answers; SIGTERM leaves nothing running; the second start uses what the first one made."""
+    arguments = ("--devices", "40", "--port", str(free_port()), "--folder", folder, "--json")
+    passwords = []
+    for seconds in (START_SECONDS, 15):
+        begun = time.monotonic()
+        process = demo(*arguments)
+        assert process.stdout is not None
+        result = json.loads(process.stdout.readline() or process.communicate()[1])
+        assert time.monotonic() - begun < seconds
+        assert 35 <= result["devices"] <= 50  # the story has begun
+        with urllib.request.urlopen(f"{result['console']}/readyz", timeout=5) as answer:
+            assert answer.status == 200
+        parts = below(process.pid)
+        assert sum("gatepost" in args for args in parts.values()) >= 3, parts
+        process.send_signal(signal.SIGTERM)
+        _, talk = process.communicate(timeout=30)
+        assert process.returncode == 0, talk
+        assert "nothing is left running" in talk
+        assert gone(parts), alive(parts)
+        [password] = folder.rglob("administrator.password")
+        assert password.stat().st_mode & 0o777 == 0o600
+        passwords.append(password.read_text())
+    assert passwords[0] == passwords[1]
+    logs = "".join(path.read_text() for path in folder.rglob("*.log"))
+    assert passwords[0].strip() not in logs
+
+
+def test_a_part_that_dies_is_named_and_the_rest_ends(folder: Path) -> None:
+    """Which one, with the end of its log; and then nothing runs."""
+    process = demo("--devices", "40", "--port", str(free_port()), "--folder", folder, "--json")
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    parts = below(process.pid)
+    [lab] = [pid for pid, args in parts.items() if "lab exchange" in args]
+    os.kill(lab, signal.SIGKILL)
+    _, talk = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "The lab ended (exit code -9)" in talk
+    assert "An Exchange organization with 40 devices is ready" in talk
+    assert gone(parts), alive(parts)
+
+
+def test_a_demo_that_is_killed_leaves_nothing_running(folder: Path) -> None:
+    """Even without a chance to clean up, its parts end with it."""
+    process = demo("--devices", "40", "--port", str(free_port()), "--folder", folder, "--json")
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    parts = below(process.pid)
+    process.kill()
+    process.communicate()
+    assert gone(parts), alive(parts)
+
+
+def test_a_port_that_is_taken_is_told_and_the_next_one_used(folder: Path) -> None:
+    """Somebody else's server is left alone."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        process = demo("--once", "--json", "--devices", "20", "--port", str(taken), TMPDIR=str(folder))
+        output, talk = process.communicate(timeout=120)
+    assert process.returncode == 0, talk
+    assert f"Port {taken} is taken; the console is on" in " ".join(talk.split())
+    assert json.loads(output)["console"] != f"http://127.0.0.1:{taken}"
+
+
+def test_a_folder_that_cannot_be_made_is_wrong_usage(tmp_path: Path) -> None:
+    """The path and the way out are told before anything starts."""
+    (tmp_path / "file").write_text("")
+    process = demo("--once", "--folder", tmp_path / "file")
+    _, talk = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "cannot be made" in talk
+    assert "Choose one by --folder" in talk
