@@ -14,7 +14,7 @@ from uuid import UUID
 
 from gatepost.errors import ServiceError
 from gatepost.service import administrators, enrolment, migrations, tenants
-from gatepost.service.database import Database, Scope
+from gatepost.service.database import Database, Scope, check_url
 from gatepost.service.embedded import Postgres, find_binaries
 from gatepost.settings import ServiceSettings
 
@@ -55,6 +55,7 @@ def embedded_urls(settings: ServiceSettings) -> Iterator[Urls]:
 
 def migrate(owner_url: str) -> str:
     """Bring the schema up to date; returns its revision."""
+    check_url(owner_url)
     migrations.upgrade(owner_url)
     return migrations.head()
 

@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from socket import socket
 from types import FrameType
 
 import uvicorn
@@ -23,8 +23,9 @@ from gatepost.service.web.sessions import SecurityHeaders
 from gatepost.settings import ServiceSettings
 
 GRACE_SECONDS = 15
+BACKLOG = 2_048
 ROUTERS = (connector.router, health.router, static_files.router)
-__all__ = ["Server", "administration", "create_app", "run", "serve"]
+__all__ = ["Server", "administration", "create_app", "listen", "run"]
 log = logging.getLogger("gatepost.service")
 
 
@@ -60,28 +61,28 @@ def stop_waiting(app: FastAPI) -> None:
     app.state.waker.wake_all()
 
 
-async def serve(settings: ServiceSettings, database: Database, ready: Callable[[str], None]) -> None:
-    """Serve until asked to stop; ``ready`` is called with the address once requests are answered."""
-    app = create_app(settings, database)
-    server = Server(app, settings, ready)
-    await server.serve()
-    if not server.started:
+def listen(settings: ServiceSettings) -> socket.socket:
+    """The socket of the service. Raises ServiceError where it cannot be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
         raise ServiceError(
-            f"The service could not listen on {settings.host} port {settings.port}.",
+            f"The service could not listen on {settings.host} port {settings.port}: {error.strerror}.",
             "See whether another program does, or choose another port.",
-        )
+        ) from error
 
 
 def run(settings: ServiceSettings, ready: Callable[[str], None]) -> None:
     """The service as a process: with its own PostgreSQL where no database URL is set. Raises GatepostError."""
 
-    async def main(url: str) -> None:
+    async def main(url: str, listener: socket.socket) -> None:
         async with await Database.open(url) as database:
             await database.check()
-            await serve(settings, database, ready)
+            await Server(create_app(settings, database), settings, ready).serve([listener])
 
-    with administration.for_service(settings) as url:
-        asyncio.run(main(url))
+    with listen(settings) as listener, administration.for_service(settings) as url:
+        asyncio.run(main(url, listener))
 
 
 class Server(uvicorn.Server):
@@ -90,8 +91,6 @@ class Server(uvicorn.Server):
     def __init__(self, app: FastAPI, settings: ServiceSettings, ready: Callable[[str], None]) -> None:
         config = uvicorn.Config(
             app,
-            host=settings.host,
-            port=settings.port,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -104,16 +103,13 @@ class Server(uvicorn.Server):
         self._app = app
         self._ready = ready
 
-    async def startup(self, sockets: list[socket] | None = None) -> None:
-        """Listen, then tell the address."""
-        with contextlib.suppress(SystemExit):  # uvicorn's answer to a port that is taken
-            await super().startup(sockets)
-        if self.started:
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, then tell the address."""
+        await super().startup(sockets)
+        if self.started and sockets:
             scheme = "https" if self.config.is_ssl else "http"
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            host, port = sockets[0].getsockname()[:2]
             self._ready(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
-        else:
-            self.should_exit = True
 
     def stop(self) -> None:
         """End in order; from the loop's own thread."""

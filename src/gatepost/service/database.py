@@ -13,6 +13,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import JsonbDumper
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -81,6 +82,7 @@ class Database:
     @classmethod
     async def open(cls, url: str, size: int = POOL_SIZE) -> Self:
         """Connect. Raises DatabaseError if nobody answers at ``url`` or the sign-in is refused."""
+        check_url(url)
         kwargs = {"row_factory": dict_row, "autocommit": True, "application_name": "gatepost", "options": OPTIONS}
         try:
             await (await psycopg.AsyncConnection.connect(url, connect_timeout=int(WAIT_SECONDS))).close()
@@ -168,6 +170,16 @@ class Database:
                     "A tenant's table was used without a scope.", "Open Database.tenant first."
                 ) from error
             raise
+
+
+def check_url(url: str) -> None:
+    """Refuse what is no connection string, without repeating it: it holds a password. Raises DatabaseError."""
+    try:
+        conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        raise DatabaseError(
+            "The database URL cannot be read.", "Write it as postgresql://role:password@host:port/database."
+        ) from None
 
 
 def unreachable(error: psycopg.Error | PoolTimeout) -> DatabaseError:

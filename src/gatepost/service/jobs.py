@@ -109,7 +109,7 @@ def make(database: Database) -> App:
         await app.job_manager.delete_old_jobs(nb_hours=JOBS_KEPT_HOURS, include_failed=True)
 
     @app.periodic(cron="* * * * *")
-    @app.task(name="rescue", queueing_lock="rescue")
+    @app.task(name="rescue", queueing_lock="rescue", lock="rescue")
     async def rescue(timestamp: int) -> None:  # noqa: ARG001 - given by the queue
         """Every minute: the jobs of a worker that died are given to another."""
         for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_AFTER_SECONDS):
