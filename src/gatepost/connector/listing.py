@@ -49,13 +49,13 @@ class Listing:
 
     def begin(self) -> None:
         """Throw away what an earlier attempt staged."""
-        with self._store.transaction() as db:
+        with self._store.transaction(lasting=False) as db:
             db.execute("DELETE FROM staged_mailboxes")
             db.execute("DELETE FROM staged_devices")
 
     def add_mailboxes(self, rows: Sequence[tuple[str | None, Sequence[Any]]]) -> None:
         """Stage mailboxes: each with its distinguished name and its row, whose first value is the guid."""
-        with self._store.transaction() as db:
+        with self._store.transaction(lasting=False) as db:
             db.executemany(
                 "INSERT OR REPLACE INTO staged_mailboxes (guid, hash, row, dn) VALUES (?, ?, ?, ?)",
                 [(row[0], *_kept(row), fold(dn)) for dn, row in rows],
@@ -63,7 +63,7 @@ class Listing:
 
     def add_devices(self, rows: Sequence[Sequence[Any]]) -> None:
         """Stage devices; the first value of a row is the guid."""
-        with self._store.transaction() as db:
+        with self._store.transaction(lasting=False) as db:
             db.executemany(
                 "INSERT OR REPLACE INTO staged_devices (guid, hash, row) VALUES (?, ?, ?)",
                 [(row[0], *_kept(row)) for row in rows],

@@ -30,11 +30,10 @@ class Mender:
         return self._row(mailbox)
 
     def _row(self, values: Sequence[Any]) -> list[Any]:
-        row = [_plain(value) for value in values]
-        fit = [_fit(value) for value in row]
-        if fit != row:
+        row = [value if value is None or (type(value) is str and _fits(value)) else _fit(value) for value in values]
+        if any(map(_differs, values, row)):
             self.mended += 1
-        return fit
+        return row
 
 
 def oversized(mailbox: Mailbox) -> bool:
@@ -47,14 +46,21 @@ def mend(text: str) -> str:
     return _UNFIT.sub(REPLACEMENT, text)[:TEXT_LIMIT]
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - a field of any type
-    if isinstance(value, datetime):
-        return iso(value)
-    return list(value) if isinstance(value, tuple) else value
+def _differs(value: Any, fit: Any) -> bool:  # noqa: ANN401 - a field of any type
+    """Whether text had to be mended to fit; other types only change their form."""
+    if value is fit:
+        return False
+    return bool(fit != value) if type(value) is str else type(value) is tuple and tuple(fit) != value
+
+
+def _fits(text: str) -> bool:
+    return text.isascii() and "\x00" not in text and len(text) <= TEXT_LIMIT
 
 
 def _fit(value: Any) -> Any:  # noqa: ANN401 - a field of any type
-    """A value that a database can hold."""
+    """A value as JSON and a database can hold it."""
     if isinstance(value, str):
-        return value if value.isascii() and "\x00" not in value and len(value) <= TEXT_LIMIT else mend(value)
-    return [_fit(entry) for entry in value] if isinstance(value, list) else value
+        return value if _fits(value) else mend(value)
+    if isinstance(value, datetime):
+        return iso(value)
+    return [_fit(entry) for entry in value] if isinstance(value, tuple | list) else value

@@ -93,6 +93,7 @@ class Store:
                     "Give the connector a folder of its own, or delete the file.",
                 )
             self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA wal_autocheckpoint = 8000")
             self._db.execute("PRAGMA synchronous = FULL")
         if tables and version != SCHEMA:
             self._drop_all()
@@ -124,9 +125,14 @@ class Store:
     # -- transactions ---------------------------------------------------------------------------------------------
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it is on the disk when it ends, or nothing. Raises StoreError."""
+    def transaction(self, *, lasting: bool = True) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it is on the disk when it ends, or nothing. Raises StoreError.
+
+        One that is not ``lasting`` need not be on the disk yet (a power cut may undo it): for what is staged and would
+        be thrown away by the next start.
+        """
         with self._lock, self._translated():
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
