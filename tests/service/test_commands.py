@@ -13,8 +13,12 @@ from pathlib import Path
 
 import pytest
 import requests
+from typer.testing import CliRunner
 
+from gatepost.cli.main import app
+from gatepost.errors import GatepostError
 from tests.fixtures.database import Urls
+from tests.fixtures.service import Service
 from tests.service.speaker import Speaker, device
 from tests.service.test_embedded import gone
 
@@ -153,6 +157,14 @@ def test_a_port_that_is_taken_is_named(database_urls: Urls, tmp_path: Path) -> N
     assert "Traceback" not in done.stderr
 
 
+def refused(*arguments: object, operator_url: str = "") -> GatepostError:
+    """The error that a command ends with, run in this process."""
+    variables = {"GATEPOST_OPERATOR_URL": operator_url} if operator_url else {}
+    error = CliRunner().invoke(app, [*map(str, arguments)], env=variables).exception
+    assert isinstance(error, GatepostError), error
+    return error
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -163,33 +175,31 @@ def test_a_port_that_is_taken_is_named(database_urls: Urls, tmp_path: Path) -> N
     ],
 )
 def test_what_the_operator_may_not_make_is_said(
-    database_urls: Urls, tmp_path: Path, arguments: tuple[str, ...], expected: str
+    service: Service, tmp_path: Path, arguments: tuple[str, ...], expected: str
 ) -> None:
     """Names that are taken or cannot be, and tenants that do not exist; no ticket file is left behind."""
     output = tmp_path / "ticket"
-    environment = {"GATEPOST_OPERATOR_URL": database_urls.operator}
-    gatepost("admin", "tenant", "create", "--slug", "demo", "--name", "Demo", **environment)
     more = ("--output", output) if arguments[0] == "ticket" else ()
-    done = gatepost("admin", *arguments, *more, **environment)
-    assert done.returncode == 1
-    assert expected in done.stderr
+    named = [service.slug if word == "demo" else word for word in arguments]
+    error = refused("admin", *named, *more, operator_url=service.urls.operator)
+    assert error.exit_code == 1
+    assert expected.replace("demo", service.slug) in str(error)
     assert not output.exists()
 
 
-def test_a_ticket_never_overwrites_a_file(database_urls: Urls, tmp_path: Path) -> None:
+def test_a_ticket_never_overwrites_a_file(service: Service, tmp_path: Path) -> None:
     """A file that is there stays as it is."""
     file = tmp_path / "ticket"
     file.write_text("mine")
-    named = ("--tenant", "demo", "--organization", "x", "--output", file)
-    done = gatepost("admin", "ticket", "create", *named, GATEPOST_OPERATOR_URL=database_urls.operator)
-    assert done.returncode == 2
-    assert "File exists" in done.stderr
+    named = ("--tenant", service.slug, "--organization", "x", "--output", file)
+    error = refused("admin", "ticket", "create", *named, operator_url=service.urls.operator)
+    assert error.exit_code == 2
+    assert "File exists" in str(error)
     assert file.read_text() == "mine"
 
 
 def test_a_folder_without_a_database_is_named(tmp_path: Path) -> None:
     """An administrator's command does not make a database by accident."""
-    done = gatepost("admin", "tenant", "create", "--slug", "x", "--name", "x", "--data", tmp_path / "none")
-    assert done.returncode == 1
-    assert "There is no database in" in done.stderr
+    error = refused("admin", "tenant", "create", "--slug", "x", "--name", "x", "--data", tmp_path / "none")
+    assert "There is no database in" in str(error)
     assert not (tmp_path / "none").exists()
