@@ -6,6 +6,7 @@ import json
 import random
 import socket
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from gatepost.connector.stopping import Stop, Stopped
 from gatepost.connector.uplink import Backoff, Head, Patience, Uplink, pack
 from gatepost.domain.contract import CheckIn, Kind, seal
 from gatepost.errors import ServiceRefused, ServiceUnreachable, SettingsError
+from gatepost.lab.certificates import make_certificates
 from gatepost.settings import UplinkSettings
 from tests.fixtures.connector import Reply, Stage, good, problem
 
@@ -167,6 +169,53 @@ def test_a_missing_authority_file_is_named(tmp_path: Path) -> None:
     """The path that is wrong stands in the error."""
     with pytest.raises(SettingsError, match=r"nowhere\.pem does not exist"):
         Uplink(UplinkSettings(url="https://gatepost.example.com", ca_file=tmp_path / "nowhere.pem"))
+
+
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[tuple[Stage, Path]]:
+    """A stage that speaks TLS, and the file of the authority that signed its certificate."""
+    files = make_certificates(tmp_path, ("localhost", "127.0.0.1"))
+    made = Stage(files.server_file)
+    yield made, files.ca_file
+    made.close()
+
+
+def test_a_certificate_of_the_named_authority_is_trusted(secure: tuple[Stage, Path], identity: Identity) -> None:
+    """An organization's own authority is named in the settings."""
+    stage, ca_file = secure
+    stage.answers = [good]
+    link = Uplink(UplinkSettings(url=stage.url, ca_file=ca_file), Credentials(identity, "i"))
+    assert link.check_in(DOCUMENT).sequence == 1
+
+
+def test_a_certificate_of_nobody_we_trust_is_refused_before_anything_is_said(
+    secure: tuple[Stage, Path], identity: Identity
+) -> None:
+    """The error names the cause and the setting; no request, and so no secret, went out."""
+    stage, _ = secure
+    with pytest.raises(ServiceUnreachable, match=r"is not trusted: .*certificate.* Name the authority .* in ca_file"):
+        Uplink(UplinkSettings(url=stage.url), Credentials(identity, "i")).check_in(DOCUMENT)
+    assert stage.requests == []
+
+
+def test_a_proxy_is_used_where_the_settings_name_one(
+    stage: Stage, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the settings decide on the way; what the environment says is not heard."""
+    stage.answers = [good]
+    settings = UplinkSettings(url="http://localhost:9", proxy=stage.url)
+    Uplink(settings, Credentials(identity, "i")).check_in(DOCUMENT)
+    assert stage.requests[0].path == "http://localhost:9/connector/v1/check-ins"
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    uplink(stage, identity).check_in(DOCUMENT)
+    assert stage.requests[1].path == "/connector/v1/check-ins"
+
+
+def test_a_proxy_that_is_away_is_named_as_such(identity: Identity) -> None:
+    """The proxy is what to look at, not the service."""
+    settings = UplinkSettings(url="http://localhost:9", proxy="http://127.0.0.1:9")
+    with pytest.raises(ServiceUnreachable, match=r"The proxy on the way to the service failed\. Check the proxy"):
+        Uplink(settings, Credentials(identity, "i")).check_in(DOCUMENT)
 
 
 # -- patience ----------------------------------------------------------------------------------------------------------
