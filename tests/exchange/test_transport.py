@@ -1,5 +1,6 @@
 """What is said when the thing at the address is not Exchange, or not ready, or not trusted."""
 
+import importlib.util
 import socket
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,15 @@ def test_nobody_at_the_address() -> None:
     assert caught.value.exit_code == 5
     with pytest.raises(ExchangeUnreachable, match=r"nowhere\.invalid cannot be reached"):
         attempt("https://nowhere.invalid/PowerShell")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("gssapi") is not None, reason="Kerberos is installed here")
+def test_kerberos_without_its_extra_says_what_to_install(tmp_path: Path) -> None:
+    """Kerberos needs a compiled library, which is an extra; without it the remedy is named."""
+    asks = page(401, WWW_Authenticate="Negotiate")
+    with serving(tmp_path, asks) as (address, ca_file), pytest.raises(SettingsError, match="needs Kerberos") as caught:
+        attempt(address, ca_file=ca_file, auth="kerberos")
+    assert "gatepost[kerberos]" in caught.value.remedy
 
 
 def test_a_proxy_that_does_not_answer_is_named() -> None:

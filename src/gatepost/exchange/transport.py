@@ -258,6 +258,11 @@ class Transport:
             raise self._unreachable("it did not answer in time", "Check the network, or give it more time.") from error
         except (AuthenticationError, SpnegoError) as error:
             raise self._refused() from error
+        except ImportError as error:
+            raise SettingsError(
+                f"Signing in by {self._settings.auth} needs Kerberos, which is not installed here.",
+                "Install the extra: pip install 'gatepost[kerberos]', or use negotiate with a password.",
+            ) from error
         except WinRMError as error:
             raise self._unreachable("the encrypted answer cannot be read", "Sign in anew.") from error
         except requests.exceptions.RequestException as error:
