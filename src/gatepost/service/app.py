@@ -18,13 +18,13 @@ from gatepost.errors import ServiceError
 from gatepost.service import administration, jobs
 from gatepost.service.database import Database
 from gatepost.service.wake import Waker
-from gatepost.service.web import connector, health, permissions, problems, static_files
+from gatepost.service.web import api, connector, console, health, permissions, problems, static_files
 from gatepost.service.web.sessions import SecurityHeaders
 from gatepost.settings import ServiceSettings
 
 GRACE_SECONDS = 15
 BACKLOG = 2_048
-ROUTERS = (connector.router, health.router, static_files.router)
+ROUTERS = (connector.router, health.router, static_files.router, api.router, console.router)
 __all__ = ["Server", "administration", "create_app", "listen", "run"]
 log = logging.getLogger("gatepost.service")
 

@@ -1,0 +1,74 @@
+-- name: create
+-- A new administrator; no row where the name is taken.
+-- example: {"administrator_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "name": "Anna", "password_hash": "$argon2id$", "roles": ["administrator"]}
+INSERT INTO administrators (administrator_id, name, password_hash, roles)
+VALUES (%(administrator_id)s, %(name)s, %(password_hash)s, %(roles)s)
+ON CONFLICT DO NOTHING
+
+-- name: by_name
+-- Who signs in with a name, and the hash to compare the password with.
+-- example: {"name": "Anna"}
+SELECT administrator_id, name, password_hash FROM administrators
+WHERE lower(name) = lower(%(name)s) AND disabled_at IS NULL
+
+-- name: renew_hash
+-- A password's hash made with the parameters of today.
+-- example: {"administrator_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "password_hash": "$argon2id$"}
+UPDATE administrators SET password_hash = %(password_hash)s WHERE administrator_id = %(administrator_id)s
+
+-- name: signed_in
+-- Note when an administrator last signed in.
+-- example: {"administrator_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427"}
+UPDATE administrators SET last_sign_in_at = now() WHERE administrator_id = %(administrator_id)s
+
+-- name: attempts_lock
+-- Put the attempts of one address in line until the transaction ends, so that many at once cannot pass the limit.
+-- example: {"address": "192.0.2.1"}
+SELECT pg_advisory_xact_lock(hashtextextended(gatepost_tenant()::text || %(address)s, 0))
+
+-- name: attempts
+-- How many attempts failed since a moment, and when the last did: from the address, and from it with this name.
+-- example: {"name": "Anna", "address": "192.0.2.1", "since": "2026-01-01T00:00:00Z"}
+SELECT count(*) AS by_address, max(at) AS last_address,
+       count(*) FILTER (WHERE lower(name) = lower(%(name)s)) AS by_name,
+       max(at) FILTER (WHERE lower(name) = lower(%(name)s)) AS last_name
+FROM sign_in_attempts
+WHERE address = %(address)s AND at > %(since)s AND NOT succeeded
+
+-- name: attempt
+-- Count an attempt, as failed until it has succeeded.
+-- example: {"name": "Anna", "address": "192.0.2.1"}
+INSERT INTO sign_in_attempts (name, address) VALUES (%(name)s, %(address)s)
+
+-- name: attempts_succeeded
+-- The attempts of this name from this address no longer count: this one, and the failed ones before it.
+-- example: {"name": "Anna", "address": "192.0.2.1", "since": "2026-01-01T00:00:00Z"}
+UPDATE sign_in_attempts SET succeeded = true
+WHERE address = %(address)s AND lower(name) = lower(%(name)s) AND at > %(since)s AND NOT succeeded
+
+-- name: open_session
+-- A new session; only the hash of its secret is kept. No row where the administrator was disabled meanwhile.
+-- example: {"session_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "secret_hash": "x", "administrator_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca428"}
+INSERT INTO sessions (session_id, secret_hash, administrator_id)
+SELECT %(session_id)s, convert_to(%(secret_hash)s, 'UTF8'), administrator_id
+FROM administrators WHERE administrator_id = %(administrator_id)s AND disabled_at IS NULL
+
+-- name: session
+-- The session of a token, with its administrator and tenant, if it is neither too old nor idle for too long.
+-- example: {"session_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "secret_hash": "x", "made_after": "2026-01-01T00:00:00Z", "seen_after": "2026-01-01T00:00:00Z"}
+SELECT s.administrator_id, s.seen_at, a.name, a.roles, t.slug
+FROM sessions s
+JOIN administrators a ON a.tenant_id = s.tenant_id AND a.administrator_id = s.administrator_id
+JOIN tenants t ON t.tenant_id = s.tenant_id
+WHERE s.session_id = %(session_id)s AND s.secret_hash = convert_to(%(secret_hash)s, 'UTF8')
+  AND s.made_at > %(made_after)s AND s.seen_at > %(seen_after)s AND a.disabled_at IS NULL AND t.state = 'active'
+
+-- name: touch_session
+-- Count a request as a sign of life.
+-- example: {"session_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427"}
+UPDATE sessions SET seen_at = now() WHERE session_id = %(session_id)s
+
+-- name: close_session
+-- End a session.
+-- example: {"session_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427"}
+DELETE FROM sessions WHERE session_id = %(session_id)s

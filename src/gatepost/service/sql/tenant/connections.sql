@@ -1,0 +1,58 @@
+-- name: organizations
+-- Every organization of the tenant, for choices and tabs.
+SELECT organization_id, name FROM organizations ORDER BY name, organization_id
+
+-- name: organization
+-- One organization by its id.
+-- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427"}
+SELECT organization_id, name, state, sync_requested FROM organizations WHERE organization_id = %(organization_id)s
+
+-- name: connection
+-- One organization with its newest connector, what that one last said, and the ends of its syncs.
+-- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427"}
+SELECT o.organization_id, o.name, o.state, o.sync_requested, c.host, c.version, c.enrolled_at, i.status,
+       i.last_at AS last_contact,
+       (SELECT max(started_at) FROM syncs s WHERE s.organization_id = o.organization_id) AS last_attempt,
+       (SELECT max(ended_at) FROM syncs s WHERE s.organization_id = o.organization_id AND kind = 'full'
+                                            AND s.state = 'sealed') AS last_full,
+       (SELECT max(ended_at) FROM syncs s WHERE s.organization_id = o.organization_id AND kind = 'quick'
+                                            AND s.state = 'sealed') AS last_quick
+FROM organizations o
+LEFT JOIN connectors c ON c.organization_id = o.organization_id AND c.epoch = o.epoch AND c.revoked_at IS NULL
+LEFT JOIN checkins i ON i.connector_id = c.connector_id
+WHERE o.organization_id = %(organization_id)s
+
+-- name: counters
+-- The counts of one organization, or of all: names are devices, mailboxes, state:…, family:….
+-- example: {"organization_id": null}
+SELECT name, sum(value)::bigint AS value FROM counters
+WHERE %(organization_id)s::uuid IS NULL OR organization_id = %(organization_id)s
+GROUP BY name
+
+-- name: syncs
+-- The newest syncs of an organization.
+-- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "limit": 10}
+SELECT sync_id, kind, state, announced_devices, announced_mailboxes, received_devices, received_mailboxes, changed, gone,
+       rejected, unreadable, missing_devices, missing_mailboxes, why, started_at, ended_at, accepted_at, accepted_by
+FROM syncs WHERE organization_id = %(organization_id)s
+ORDER BY started_at DESC, sync_id LIMIT %(limit)s
+
+-- name: findings
+-- What needs attention in an organization, newest first.
+-- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "limit": 50}
+SELECT origin, code, subject, cause, remedy, since, last FROM findings
+WHERE organization_id = %(organization_id)s AND ended_at IS NULL
+ORDER BY since DESC, code, subject LIMIT %(limit)s
+
+-- name: request_sync
+-- Ask the connector for a sync, unless a full one is asked for already; a trigger wakes it.
+-- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "kind": "quick"}
+UPDATE organizations SET sync_requested = %(kind)s, sync_requested_at = now()
+WHERE organization_id = %(organization_id)s AND sync_requested NOT IN ('full', %(kind)s)
+
+-- name: accept
+-- An administrator accepts the inventory that is held.
+-- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "sync_id": "1", "actor": "Anna"}
+UPDATE syncs SET state = 'accepted', accepted_at = now(), accepted_by = %(actor)s
+WHERE organization_id = %(organization_id)s AND sync_id = %(sync_id)s AND state = 'held'
+RETURNING announced_devices, announced_mailboxes

@@ -1,0 +1,112 @@
+-- name: plan_anew
+-- Plan every statement of this transaction for its own values, so that a filter that is not set costs nothing.
+SET LOCAL plan_cache_mode = 'force_custom_plan'
+
+-- name: newest
+-- Keys of a page of devices after a key, newest first. A filter that is NULL is not set.
+-- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "after_at": null, "after_guid": null, "after_organization": null, "limit": 50}
+SELECT d.organization_id, d.guid, d.first_seen AS at
+FROM devices d
+WHERE d.organization_id = ANY(%(organizations)s::uuid[])
+  AND (d.gone_at IS NOT NULL) = %(gone)s
+  AND (%(state)s::text IS NULL OR d.access_state = %(state)s)
+  AND (%(family)s::text IS NULL OR d.family = %(family)s)
+  AND (%(after_at)s::timestamptz IS NULL OR (d.first_seen, d.guid, d.organization_id)
+       < (%(after_at)s::timestamptz, %(after_guid)s::uuid, %(after_organization)s::uuid))
+ORDER BY d.first_seen DESC, d.guid DESC, d.organization_id DESC
+LIMIT %(limit)s
+
+-- name: changed
+-- Keys of a page of devices after a key, last changed first.
+-- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "after_at": null, "after_guid": null, "after_organization": null, "limit": 50}
+SELECT d.organization_id, d.guid, d.changed_seen_at AS at
+FROM devices d
+WHERE d.organization_id = ANY(%(organizations)s::uuid[])
+  AND (d.gone_at IS NOT NULL) = %(gone)s
+  AND (%(state)s::text IS NULL OR d.access_state = %(state)s)
+  AND (%(family)s::text IS NULL OR d.family = %(family)s)
+  AND (%(after_at)s::timestamptz IS NULL OR (d.changed_seen_at, d.guid, d.organization_id)
+       < (%(after_at)s::timestamptz, %(after_guid)s::uuid, %(after_organization)s::uuid))
+ORDER BY d.changed_seen_at DESC, d.guid DESC, d.organization_id DESC
+LIMIT %(limit)s
+
+-- name: newest_with_words
+-- As newest, of devices that have a word in each of these ranges; the first is the rarest.
+-- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "first": "ann", "first_end": "ano", "others": ["iph"], "others_end": ["ipi"], "after_at": null, "after_guid": null, "after_organization": null, "limit": 50}
+SELECT d.organization_id, d.guid, d.first_seen AS at
+FROM devices d
+WHERE d.organization_id = ANY(%(organizations)s::uuid[])
+  AND (d.gone_at IS NOT NULL) = %(gone)s
+  AND (%(state)s::text IS NULL OR d.access_state = %(state)s)
+  AND (%(family)s::text IS NULL OR d.family = %(family)s)
+  AND (%(after_at)s::timestamptz IS NULL OR (d.first_seen, d.guid, d.organization_id)
+       < (%(after_at)s::timestamptz, %(after_guid)s::uuid, %(after_organization)s::uuid))
+  AND (d.organization_id, d.guid) IN (
+      SELECT w.organization_id, w.device_guid FROM device_words w
+      WHERE w.organization_id = ANY(%(organizations)s::uuid[]) AND w.word >= %(first)s AND w.word < %(first_end)s)
+  AND NOT EXISTS (
+      SELECT FROM unnest(%(others)s::text[], %(others_end)s::text[]) AS o (word, word_end)
+      WHERE NOT EXISTS (
+          SELECT FROM unnest(d.words) AS w (word)
+          WHERE w.word >= o.word COLLATE "C" AND w.word < o.word_end COLLATE "C"))
+ORDER BY d.first_seen DESC, d.guid DESC, d.organization_id DESC
+LIMIT %(limit)s
+
+-- name: changed_with_words
+-- As changed, of devices that have a word in each of these ranges.
+-- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "first": "ann", "first_end": "ano", "others": ["iph"], "others_end": ["ipi"], "after_at": null, "after_guid": null, "after_organization": null, "limit": 50}
+SELECT d.organization_id, d.guid, d.changed_seen_at AS at
+FROM devices d
+WHERE d.organization_id = ANY(%(organizations)s::uuid[])
+  AND (d.gone_at IS NOT NULL) = %(gone)s
+  AND (%(state)s::text IS NULL OR d.access_state = %(state)s)
+  AND (%(family)s::text IS NULL OR d.family = %(family)s)
+  AND (%(after_at)s::timestamptz IS NULL OR (d.changed_seen_at, d.guid, d.organization_id)
+       < (%(after_at)s::timestamptz, %(after_guid)s::uuid, %(after_organization)s::uuid))
+  AND (d.organization_id, d.guid) IN (
+      SELECT w.organization_id, w.device_guid FROM device_words w
+      WHERE w.organization_id = ANY(%(organizations)s::uuid[]) AND w.word >= %(first)s AND w.word < %(first_end)s)
+  AND NOT EXISTS (
+      SELECT FROM unnest(%(others)s::text[], %(others_end)s::text[]) AS o (word, word_end)
+      WHERE NOT EXISTS (
+          SELECT FROM unnest(d.words) AS w (word)
+          WHERE w.word >= o.word COLLATE "C" AND w.word < o.word_end COLLATE "C"))
+ORDER BY d.changed_seen_at DESC, d.guid DESC, d.organization_id DESC
+LIMIT %(limit)s
+
+-- name: rows
+-- What a list shows of devices, for their keys.
+-- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "guids": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca428"]}
+SELECT d.organization_id, d.guid, d.device_id, d.friendly_name, d.family, d.device_type, d.model, d.os, d.access_state,
+       d.access_state_reason, d.first_sync_at, d.first_seen, d.changed_seen_at, d.gone_at, d.mailbox_guid,
+       m.primary_smtp, m.display_name
+FROM unnest(%(organizations)s::uuid[], %(guids)s::uuid[]) WITH ORDINALITY AS k (organization_id, guid, place)
+JOIN devices d ON d.organization_id = k.organization_id AND d.guid = k.guid
+LEFT JOIN mailboxes m ON m.organization_id = d.organization_id AND m.guid = d.mailbox_guid
+ORDER BY k.place
+
+-- name: device
+-- One device with every field.
+-- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "guid": "1b4e28ba-2fa1-4d2b-883f-0016d3cca428"}
+SELECT organization_id, guid, device_id, mailbox_guid, identity, friendly_name, device_type, model, os, os_language,
+       user_agent, imei, phone_number, mobile_operator, client_type, client_version, access_state, access_state_reason,
+       access_control_rule, first_sync_at, changed_at, last_sync_attempt_at, last_success_sync_at,
+       last_policy_update_at, policy_applied, policy_status, status, wipe_requested_at, wipe_sent_at,
+       wipe_acknowledged_at, last_wipe_requestor, folders_synced, family, first_seen, last_seen, changed_seen_at, gone_at
+FROM devices WHERE organization_id = %(organization_id)s AND guid = %(guid)s
+
+-- name: mailbox
+-- A mailbox with its personal lists.
+-- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "guid": "1b4e28ba-2fa1-4d2b-883f-0016d3cca428"}
+SELECT organization_id, guid, identity, primary_smtp, display_name, kind, eas_enabled, allowed_ids, blocked_ids,
+       mailbox_policy, changed_at, lists_read_at, gone_at
+FROM mailboxes WHERE organization_id = %(organization_id)s AND guid = %(guid)s
+
+-- name: history
+-- What changed of a device, newest first, after a key.
+-- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "guid": "1b4e28ba-2fa1-4d2b-883f-0016d3cca428", "after_at": null, "after_n": null, "limit": 50}
+SELECT at, n, what, changes FROM device_history
+WHERE organization_id = %(organization_id)s AND device_guid = %(guid)s
+  AND (%(after_at)s::timestamptz IS NULL OR (at, n) < (%(after_at)s::timestamptz, %(after_n)s::bigint))
+ORDER BY at DESC, n DESC
+LIMIT %(limit)s

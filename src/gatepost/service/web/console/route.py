@@ -1,0 +1,97 @@
+"""How the console's routes answer when something goes wrong: a page in words, or the way to the sign-in."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.responses import RedirectResponse, Response
+
+from gatepost.errors import Problem
+from gatepost.service.web import render, sessions
+from gatepost.service.web.i18n import N_
+
+LARGEST_FORM = 64 * 1024
+TENANT_COOKIE = "gatepost-tenant"
+WORDS = {
+    "permission": (N_("Your role does not allow this"), N_("Ask an administrator of your tenant.")),
+    "forgery": (N_("This form could not be checked"), N_("Go back, load the page anew and try again.")),
+    "insecure": (N_("This address is not encrypted"), N_("Nobody can sign in here. Use the https address.")),
+    "not-found": (N_("There is no such page"), N_("It may have been removed, or the address is not complete.")),
+    "not-held": (N_("This inventory is not held any more"), N_("Somebody accepted it, or a newer one has come.")),
+    "not-connected": (N_("No connector is enrolled"), N_("Enrol one first; the connection page shows how.")),
+    "too-large": (N_("The form is too large"), N_("Shorten what you typed.")),
+    "malformed": (N_("The request cannot be understood"), N_("Go back and try again.")),
+    "cursor": (N_("This page of the list cannot be found"), N_("Start again with the first page.")),
+}
+
+
+class ConsoleRoute(APIRoute):
+    """A route whose problems are shown as pages."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The route's handler, with its problems translated."""
+        answer = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                _refuse_large(request)
+                return await answer(request)
+            except Problem as problem:
+                return await problem_page(request, problem)
+            except RequestValidationError:
+                return await problem_page(request, Problem(404, "not-found", "There is no such page."))
+
+        return handle
+
+
+def console_router() -> APIRouter:
+    """A router of console routes."""
+    return APIRouter(route_class=ConsoleRoute, include_in_schema=False)
+
+
+def _refuse_large(request: Request) -> None:
+    if request.method == "POST" and not 0 <= int(request.headers.get("Content-Length") or -1) <= LARGEST_FORM:
+        raise Problem(413, "too-large", "The form is too large, or does not say how large it is.")
+
+
+async def problem_page(request: Request, problem: Problem) -> Response:
+    """A problem as a page; without a session the way to the sign-in, and back here afterwards."""
+    if problem.type == "session":
+        return to_sign_in(request)
+    try:
+        session = await sessions.current(request)
+    except Problem:
+        session = None
+    heading, remedy = WORDS.get(problem.type, WORDS["malformed"])
+    language = render.language_of(request)
+    return render.page(
+        request,
+        "problem.html",
+        session=session,
+        status=problem.status,
+        heading=language.text(heading),
+        remedy=language.text(remedy),
+    )
+
+
+def to_sign_in(request: Request) -> Response:
+    """Send the browser to the sign-in, also from within a page that refreshes itself."""
+    inside = request.headers.get("HX-Request") == "true"
+    wanted = request.headers.get("HX-Current-URL", "") if inside else str(request.url)
+    parts = urlsplit(wanted)
+    here = parts.path + (f"?{parts.query}" if parts.query else "")
+    back = f"?next={quote(here, safe='')}" if (inside or request.method == "GET") and here not in {"", "/"} else ""
+    slug = request.cookies.get(TENANT_COOKIE, "")
+    target = f"/t/{quote(slug, safe='')}/{back}" if slug else f"/{back}"
+    if inside:
+        return Response(status_code=204, headers={"HX-Redirect": target})
+    return RedirectResponse(target, 303)
+
+
+def local(path: str) -> str:
+    """A path of ours to go on to, the start for anything else: no other host, no control characters."""
+    plain = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
+    return path if plain else "/connection"

@@ -1,0 +1,118 @@
+"""What a route needs, declared on the route: deny by default.
+
+Every route carries one declaration: ``requires(permission)`` for people with a session, ``connector()`` for routes that
+authenticate a connector themselves, ``public(why)`` for the few that anybody may call. ``check`` refuses an application
+with a route that carries none, at start and in a test.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+
+from gatepost.errors import Problem, ServiceError
+from gatepost.service.administrators import Session
+from gatepost.service.web import sessions
+
+
+class Permission(StrEnum):
+    """What a person may do."""
+
+    CONNECTIONS_READ = "connections.read"
+    CONNECTIONS_SYNC = "connections.sync"
+    CONNECTIONS_ACCEPT = "connections.accept"
+    DEVICES_READ = "devices.read"
+    SESSION_END = "session.end"
+
+
+READS = frozenset({Permission.CONNECTIONS_READ, Permission.DEVICES_READ, Permission.SESSION_END})
+ROLES: dict[str, frozenset[Permission]] = {"administrator": frozenset(Permission), "reader": READS}
+
+
+def permissions_of(roles: Iterable[str]) -> frozenset[Permission]:
+    """Everything that the roles together allow; an unknown role allows nothing."""
+    return frozenset().union(*(ROLES.get(role, frozenset()) for role in roles))
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A route for people: needs a session whose roles hold ``permission``. Gives the session to the route."""
+
+    permission: Permission
+
+    async def __call__(self, request: Request) -> Session:
+        """The session of the request. Raises Problem 401 without one, 403 without the permission."""
+        session = await sessions.authenticate(request)
+        if self.permission not in permissions_of(session.roles):
+            raise Problem(
+                403, "permission", "Your role does not allow this. Ask an administrator.", permission=self.permission
+            )
+        return session
+
+    def __str__(self) -> str:
+        return self.permission
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A route that checks no session: public, or for connectors, with the reason."""
+
+    audience: str
+    why: str
+
+    async def __call__(self) -> None:
+        """Nothing to check."""
+
+    def __str__(self) -> str:
+        return f"{self.audience} ({self.why})"
+
+
+def requires(permission: str) -> Any:  # noqa: ANN401 - FastAPI's own marker
+    """Declare that a route needs a session with this permission; as a parameter's default it gives the session."""
+    return Depends(Requirement(Permission(permission)))
+
+
+def public(why: str) -> Any:  # noqa: ANN401 - FastAPI's own marker
+    """Declare that anybody may call this route, and why that is right."""
+    return Depends(Declared("public", why))
+
+
+def connector() -> Any:  # noqa: ANN401 - FastAPI's own marker
+    """Declare that this route authenticates a connector by itself."""
+    return Depends(Declared("connector", "authenticates the connector's key"))
+
+
+def _declarations(dependant: Dependant) -> Iterator[Requirement | Declared]:
+    for dependency in dependant.dependencies:
+        if isinstance(dependency.call, Requirement | Declared):
+            yield dependency.call
+        yield from _declarations(dependency)
+
+
+def declared(route: BaseRoute) -> str:
+    """What a route declares, in words; empty where it declares nothing."""
+    return ", ".join(str(entry) for entry in _declarations(route.dependant)) if isinstance(route, APIRoute) else ""
+
+
+def listing(app: FastAPI) -> dict[str, str]:
+    """Every route, as ``METHOD /path``, with its declaration; an empty text where there is none."""
+    found = {}
+    for route in app.routes:
+        for method in sorted(getattr(route, "methods", None) or {"*"}):
+            found[f"{method} {getattr(route, 'path', route)}"] = declared(route)
+    return found
+
+
+def check(app: FastAPI) -> None:
+    """Refuse an application with a route that declares nothing. Raises ServiceError that names the routes."""
+    open_routes = [name for name, declaration in listing(app).items() if not declaration]
+    if open_routes:
+        raise ServiceError(
+            f"Routes without a declared permission: {', '.join(open_routes)}.",
+            "Give each one of requires(), connector() or public().",
+        )

@@ -1,0 +1,148 @@
+"""The console's words for what the database names: states, reasons, kinds, fields; and text that may hold anything.
+
+Each name becomes one text marked for translation, with a tone that picks its colour and sign. A name that is not listed
+(Exchange may grow new ones) is shown as it is.
+"""
+
+from dataclasses import dataclass
+
+from gatepost.service.web.i18n import N_, Language
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A text and its tone: good, bad, wait, info or none."""
+
+    text: str
+    tone: str = "none"
+
+
+ACCESS_STATES = {
+    "allowed": Word(N_("Allowed"), "good"),
+    "blocked": Word(N_("Blocked"), "bad"),
+    "quarantined": Word(N_("Quarantined"), "wait"),
+    "discovery": Word(N_("Being identified"), "info"),
+    "devicediscovery": Word(N_("Being identified"), "info"),
+    "unknown": Word(N_("Unknown")),
+    "gone": Word(N_("No longer in Exchange")),
+}
+FAMILIES = {
+    "ios": Word(N_("iPhone and iPad")),
+    "android": Word(N_("Android")),
+    "outlook": Word(N_("Outlook app")),
+    "windows": Word(N_("Windows")),
+    "other": Word(N_("Other")),
+}
+REASONS = {
+    "global": Word(N_("The organization's default")),
+    "individual": Word(N_("A personal list of the mailbox")),
+    "devicerule": Word(N_("A device access rule")),
+    "upgrade": Word(N_("A device from before the server was upgraded")),
+    "policy": Word(N_("The mailbox policy")),
+    "unknown": Word(N_("Unknown")),
+}
+CONNECTION_STATES = {
+    "pending": Word(N_("Waiting for its connector"), "wait"),
+    "connected": Word(N_("Connected"), "good"),
+    "disconnected": Word(N_("Not reporting"), "bad"),
+    "replaced": Word(N_("Replaced"), "wait"),
+    "removing": Word(N_("Being removed"), "wait"),
+}
+SYNC_KINDS = {"full": Word(N_("Full")), "quick": Word(N_("Quick"))}
+SYNC_STATES = {
+    "open": Word(N_("Running"), "info"),
+    "held": Word(N_("Held"), "wait"),
+    "accepted": Word(N_("Accepted"), "info"),
+    "sealed": Word(N_("Done"), "good"),
+    "abandoned": Word(N_("Broken off"), "bad"),
+}
+MAILBOX_KINDS = {
+    "user": Word(N_("User mailbox")),
+    "linked": Word(N_("Linked mailbox")),
+    "shared": Word(N_("Shared mailbox")),
+    "room": Word(N_("Room mailbox")),
+    "remote": Word(N_("Remote mailbox")),
+    "disabled": Word(N_("Disabled account")),
+    "gone": Word(N_("Mailbox is gone")),
+}
+DEVICE_FIELDS = {
+    "guid": N_("Exchange Guid"),
+    "device_id": N_("Device ID"),
+    "mailbox_guid": N_("Mailbox"),
+    "identity": N_("Identity"),
+    "friendly_name": N_("Name"),
+    "device_type": N_("Type"),
+    "model": N_("Model"),
+    "os": N_("Operating system"),
+    "os_language": N_("Language of the device"),
+    "user_agent": N_("User agent"),
+    "imei": N_("IMEI"),
+    "phone_number": N_("Phone number"),
+    "mobile_operator": N_("Mobile operator"),
+    "client_type": N_("Protocol"),
+    "client_version": N_("Protocol version"),
+    "access_state": N_("Access"),
+    "access_state_reason": N_("Decided by"),
+    "access_control_rule": N_("Access rule"),
+    "first_sync_at": N_("First sync with Exchange"),
+    "changed_at": N_("Changed in Exchange"),
+    "last_sync_attempt_at": N_("Last attempt"),
+    "last_success_sync_at": N_("Last success"),
+    "last_policy_update_at": N_("Policy last sent"),
+    "policy_applied": N_("Mailbox policy"),
+    "policy_status": N_("Policy status"),
+    "status": N_("Status"),
+    "wipe_requested_at": N_("Wipe requested"),
+    "wipe_sent_at": N_("Wipe sent"),
+    "wipe_acknowledged_at": N_("Wipe confirmed by the device"),
+    "last_wipe_requestor": N_("Wipe requested by"),
+    "folders_synced": N_("Folders synced"),
+    "first_seen": N_("First seen by Gatepost"),
+    "last_seen": N_("Last seen by Gatepost"),
+    "changed_seen_at": N_("Change last seen by Gatepost"),
+    "gone_at": N_("Gone since"),
+    "family": N_("Family"),
+}
+DEVICE_GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (N_("Device"), ("friendly_name", "family", "device_type", "model", "os", "os_language", "user_agent")),
+    (N_("Access"), ("access_state", "access_state_reason", "access_control_rule")),
+    (
+        N_("Sync with Exchange"),
+        (
+            "first_sync_at", "last_sync_attempt_at", "last_success_sync_at", "status", "folders_synced", "client_type",
+            "client_version",
+        ),
+    ),
+    (N_("Policy"), ("policy_applied", "policy_status", "last_policy_update_at")),
+    (N_("Wipe"), ("wipe_requested_at", "wipe_sent_at", "wipe_acknowledged_at", "last_wipe_requestor")),
+    (N_("Telephone"), ("imei", "phone_number", "mobile_operator")),
+    (N_("Identification"), ("device_id", "guid", "identity")),
+    (N_("Seen by Gatepost"), ("first_seen", "last_seen", "changed_seen_at", "changed_at", "gone_at")),
+)  # fmt: skip
+VOCABULARIES = {
+    "access_state": ACCESS_STATES,
+    "access_state_reason": REASONS,
+    "family": FAMILIES,
+    "connection": CONNECTION_STATES,
+    "sync_kind": SYNC_KINDS,
+    "sync_state": SYNC_STATES,
+    "mailbox_kind": MAILBOX_KINDS,
+}
+HAPPENINGS = {
+    "changed": N_("Changed"),
+    "gone": N_("No longer seen in Exchange"),
+    "returned": N_("Seen in Exchange again"),
+}
+_PICTURES = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}
+_PICTURES |= dict.fromkeys(range(0x80, 0xA0), 0xFFFD) | dict.fromkeys((0x2028, 0x2029), 0x2424)
+
+
+def word(language: Language, vocabulary: str, name: object) -> Word:
+    """The word for a name, in a language."""
+    known = VOCABULARIES[vocabulary].get(str(name).lower())
+    return Word(language.text(known.text), known.tone) if known else Word(visible(str(name)))
+
+
+def visible(text: str) -> str:
+    """A foreign text with its control characters made visible: a bell becomes ␇ and rings nothing."""
+    return text.translate(_PICTURES)
