@@ -11,13 +11,15 @@ A killed connector leaves its shell at Exchange until that is idle for 15 minute
 import random
 import subprocess
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from gatepost.connector.store import FILE
+from gatepost.connector import credentials
+from gatepost.connector.store import FILE, Store
 from gatepost.settings import SyncSettings
 from tests.fixtures.database import Cluster
 from tests.fixtures.relay import Relay
@@ -30,14 +32,20 @@ END = 60.0
 
 
 class Killer:
-    """Keeps a connector and replicas of the service going, and kills them."""
+    """Keeps a connector and replicas of the service going, and kills them.
 
-    def __init__(self, site: Site, replicas: list[Service], chance: random.Random) -> None:
+    Each time the connector is dead its store gets an outcome to hand in, unless the store is ``forgetful``: then it is
+    deleted instead, now and then.
+    """
+
+    def __init__(self, site: Site, replicas: list[Service], chance: random.Random, *, forgetful: bool) -> None:
         self._site = site
         self._replicas = replicas
         self._chance = chance
         self._connector: subprocess.Popen[str] | None = None
-        self.deleted = self.waits = 0
+        self._forgetful = forgetful
+        self.waits = 0
+        self.outcomes: set[str] = set()
 
     def start(self) -> None:
         """Start the connector."""
@@ -60,7 +68,9 @@ class Killer:
         victim = self._chance.choice([None, None, *self._replicas])
         if victim is None:
             self.stop()
-            if self._chance.random() < 0.4:
+            if not self._forgetful:
+                self._add_outcome()
+            elif self._chance.random() < 0.4:
                 self._delete_store()
             self.start()
         else:
@@ -83,7 +93,15 @@ class Killer:
     def _delete_store(self) -> None:
         for path in self._site.settings.folder.glob(f"{FILE}*"):
             path.unlink()
-            self.deleted += 1
+
+    def _add_outcome(self) -> None:
+        """What became of a piece of work, as the process that just died would have kept it."""
+        identity = credentials.load(self._site.settings.folder)
+        name = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
+        path = self._site.settings.folder / FILE
+        with Store(path, identity.connector, identity.epoch, identity.incarnation) as store:
+            store.add_outcome(name, {"outcome_id": name, "about": "test", "result": "done"})
+        self.outcomes.add(name)
 
 
 @contextmanager
@@ -105,13 +123,13 @@ def unexplained(log: str) -> bool:
     return log.count("Traceback (most recent") > log.count("ClientDisconnect")
 
 
-def survive(make_site: MakeSite, replicas: list[Service], kills: int, seed: int) -> None:
+def survive(make_site: MakeSite, replicas: list[Service], *, kills: int, seed: int, forgetful: bool) -> None:
     """Kill so often, then look."""
     chance = random.Random(seed)
     with Relay([replica.port for replica in replicas], chance) as relay:
         often = SyncSettings(full_every=0.7, quick_every=0.2)
         site = make_site(replicas[0].urls, relay.url, often, devices=400, seed=seed, max_shells=1_000).enrol()
-        killer = Killer(site, replicas, chance)
+        killer = Killer(site, replicas, chance, forgetful=forgetful)
         killer.start()
         try:
             for _ in range(kills):
@@ -126,6 +144,8 @@ def survive(make_site: MakeSite, replicas: list[Service], kills: int, seed: int)
         states = [sync["state"] for sync in site.syncs()]
         assert states.count("sealed") > killer.waits, states
         assert states.count("open") == 0
+        told = site.query("SELECT outcome_id FROM outcomes WHERE tenant_id = %s")
+        assert {str(row["outcome_id"]) for row in told} == killer.outcomes
         assert "a fault of the connector" not in site.log()
         assert [replica for replica in replicas if unexplained(replica.log.read_text())] == []
 
@@ -134,14 +154,14 @@ def survive(make_site: MakeSite, replicas: list[Service], kills: int, seed: int)
 def test_twenty_kills_lose_and_double_nothing(make_site: MakeSite, postgres: Cluster, tmp_path: Path) -> None:
     """The connector, its store and the service, in any order."""
     with replicas_of(postgres, tmp_path, 1) as replicas:
-        survive(make_site, replicas, kills=20, seed=20)
+        survive(make_site, replicas, kills=20, seed=20, forgetful=True)
 
 
 @pytest.mark.timeout(400)
 def test_two_replicas_on_one_database_survive_kills_too(make_site: MakeSite, postgres: Cluster, tmp_path: Path) -> None:
     """Each document may be taken by another replica, and any of them may die in the middle of it."""
     with replicas_of(postgres, tmp_path, 2) as replicas:
-        survive(make_site, replicas, kills=8, seed=8)
+        survive(make_site, replicas, kills=8, seed=8, forgetful=False)
 
 
 @pytest.mark.soak
@@ -153,4 +173,4 @@ def test_hundreds_of_kills_lose_and_double_nothing(
 ) -> None:
     """The same for as long as it takes to believe it."""
     with replicas_of(postgres, tmp_path, count) as replicas:
-        survive(make_site, replicas, kills=60, seed=1_000 + seed)
+        survive(make_site, replicas, kills=60, seed=1_000 + seed, forgetful=seed % 2 == 0)
