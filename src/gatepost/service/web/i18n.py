@@ -21,7 +21,7 @@ from babel.numbers import format_decimal
 
 LOCALE = Path(__file__).parent / "locale"
 SOURCE_LANGUAGE = "en"
-PATTERNS = {"en": "d MMM y, HH:mm:ss z", "nl": "d MMM y, HH:mm:ss z"}
+PATTERN = "d MMM y, HH:mm:ss"
 
 
 def N_(text: str) -> str:  # noqa: N802 - gettext's own name for it
@@ -63,7 +63,7 @@ class Language:
 
     def moment(self, value: datetime, zone: tzinfo) -> str:
         """A moment to the second in a time zone, with the zone's name."""
-        return format_datetime(value, PATTERNS[self.code], tzinfo=zone, locale=self.locale)
+        return f"{format_datetime(value, PATTERN, tzinfo=zone, locale=self.locale)} {_abbreviation(value, zone)}"
 
     def distance(self, value: datetime, now: datetime) -> str:
         """How long ago, or how long from now, to the minute: ``3 minutes ago``."""
@@ -73,15 +73,19 @@ class Language:
 
     def zone_name(self, zone: tzinfo, now: datetime) -> str:
         """The name of a time zone at a moment: ``Central European Time (CET)``."""
-        short = get_timezone_name(now.astimezone(zone), "short", locale=self.locale)
-        long = get_timezone_name(zone, "long", locale=self.locale)
-        return long if short == long else f"{long} ({short})"
+        return f"{get_timezone_name(now.astimezone(zone), 'long', locale=self.locale)} ({_abbreviation(now, zone)})"
 
     def duration(self, value: timedelta) -> str:
         """A length of time with one unit: ``12 sec``; under a second as milliseconds."""
         if value < timedelta(seconds=1):
             return f"{self.number(max(0, round(value.total_seconds() * 1000)))} ms"
         return format_timedelta(value, format="short", threshold=1.5, locale=self.locale)
+
+
+def _abbreviation(value: datetime, zone: tzinfo) -> str:
+    """What the time zone is called at a moment: CET, or UTC+03 where it has no letters."""
+    name = value.astimezone(zone).tzname() or ""
+    return f"UTC{name}" if name.startswith(("+", "-")) else name
 
 
 def _load() -> Mapping[str, Language]:

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from gatepost.domain.contract import ContractError
 from gatepost.errors import DatabaseError, Problem
+from gatepost.service.web.console.route import problem_page, wants_page
 
 MEDIA = "application/problem+json"
 BUSY_SECONDS = 5
@@ -35,9 +36,11 @@ async def _malformed(_: Request, error: Exception) -> Response:
     return document(400, "malformed", str(error), {"place": error.place})
 
 
-async def _database(_: Request, error: Exception) -> Response:
+async def _database(request: Request, error: Exception) -> Response:
     """What is wrong with the database is for the log; the caller learns only that it may try again."""
     log.warning("the database failed: %s", error)
+    if wants_page(request):
+        return await problem_page(request, Problem(503, "busy", ""))
     return document(503, "busy", "The service is busy. Try again.", {"retry_after": BUSY_SECONDS})
 
 
@@ -50,15 +53,19 @@ async def _invalid(_: Request, error: Exception) -> Response:
     return document(400, "malformed", "The request is not what this address expects.", {"errors": errors})
 
 
-async def _http(_: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "refused")
+    if wants_page(request):
+        return await problem_page(request, Problem(error.status_code, kind, ""))
     return document(error.status_code, kind, str(error.detail))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     """A mistake of ours: the log has it all, the caller gets nothing of it."""
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    if wants_page(request):
+        return await problem_page(request, Problem(500, "failed", ""))
     return document(500, "failed", "The service failed; its log says why.")
 
 

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.responses import RedirectResponse, Response
 
-from gatepost.errors import Problem
+from gatepost.errors import GatepostError, Problem
 from gatepost.service.web import render, sessions
 from gatepost.service.web.i18n import N_
 
@@ -24,6 +24,8 @@ WORDS = {
     "not-connected": (N_("No connector is enrolled"), N_("Enrol one first; the connection page shows how.")),
     "too-large": (N_("The form is too large"), N_("Shorten what you typed.")),
     "malformed": (N_("The request cannot be understood"), N_("Go back and try again.")),
+    "busy": (N_("Gatepost is busy"), N_("Wait a moment and load the page anew.")),
+    "failed": (N_("Something went wrong in Gatepost"), N_("Its log says why. Tell your operator when it was.")),
     "cursor": (N_("This page of the list cannot be found"), N_("Start again with the first page.")),
 }
 
@@ -63,7 +65,7 @@ async def problem_page(request: Request, problem: Problem) -> Response:
         return to_sign_in(request)
     try:
         session = await sessions.current(request)
-    except Problem:
+    except GatepostError:  # the page about a broken database must not need it
         session = None
     heading, remedy = WORDS.get(problem.type, WORDS["malformed"])
     language = render.language_of(request)
@@ -72,9 +74,16 @@ async def problem_page(request: Request, problem: Problem) -> Response:
         "problem.html",
         session=session,
         status=problem.status,
+        code=problem.status,
         heading=language.text(heading),
         remedy=language.text(remedy),
     )
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a browser asks, for something that is not the API's or a connector's."""
+    machine = request.url.path.startswith(("/api/", "/connector/"))
+    return not machine and "text/html" in request.headers.get("Accept", "")
 
 
 def to_sign_in(request: Request) -> Response:
