@@ -182,3 +182,19 @@ def test_a_folder_that_cannot_be_made_is_wrong_usage(tmp_path: Path) -> None:
     assert process.returncode == 2
     assert "cannot be made" in talk
     assert "Choose one by --folder" in talk
+
+
+def test_a_held_inventory_is_told_with_what_to_do(folder: Path) -> None:
+    """Where the lab has far fewer phones than last time, the guard holds: exit code 4, and where to accept it."""
+    arguments = ("--once", "--port", str(free_port()), "--folder", folder)
+    first = demo(*arguments, "--devices", "120")
+    _, talk = first.communicate(timeout=120)
+    assert first.returncode == 0, talk
+    assert "Done: 120 devices" in talk
+    (folder / "devices-120").rename(folder / "devices-41")
+    second = demo(*arguments, "--devices", "41")
+    _, talk = second.communicate(timeout=120)
+    assert second.returncode == 4, talk
+    said = " ".join(talk.split())
+    assert "The service holds this synchronisation: 79 of 120 devices are missing" in said
+    assert "Accept the inventory on the console" in said

@@ -125,6 +125,13 @@ def test_a_busy_service_says_how_long(
     assert caught.value.retry_after == pause
 
 
+def test_a_server_error_with_a_problem_document_says_why(stage: Stage, identity: Identity) -> None:
+    """What the service says of itself is passed on."""
+    stage.answers = [lambda _: problem(503, "busy")]
+    with pytest.raises(ServiceUnreachable, match=r"status 503: it is busy It is tried again\."):
+        uplink(stage, identity).check_in(DOCUMENT)
+
+
 def test_a_retry_after_may_be_a_date(stage: Stage, identity: Identity) -> None:
     """Both forms of the header are read."""
     later = (datetime.now(UTC) + timedelta(seconds=60)).strftime("%a, %d %b %Y %H:%M:%S GMT")

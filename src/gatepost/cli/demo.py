@@ -108,6 +108,8 @@ def demo(
         report = _inventory(programs, place, clock, console)
         if as_json:
             print(json.dumps(_result(report, clock, console)), flush=True)
+        if once and report["state"] == "held":
+            raise typer.Exit(HELD)
         if not once:
             _live(programs, place, console, report)
         elif not as_json:
@@ -181,7 +183,8 @@ def _inventory(programs: Programs, place: Place, clock: Clock, console: str) -> 
         report: dict[str, Any] = json.loads(output)
     if code == HELD:
         talk.print(f"The service holds this synchronisation: {report['why']}", style="yellow", markup=False)
-        talk.print(f"That is the shrink guard at work; look at it, and accept it, at {console}", markup=False)
+        talk.print("A lab begins its story anew at each start: phones of the last time are missing.", style="dim")
+        talk.print(f"Accept the inventory on the console, page Connection: {console}", markup=False)
     return report
 
 

@@ -167,8 +167,9 @@ def _read(response: requests.Response) -> bytes:
         return bytes(body)
     media = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if response.status_code >= 500 or response.status_code in BUSY:
+        why = str(_object(body).get("detail", "")) if media == "application/problem+json" else ""
         raise ServiceUnreachable(
-            f"The service answers with status {response.status_code}.",
+            f"The service answers with status {response.status_code}{': ' if why else '.'}{why}",
             "It is tried again.",
             retry_after=_retry_after(response.headers.get("Retry-After")),
         )
