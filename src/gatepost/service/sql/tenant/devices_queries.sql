@@ -86,20 +86,30 @@ LEFT JOIN mailboxes m ON m.organization_id = d.organization_id AND m.guid = d.ma
 ORDER BY k.place
 
 -- name: device
--- One device with every field.
+-- One device with every field. An unchanged row is not written, so it was last seen by the newest full synchronisation
+-- that could read everything, if that is later.
 -- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "guid": "1b4e28ba-2fa1-4d2b-883f-0016d3cca428"}
 SELECT organization_id, guid, device_id, mailbox_guid, identity, friendly_name, device_type, model, os, os_language,
        user_agent, imei, phone_number, mobile_operator, client_type, client_version, access_state, access_state_reason,
        access_control_rule, first_sync_at, changed_at, last_sync_attempt_at, last_success_sync_at,
        last_policy_update_at, policy_applied, policy_status, status, wipe_requested_at, wipe_sent_at,
-       wipe_acknowledged_at, last_wipe_requestor, folders_synced, family, first_seen, last_seen, changed_seen_at, gone_at
+       wipe_acknowledged_at, last_wipe_requestor, folders_synced, family, first_seen, changed_seen_at, gone_at,
+       CASE WHEN gone_at IS NULL THEN greatest(last_seen, (
+           SELECT max(ended_at) FROM syncs s
+           WHERE s.organization_id = devices.organization_id AND s.kind = 'full' AND s.state = 'sealed' AND s.unreadable = 0
+       )) ELSE last_seen END AS last_seen
 FROM devices WHERE organization_id = %(organization_id)s AND guid = %(guid)s
 
 -- name: mailbox
--- A mailbox with its personal lists.
+-- A mailbox with its personal lists, and when they were last read (see device).
 -- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "guid": "1b4e28ba-2fa1-4d2b-883f-0016d3cca428"}
 SELECT organization_id, guid, identity, primary_smtp, display_name, kind, eas_enabled, allowed_ids, blocked_ids,
-       mailbox_policy, changed_at, lists_read_at, gone_at
+       mailbox_policy, changed_at, gone_at,
+       CASE WHEN gone_at IS NULL THEN greatest(lists_read_at, (
+           SELECT max(ended_at) FROM syncs s
+           WHERE s.organization_id = mailboxes.organization_id AND s.kind = 'full' AND s.state = 'sealed'
+             AND s.unreadable = 0
+       )) ELSE lists_read_at END AS lists_read_at
 FROM mailboxes WHERE organization_id = %(organization_id)s AND guid = %(guid)s
 
 -- name: history
