@@ -9,9 +9,7 @@ import json
 import os
 import secrets
 import shutil
-import signal
 import socket
-import sys
 import tempfile
 import time
 import urllib.error
@@ -24,7 +22,7 @@ from typing import Any, NoReturn
 import typer
 
 from gatepost.cli.output import talk
-from gatepost.cli.processes import Programs
+from gatepost.cli.processes import Interruption, Programs
 from gatepost.errors import GatepostError, SettingsError
 
 TENANT, ORGANIZATION, ADMINISTRATOR = "demo", "Lab", "admin"
@@ -95,14 +93,14 @@ def demo(
     folder: Path | None = typer.Option(None, "--folder", help="A folder that stays, instead of the usual one."),
 ) -> None:
     """Everything on one machine: a lab Exchange, the connector, the service and its console."""
-    _stop_on_signals()
+    interruption = Interruption()
     with contextlib.ExitStack() as stack:
         stack.enter_context(_stopped_in_words())
         if folder is None and once:
             place = Place(stack.enter_context(_passing_folder()))
         else:
             place = Place(_lasting_folder(folder or _usual_folder(), devices))
-        programs = stack.enter_context(Programs(place.folder / "logs"))
+        programs = stack.enter_context(Programs(place.folder / "logs", interruption))
         clock = Clock()
         console = _start(programs, place, clock, devices, _free_port(port), tells=not once)
         report = _inventory(programs, place, clock, console)
@@ -304,16 +302,3 @@ def _free_port(wanted: int) -> int:
                 talk.print(f"Port {wanted} is taken; the console is on {port}.", highlight=False)
             return port
     raise SettingsError(f"No port from {wanted} on is free.", "Choose one by --port.")
-
-
-def _stop_on_signals() -> None:
-    """End on a signal as on Ctrl-C, by an exception that stops the programs on its way; once."""
-    numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else [])]
-
-    def stop(_number: int, _frame: object) -> None:
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    for number in numbers:
-        signal.signal(number, stop)

@@ -13,7 +13,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,6 +32,34 @@ def gatepost(*arguments: str | Path) -> list[str]:
     ours = [sys.executable, "-m", "gatepost", *map(str, arguments)]
     setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
     return [setpriv, "--pdeathsig", "TERM", "--", *ours] if setpriv else ours
+
+
+class Interruption:
+    """Ctrl-C and the signals that end a process, as one KeyboardInterrupt; never while a program is being started."""
+
+    def __init__(self) -> None:
+        self._held = self._asked = False
+        self._numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else [])]
+        for number in self._numbers:
+            signal.signal(number, self._ask)
+
+    def _ask(self, _number: int, _frame: object) -> None:
+        for number in self._numbers:
+            signal.signal(number, signal.SIG_IGN)
+        self._asked = True
+        if not self._held:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """What is done in here is done whole; an interruption comes at its end."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+            if self._asked:
+                raise KeyboardInterrupt
 
 
 class Program:
@@ -99,8 +128,9 @@ class Program:
 class Programs:
     """All programs of a demo; a context manager that leaves nothing running, whatever happens."""
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, interruption: Interruption) -> None:
         self._logs = logs
+        self._interruption = interruption
         self._running: list[Program] = []
 
     def __enter__(self) -> Self:
@@ -119,8 +149,12 @@ class Programs:
         """Start one that stays; ``ready`` waits for its first line."""
         log = self._logs / f"{name}.log"
         log.unlink(missing_ok=True)
-        program = Program(f"The {name}", gatepost(*arguments), log, stays=True)
-        self._running.append(program)
+        return self._launch(f"The {name}", gatepost(*arguments), log, stays=True)
+
+    def _launch(self, name: str, command: list[str], log: Path, *, stays: bool, talk: int | None = None) -> Program:
+        with self._interruption.held():
+            program = Program(name, command, log, stays=stays, talk=talk)
+            self._running.append(program)
         return program
 
     def ready(self, program: Program) -> dict[str, Any]:
@@ -142,8 +176,7 @@ class Programs:
         Raises where its exit code is none of ``fine``.
         """
         talk = sys.stderr.fileno() if show else None
-        program = Program(name, gatepost(*arguments), self._logs / "steps.log", stays=False, talk=talk)
-        self._running.append(program)
+        program = self._launch(name, gatepost(*arguments), self._logs / "steps.log", stays=False, talk=talk)
         while program.process.poll() is None:
             self.watch()
             time.sleep(POLL_SECONDS)
