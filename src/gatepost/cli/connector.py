@@ -105,7 +105,7 @@ def sync(
 
     if full and quick:
         raise typer.BadParameter("choose one of --full and --quick")
-    start_process()
+    start_process(quiet=output.talk.is_terminal)
     settings = load(ConnectorSettings, config)
     with Bar() as bar, Agent(settings, patience=COMMAND_PATIENCE, progress=bar) as agent:
         report = agent.sync(Scope.QUICK if quick else Scope.FULL)

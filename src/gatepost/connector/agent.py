@@ -5,6 +5,7 @@ least every minute; *inventory* takes the synchronisations that are due; *waitin
 check-in. Each may be cut off at any moment: what matters is in the outbox, at Exchange or at the service.
 """
 
+import logging
 import random
 import threading
 from collections.abc import Callable
@@ -256,9 +257,12 @@ class Agent:
             self.stop.sleep(max(0.0, asked_at + WAIT_PAUSE - self._courier.lease.now()))
 
 
-def start_process() -> None:
-    """Prepare a process of its own: logs on stderr, and a signal to end unwinds as Ctrl-C does, closing shells."""
-    log.start()
+def start_process(*, quiet: bool = False) -> None:
+    """Prepare a process of its own: logs on stderr, and a signal to end unwinds as Ctrl-C does, closing shells.
+
+    ``quiet`` leaves out what goes as it should: for a person who watches a progress bar.
+    """
+    log.start(logging.WARNING if quiet else logging.INFO)
     host.on_stop(_interrupt)
 
 
