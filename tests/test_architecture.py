@@ -122,7 +122,9 @@ def test_imports_stand_at_the_top_except_in_the_command_line(path: Path) -> None
 def test_wire_and_domain_are_pure(path: Path) -> None:
     """No socket, clock, thread or chance in ``wire`` and ``domain``: what they do depends on their arguments only."""
     for imported, _ in imports(path):
-        assert imported == "uuid.UUID" or imported.split(".")[0] not in WIRE_NEVER, f"{module_name(path)} imports {imported}"
+        assert imported == "uuid.UUID" or imported.split(".")[0] not in WIRE_NEVER, (
+            f"{module_name(path)} imports {imported}"
+        )
     text = path.read_text(encoding="utf-8")
     assert "datetime.now" not in text
     assert "utcnow" not in text
