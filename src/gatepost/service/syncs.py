@@ -124,6 +124,7 @@ async def seal(scope: Scope, connector: Connector, sync: Sync, now: datetime) ->
     missing, why, gone = {"devices": 0, "mailboxes": 0}, "", 0
     key = {"organization_id": connector.organization_id, "sync_id": sync.sync_id}
     if found["kind"] == Extent.FULL:
+        await scope.run("merge.plan_sets")
         missing = await scope.one("merge.missing", **key) or missing
         why = await _guard(scope, connector, missing, found["announced_devices"], found["announced_mailboxes"])
     if not why and found["unreadable"]:

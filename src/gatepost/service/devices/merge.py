@@ -24,6 +24,7 @@ from gatepost.domain.search import words
 from gatepost.service.database import Scope
 from gatepost.service.devices.rows import PoisonRow, Reader, device_reader, mailbox_reader
 
+MANY = 100
 NUMBERS = re.compile(r"\d{1,9}(?:\.\d{1,9}){0,5}")
 DEVICE = {name: place for place, name in enumerate(DEVICE_COLUMNS)}
 MAILBOX = {name: place for place, name in enumerate(MAILBOX_COLUMNS)}
@@ -84,6 +85,7 @@ async def merge_devices(scope: Scope, organization_id: UUID, listing: Listing, n
         staged = await asyncio.to_thread(_complete, listing, rows, names)
         await _stage(scope, "staged_devices", STAGED_DEVICE, staged)
         await scope.run("merge.merge_devices", organization_id=organization_id, now=now)
+        await _keep_statistics(scope, len(rows))
     return Merged(len(rows), rejected)
 
 
@@ -96,6 +98,7 @@ async def merge_mailboxes(scope: Scope, organization_id: UUID, listing: Listing,
         await _stage(scope, "staged_mailboxes", STAGED_MAILBOX, staged)
         renamed = [row["guid"] for row in await scope.all("merge.renamed_mailboxes", organization_id=organization_id)]
         await scope.run("merge.merge_mailboxes", organization_id=organization_id, now=now)
+        await _keep_statistics(scope, len(rows))
         await _reword(scope, organization_id, renamed)
     return Merged(len(rows), rejected)
 
@@ -167,6 +170,7 @@ async def _mailbox_names(scope: Scope, organization_id: UUID, guids: set[UUID]) 
 
 async def _stage(scope: Scope, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Send rows to a table of the session; its rows live as long as the transaction."""
+    await scope.run("merge.plan_sets")
     await scope.run(f"merge.{table.replace('staged', 'stage')}")
     async with (
         scope.connection.cursor() as cursor,
@@ -175,6 +179,12 @@ async def _stage(scope: Scope, table: str, columns: Sequence[str], rows: Sequenc
         copy.set_types([TYPES.get(name, "timestamptz" if name.endswith("_at") else "text") for name in columns])
         for row in rows:
             await copy.write_row(row)
+
+
+async def _keep_statistics(scope: Scope, written: int) -> None:
+    """After many new rows: without statistics the next part would be planned for an empty table."""
+    if written >= MANY:
+        await scope.run("merge.keep_statistics")
 
 
 async def _reword(scope: Scope, organization_id: UUID, mailboxes: Sequence[UUID]) -> None:

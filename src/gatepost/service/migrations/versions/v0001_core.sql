@@ -411,6 +411,22 @@ CREATE TABLE counters (
     FOREIGN KEY (tenant_id, organization_id) REFERENCES organizations
 );
 
+-- Statistics for tables that grew much since they were last analysed: a first load is over before autovacuum looks, and
+-- without statistics the planner takes any index of the same tenant for as good as the key. Says whether it did so.
+CREATE FUNCTION gatepost_keep_statistics() RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    PERFORM 1 FROM pg_class
+    WHERE oid IN ('devices'::regclass, 'mailboxes'::regclass)
+      AND pg_relation_size(oid) > (2 * relpages + 32) * current_setting('block_size')::bigint;
+    IF FOUND THEN
+        ANALYZE (SKIP_LOCKED) devices, device_words, device_facts, mailboxes, counters;
+    END IF;
+    RETURN FOUND;
+END
+$$;
+REVOKE ALL ON FUNCTION gatepost_keep_statistics FROM PUBLIC;
+
 -- What we publish ---------------------------------------------------------------------------------------------------
 
 CREATE TABLE desired_heads (
@@ -518,4 +534,4 @@ GRANT SELECT, INSERT ON events TO gatepost_operator;
 GRANT SELECT, UPDATE ON incarnation TO gatepost_operator;
 GRANT USAGE ON SEQUENCE device_history_n TO gatepost_app, gatepost_operator;
 GRANT EXECUTE ON FUNCTION gatepost_analyze_grown TO gatepost_app;
-GRANT EXECUTE ON FUNCTION gatepost_history_partitions TO gatepost_app, gatepost_operator;
+GRANT EXECUTE ON FUNCTION gatepost_history_partitions, gatepost_keep_statistics TO gatepost_app, gatepost_operator;

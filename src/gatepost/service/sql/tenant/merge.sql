@@ -1,7 +1,16 @@
+-- name: plan_sets
+-- Join sets by hashing: where a table was just filled and not analysed yet, the planner believes that it holds a few
+-- rows and would compare every row with every other. Looking up single keys is written as LATERAL, which this leaves alone.
+SELECT set_config('enable_nestloop', 'off', true)
+
 -- name: analyze_grown
 -- Look anew at tables that more than doubled, so that a first synchronisation is not merged by plans for empty tables.
 -- example: {}
 SELECT gatepost_analyze_grown()
+
+-- name: keep_statistics
+-- Analyse the tables of devices where they grew much, so that the next part is planned for what is there.
+SELECT gatepost_keep_statistics() AS analysed
 
 -- name: stage_devices
 -- Where the changed rows of a part wait, for one transaction; COPY cannot write to a table under row-level security.
@@ -20,8 +29,10 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staged_devices (
 -- Which of these devices are new, different, or come back: their places in the list, from 1.
 -- example: {"organization_id": "", "guids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"], "hashes": [1]}
 SELECT s.n FROM unnest(%(guids)b::uuid[], %(hashes)b::bigint[]) WITH ORDINALITY AS s (guid, row_hash, n)
-LEFT JOIN devices d ON d.organization_id = %(organization_id)s AND d.guid = s.guid
-WHERE d.guid IS NULL OR d.row_hash <> s.row_hash OR d.gone_at IS NOT NULL
+LEFT JOIN LATERAL (
+    SELECT row_hash, gone_at FROM devices WHERE organization_id = %(organization_id)s AND guid = s.guid OFFSET 0
+) AS d ON true
+WHERE d.row_hash IS DISTINCT FROM s.row_hash OR d.gone_at IS NOT NULL
 ORDER BY s.n
 
 -- name: mailbox_names
@@ -34,7 +45,8 @@ WHERE organization_id = %(organization_id)s AND guid = ANY(%(guids)s)
 -- Merge the staged devices: facts, history, counters and words from what was before, then the rows, in one statement.
 -- example: {"organization_id": "", "now": "2026-01-01T00:00:00Z"}
 WITH before AS MATERIALIZED (
-    SELECT d.* FROM staged_devices s JOIN devices d ON d.organization_id = %(organization_id)s AND d.guid = s.guid
+    SELECT * FROM devices
+    WHERE organization_id = %(organization_id)s AND guid = ANY(ARRAY(SELECT guid FROM staged_devices))
 ), compared AS (
     SELECT s.guid, d.gone_at IS NOT NULL AS returned, jsonb_strip_nulls(jsonb_build_object(
         'device_id', gatepost_change(d.device_id, s.device_id),
@@ -73,7 +85,6 @@ WITH before AS MATERIALIZED (
     SELECT DISTINCT ON (s.facts_id)
            s.facts_id, s.family, s.device_type, s.model, s.os, s.os_version, s.user_agent, s.client_type
     FROM staged_devices s
-    WHERE NOT EXISTS (SELECT FROM device_facts f WHERE f.facts_id = s.facts_id)
     ORDER BY s.facts_id
     ON CONFLICT DO NOTHING
 ), counted AS (
@@ -89,10 +100,14 @@ WITH before AS MATERIALIZED (
     GROUP BY c.name HAVING sum(c.step) <> 0 ORDER BY c.name
     ON CONFLICT (tenant_id, organization_id, name) DO UPDATE SET value = counters.value + excluded.value
 ), forgotten AS (
-    DELETE FROM device_words w USING (
-        SELECT guid, unnest(words) AS word FROM before EXCEPT SELECT guid, unnest(words) FROM staged_devices
-    ) AS old
-    WHERE w.organization_id = %(organization_id)s AND w.word = old.word AND w.device_guid = old.guid
+    DELETE FROM device_words WHERE ctid = ANY(ARRAY(
+        SELECT w.place FROM (
+            SELECT guid, unnest(words) AS word FROM before EXCEPT SELECT guid, unnest(words) FROM staged_devices
+        ) AS old, LATERAL (
+            SELECT ctid AS place FROM device_words
+            WHERE organization_id = %(organization_id)s AND word = old.word AND device_guid = old.guid OFFSET 0
+        ) AS w
+    ))
 ), learned AS (
     INSERT INTO device_words (organization_id, word, device_guid)
     SELECT %(organization_id)s, new.word, new.guid FROM (
@@ -145,8 +160,10 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staged_mailboxes (
 -- Which of these mailboxes are new, different, or come back: their places in the list, from 1.
 -- example: {"organization_id": "", "guids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"], "hashes": [1]}
 SELECT s.n FROM unnest(%(guids)b::uuid[], %(hashes)b::bigint[]) WITH ORDINALITY AS s (guid, row_hash, n)
-LEFT JOIN mailboxes m ON m.organization_id = %(organization_id)s AND m.guid = s.guid
-WHERE m.guid IS NULL OR m.row_hash <> s.row_hash OR m.gone_at IS NOT NULL
+LEFT JOIN LATERAL (
+    SELECT row_hash, gone_at FROM mailboxes WHERE organization_id = %(organization_id)s AND guid = s.guid OFFSET 0
+) AS m ON true
+WHERE m.row_hash IS DISTINCT FROM s.row_hash OR m.gone_at IS NOT NULL
 ORDER BY s.n
 
 -- name: renamed_mailboxes
@@ -212,32 +229,34 @@ ON CONFLICT DO NOTHING
 -- name: missing
 -- How many devices and mailboxes a synchronisation did not see; devices whose mailbox is missing too are not counted.
 -- example: {"organization_id": "", "sync_id": "1"}
-WITH seen_mailboxes AS (
-    SELECT DISTINCT unnest(mailboxes) AS guid FROM sync_parts
+WITH lost_mailboxes AS MATERIALIZED (
+    SELECT guid FROM mailboxes WHERE organization_id = %(organization_id)s AND gone_at IS NULL
+    EXCEPT
+    SELECT unnest(mailboxes) FROM sync_parts
     WHERE organization_id = %(organization_id)s AND sync_id = %(sync_id)s
-), seen_devices AS (
-    SELECT DISTINCT unnest(devices) AS guid FROM sync_parts
+), lost_devices AS MATERIALIZED (
+    SELECT guid FROM devices WHERE organization_id = %(organization_id)s AND gone_at IS NULL
+    EXCEPT
+    SELECT unnest(devices) FROM sync_parts
     WHERE organization_id = %(organization_id)s AND sync_id = %(sync_id)s
-), lost_mailboxes AS (
-    SELECT m.guid FROM mailboxes m WHERE m.organization_id = %(organization_id)s AND m.gone_at IS NULL
-    AND NOT EXISTS (SELECT FROM seen_mailboxes s WHERE s.guid = m.guid)
 )
 SELECT
     (SELECT count(*) FROM lost_mailboxes) AS mailboxes,
-    (SELECT count(*) FROM devices d WHERE d.organization_id = %(organization_id)s AND d.gone_at IS NULL
-     AND NOT EXISTS (SELECT FROM seen_devices s WHERE s.guid = d.guid)
-     AND NOT EXISTS (SELECT FROM lost_mailboxes l WHERE l.guid = d.mailbox_guid)) AS devices
+    (SELECT count(*) FROM devices
+     WHERE organization_id = %(organization_id)s AND guid = ANY(ARRAY(SELECT guid FROM lost_devices))
+       AND (mailbox_guid IS NULL OR mailbox_guid NOT IN (SELECT guid FROM lost_mailboxes))) AS devices
 
 -- name: mark_gone_devices
 -- Devices that a sealed full synchronisation did not see are gone: mark them, write it down, count them off.
 -- example: {"organization_id": "", "sync_id": "1", "now": "2026-01-01T00:00:00Z"}
-WITH seen AS (
-    SELECT DISTINCT unnest(devices) AS guid FROM sync_parts
+WITH unseen AS MATERIALIZED (
+    SELECT guid FROM devices WHERE organization_id = %(organization_id)s AND gone_at IS NULL
+    EXCEPT
+    SELECT unnest(devices) FROM sync_parts
     WHERE organization_id = %(organization_id)s AND sync_id = %(sync_id)s
 ), lost AS (
     UPDATE devices d SET gone_at = %(now)s
-    WHERE d.organization_id = %(organization_id)s AND d.gone_at IS NULL
-      AND NOT EXISTS (SELECT FROM seen s WHERE s.guid = d.guid)
+    WHERE d.organization_id = %(organization_id)s AND d.guid = ANY(ARRAY(SELECT guid FROM unseen))
     RETURNING d.guid, d.family, d.access_state, d.mailbox_guid
 ), written AS (
     INSERT INTO device_history (organization_id, device_guid, at, n, what)
@@ -256,13 +275,14 @@ SELECT count(*) AS gone FROM lost
 -- name: mark_gone_mailboxes
 -- Mailboxes that a sealed full synchronisation did not see are gone; their devices, if still seen, are orphans by then.
 -- example: {"organization_id": "", "sync_id": "1", "now": "2026-01-01T00:00:00Z"}
-WITH seen AS (
-    SELECT DISTINCT unnest(mailboxes) AS guid FROM sync_parts
+WITH unseen AS MATERIALIZED (
+    SELECT guid FROM mailboxes WHERE organization_id = %(organization_id)s AND gone_at IS NULL
+    EXCEPT
+    SELECT unnest(mailboxes) FROM sync_parts
     WHERE organization_id = %(organization_id)s AND sync_id = %(sync_id)s
 ), lost AS (
     UPDATE mailboxes m SET gone_at = %(now)s
-    WHERE m.organization_id = %(organization_id)s AND m.gone_at IS NULL
-      AND NOT EXISTS (SELECT FROM seen s WHERE s.guid = m.guid)
+    WHERE m.organization_id = %(organization_id)s AND m.guid = ANY(ARRAY(SELECT guid FROM unseen))
     RETURNING m.guid
 ), counted AS (
     INSERT INTO counters (organization_id, name, value)
