@@ -1,0 +1,162 @@
+"""The pages as they are sent: empty states, states of a connection, a held inventory, history."""
+
+import pytest
+
+from gatepost.domain.contract import Facts, Kind, Status
+from gatepost.domain.contract import Scope as Extent
+from tests.fixtures.service import Service
+from tests.service.conftest import Look
+from tests.service.speaker import Speaker, device, mailbox
+from tests.service.web.conftest import Visitor
+
+
+def test_an_empty_tenant_is_told_how_to_begin(anna: Visitor, service: Service) -> None:
+    """The commands, with the tenant's own name, and the way there from the list."""
+    page = anna.get("/connection").text
+    assert f"gatepost admin ticket create --tenant {service.slug}" in page
+    assert "No devices yet" in anna.get("/devices").text
+
+
+def test_an_organization_waits_for_its_connector(anna: Visitor, service: Service) -> None:
+    """Between the ticket and the enrolment the page says what to do."""
+    service.ticket("Amsterdam")
+    page = anna.get("/connection").text
+    assert "Waiting for its connector" in page
+    assert "gatepost connector setup" in page
+
+
+def test_several_organizations_are_tabs(anna: Visitor, service: Service) -> None:
+    """Each has its own connection; one that is not of this tenant is not found."""
+    service.ticket("Amsterdam")
+    service.ticket("Rotterdam <1>")
+    page = anna.get("/connection").text
+    assert "Amsterdam" in page
+    assert "Rotterdam &lt;1&gt;" in page
+    assert "Rotterdam" in anna.get("/devices").text
+
+
+def test_a_connection_shows_what_the_connector_told(anna: Visitor, filled: Speaker) -> None:
+    """Server, versions, host, next syncs, failure and findings."""
+    status = Status(
+        version="0.1.0",
+        host="GATE01",
+        exchange={"server": "EX01.example.test", "version": "2019 CU14", "domain_controller": "DC2"},
+        next_syncs={"full": "2026-12-01T03:00:00Z", "quick": "nonsense"},
+        failure="EX01 did not answer.",
+    )
+    finding = {"code": "not-granted", "subject": "Get-X", "cause": "No right to use Get-X.", "remedy": "Grant it."}
+    filled.say(Kind.CYCLE, status=status, facts=Facts(findings=(finding,)))
+    anna.http.cookies.set("gatepost-zone", "Europe/Amsterdam")
+    page = anna.get("/connection").text
+    for text in ("EX01.example.test", "2019 CU14", "GATE01", "DC2", "1 Dec 2026, 04:00:00 CET", "EX01 did not answer."):
+        assert text in page
+    assert "No right to use Get-X." in page
+    assert "Grant it." in page
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("UPDATE checkins SET last_at = now() - interval '4 minutes'", "The connector does not report"),
+        ("UPDATE organizations SET state = 'replaced'", "Another connector has taken over"),
+        ("UPDATE organizations SET state = 'removing'", "Being removed"),
+    ],
+)
+def test_a_connection_that_is_not_well_says_so(
+    anna: Visitor, filled: Speaker, look: Look, change: str, words: str
+) -> None:
+    """Silence, a replacement and a removal each have their words."""
+    look(change)
+    assert words in anna.get("/connection").text
+
+
+def test_a_running_sync_shows_how_far_it_is(anna: Visitor, speaker: Speaker) -> None:
+    """Rows received of rows announced."""
+    rows = [device(number) for number in range(10)]
+    sync, _ = speaker.begin(rows, [mailbox(0)])
+    speaker.part(sync, 1, rows[:4])
+    page = anna.get("/connection").text
+    assert "4 of 11 rows received" in page
+    assert '<progress id="progress" max="11" value="4">' in page
+
+
+def test_a_held_inventory_is_explained_and_accepted(anna: Visitor, speaker: Speaker, look: Look) -> None:
+    """The button makes the next full sync of that size go, asks for it, and is written down."""
+    rows = [device(number) for number in range(120)]
+    speaker.synchronise(rows)
+    assert speaker.synchronise(rows[:40])[0]["state"] == "held"
+    page = anna.get("/connection").text
+    assert "An inventory is held back" in page
+    assert "has 40 devices; 120 are known here, and 80 of them" in page
+    sync_id = look("SELECT sync_id FROM syncs WHERE state = 'held'")[0]["sync_id"]
+    path = f"/connection/{speaker.identity['organization']}/accept"
+    form = {"sync_id": sync_id, "form_token": anna.token()}
+    assert anna.post(path, form).status_code == 303
+    again = anna.post(path, form)
+    assert again.status_code == 409
+    assert "This inventory is not held any more" in again.text
+    event = look("SELECT actor, body FROM events WHERE name = 'console:sync:accepted'")[0]
+    assert event["actor"] == "anna"
+    assert event["body"]["devices"] == 40
+    assert look("SELECT sync_requested FROM organizations")[0]["sync_requested"] == "full"
+    assert "An inventory is held back" not in anna.get("/connection").text
+    assert speaker.synchronise(rows[:40])[-1]["state"] == "sealed"
+    assert "40 devices" in anna.get("/devices").text
+
+
+def test_a_device_shows_its_lists_and_history(anna: Visitor, filled: Speaker) -> None:
+    """Every field, whether the device is on its mailbox's lists, and what was before and after."""
+    changed = device(0, os="iOS 18.1", access_state="Quarantined", friendly_name="Werk 0")
+    filled.synchronise([changed], scope=Extent.QUICK)
+    path = f"/devices/{filled.identity['organization']}/00000000-0000-0000-0000-000000000001"
+    page = anna.get(path, headers={"Accept-Language": "nl"}).text
+    for text in ("Anneke de Vries", "OTHER1", "OTHER2", "Dit apparaat staat erop.", "iOS 18.1", "Toegestaan"):
+        assert text in page
+    assert page.count("Dit apparaat staat erop.") == 1
+
+
+def test_a_device_that_is_gone_says_since_when(anna: Visitor, filled: Speaker, look: Look) -> None:
+    """It has its own filter, and its page a notice."""
+    look("UPDATE devices SET gone_at = now() WHERE device_id = 'DEV00004'")
+    assert "No device fits" in anna.get("/devices?q=dev00004").text
+    assert "DEV00004" in anna.get("/devices?state=gone").text
+    path = f"/devices/{filled.identity['organization']}/00000000-0000-0000-0000-000000000005"
+    assert "This device is no longer in Exchange" in anna.get(path).text
+
+
+def test_a_page_that_did_not_change_is_not_sent_again(anna: Visitor, filled: Speaker) -> None:
+    """A refreshing page tells what it has; the answer is 304 until something changes."""
+    first = anna.get("/devices")
+    same = {"If-None-Match": first.headers["ETag"], "Gatepost-Poll": "1"}
+    assert anna.get("/devices", headers=same).status_code == 304
+    filled.synchronise([device(200)], scope=Extent.QUICK)
+    assert anna.get("/devices", headers=same).status_code == 200
+
+
+def test_a_refreshing_page_whose_session_ended_goes_to_the_sign_in(anna: Visitor, look: Look) -> None:
+    """The whole page, not a sign-in inside a table."""
+    look("DELETE FROM sessions")
+    headers = {"HX-Request": "true", "HX-Current-URL": f"{anna.url}/devices?q=x"}
+    answer = anna.get("/devices", headers=headers)
+    assert answer.status_code == 204
+    assert answer.headers["HX-Redirect"].endswith("/?next=%2Fdevices%3Fq%3Dx")
+
+
+@pytest.mark.parametrize(
+    "path", ["/devices/x/y", "/devices?cursor=x", "/connection?organization=zz", "/devices?sort=x"]
+)
+def test_addresses_that_are_not_quite_right_are_answered_in_words(anna: Visitor, path: str) -> None:
+    """Never a stack of JSON, never a failure of ours."""
+    answer = anna.get(path)
+    assert answer.status_code in {200, 400, 404}
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+def test_the_start_asks_for_the_tenant_and_remembers_it(visitor: Visitor, service: Service) -> None:
+    """First the prompt, then the tenant's own sign-in, with a session the pages."""
+    assert "Which tenant do you work for?" in visitor.get("/").text
+    assert visitor.get(f"/?tenant={service.slug.upper()}").headers["Location"] == f"/t/{service.slug}/"
+    visitor.sign_in(service)
+    assert visitor.get("/").headers["Location"] == "/connection"
+    visitor.post("/sign-out", {"form_token": visitor.token()})
+    assert visitor.get("/").headers["Location"] == f"/t/{service.slug}/"
