@@ -6,7 +6,9 @@ from uuid import UUID
 import pytest
 
 from gatepost.domain.contract import Kind, Scope, Sync
-from tests.fixtures.service import Service
+from gatepost.service.statements import STATEMENTS
+from tests.fixtures.database import Urls
+from tests.fixtures.service import Replica, Service, new_tenant
 from tests.service.conftest import Look
 from tests.service.speaker import Speaker, device, mailbox
 
@@ -353,3 +355,23 @@ def test_counters_stay_true_over_many_changes(speaker: Speaker, look: Look) -> N
     }
     orphaned = look("SELECT count(*) AS n FROM devices WHERE gone_at IS NULL AND mailbox_guid IS NULL")[0]["n"]
     assert counted == {**expected, "devices": living(look), "mailboxes": 60, "orphans": orphaned}
+
+
+def test_an_organization_that_statistics_do_not_know_is_looked_up_by_key(
+    replica: Replica, shared_urls: Urls, speaker: Speaker, look: Look
+) -> None:
+    """One tenant was analysed and another one is filled: each device is found by its key, not by reading them all."""
+    first = new_tenant(replica, shared_urls, "analysed")
+    other = Speaker(first.url)
+    other.enrol(first.ticket())
+    other.synchronise([device(number) for number in range(3_000)], rows=1_500)
+    speaker.synchronise([device(number) for number in range(1_000)], rows=1_000)
+    organization = speaker.identity["organization"]
+    guids = [UUID(device(number)[0]) for number in range(1_000)]
+    text = STATEMENTS["merge.changed_devices"].sql.decode()
+    for name, value in (("organization_id", "%s::uuid"), ("guids", "%s"), ("hashes", "%s")):
+        text = text.replace(f"%({name})s", value).replace(f"%({name})b", value)
+    plan = look(f"EXPLAIN (ANALYZE, COSTS off) {text}", guids, [0] * 1_000, organization)
+    lines = [row["QUERY PLAN"] for row in plan]
+    assert any("Index Scan using devices_pkey" in line for line in lines), lines
+    assert not any("Rows Removed by Filter" in line for line in lines), lines
