@@ -1,8 +1,10 @@
 """Seeded organizations and the stories told of them."""
 
 import threading
+import time
 import tracemalloc
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -114,6 +116,23 @@ def test_a_story_is_seeded_and_stamps_what_it_changes() -> None:
         assert all(start <= device.changed <= ticks_now() for device in touched)
     assert told[0] == told[1]
     assert {line.split()[-1] for line in told[0]} >= {"appears", "gone", "Blocked"}
+
+
+def test_a_story_goes_on_where_it_was(tmp_path: Path) -> None:
+    """A lab that starts again on its folder has the devices, states and times that it had."""
+    journal = tmp_path / "story"
+    seeder = fill(Seeder(3, "2019"), 60)
+    story = Story(seeder.organization, seeder, 3, 0.001, journal)
+    story.start()
+    end = time.monotonic() + 20
+    while not journal.exists() or len(journal.read_text().split()) < 100:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    story.stop()
+    again = fill(Seeder(3, "2019"), 60)
+    Story(again.organization, again, 3, 0.001, journal).replay()
+    assert facts(again.organization) == facts(seeder.organization)
+    assert facts(again.organization) != facts(fill(Seeder(3, "2019"), 60).organization)
 
 
 def test_a_story_runs_beside_readers() -> None:

@@ -181,7 +181,6 @@ def _inventory(programs: Programs, place: Place, clock: Clock, console: str) -> 
         report: dict[str, Any] = json.loads(output)
     if code == HELD:
         talk.print(f"The service holds this synchronisation: {report['why']}", style="yellow", markup=False)
-        talk.print("A lab begins its story anew at each start: phones of the last time are missing.", style="dim")
         talk.print(f"Accept the inventory on the console, page Connection: {console}", markup=False)
     return report
 
@@ -195,7 +194,7 @@ def _live(programs: Programs, place: Place, console: str, report: dict[str, Any]
         f"{report['devices']:,} devices of {report['mailboxes']:,} mailboxes arrived; now phones appear and change.",
         highlight=False,
     )
-    talk.print("Console  ", console, style="bold", markup=False, highlight=False)
+    talk.print("Console  ", f"{console}/t/{TENANT}/", style="bold", markup=False, highlight=False)
     talk.print(f"Sign in   tenant {TENANT}, user {ADMINISTRATOR}, password {password}", markup=False, highlight=False)
     talk.print(f"Logs      {place.folder / 'logs'}", markup=False, highlight=False)
     talk.print("Ctrl-C stops everything.", style="dim")

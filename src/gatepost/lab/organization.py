@@ -7,7 +7,7 @@ Readers take a snapshot and walk it while a story goes on changing rows.
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -234,9 +234,10 @@ class MobileSettings:
 
 
 class Organization:
-    """The whole of it. Changes go through the methods, which stamp them; reads take snapshots."""
+    """The whole of it. Changes go through the methods, which stamp them by ``clock``; reads take snapshots."""
 
     def __init__(self, domains: tuple[Domain, ...], servers: tuple[Server, ...], settings: MobileSettings) -> None:
+        self.clock: Callable[[], int] = ticks_now
         self.domains = domains
         self.servers = servers
         self.settings = settings
@@ -279,7 +280,7 @@ class Organization:
         with self._lock:
             for name, value in fields.items():
                 setattr(device, name, value)
-            device.changed = ticks_now()
+            device.changed = self.clock()
 
     def remove_device(self, device: Device) -> None:
         """Take a device away, as removing the partnership does."""
@@ -293,7 +294,7 @@ class Organization:
         with self._lock:
             for name, value in fields.items():
                 setattr(mailbox, name, value)
-            mailbox.changed = ticks_now()
+            mailbox.changed = self.clock()
             self._names = None
 
     def find_mailbox(self, identity: str) -> Mailbox | None:

@@ -1,8 +1,13 @@
-"""A seeded story: phones appear, are upgraded, change state, and now and then an old one disappears."""
+"""A seeded story: phones appear, are upgraded, change state, and now and then an old one disappears.
+
+A story with a journal goes on where it was when the lab starts again: the journal holds the time of each change, a line
+each, and the seed tells the rest.
+"""
 
 import random
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 from gatepost.lab.catalogue import LINES
 from gatepost.lab.organization import ON_PREMISES, TICKS, Device, Organization, ticks_now
@@ -13,9 +18,12 @@ _KEEP = 20
 
 
 class Story:
-    """Tells what happens, one change at a time; ``every`` is the pause in seconds."""
+    """Tells what happens, one change at a time; ``every`` is the pause in seconds, ``journal`` where to go on."""
 
-    def __init__(self, organization: Organization, seeder: Seeder, seed: int, every: float) -> None:
+    def __init__(
+        self, organization: Organization, seeder: Seeder, seed: int, every: float, journal: Path | None = None
+    ) -> None:
+        self._journal = journal
         self._organization = organization
         self._seeder = seeder
         self._random = random.Random(seed ^ 0x5EED)
@@ -27,6 +35,12 @@ class Story:
         """Tell it in a thread."""
         self._thread.start()
 
+    def replay(self) -> None:
+        """Tell again what the journal holds, each change at its time."""
+        if self._journal is not None and self._journal.exists():
+            for line in self._journal.read_text(encoding="ascii").split():
+                self._step_at(int(line))
+
     def stop(self) -> None:
         """End it, and wait until nothing changes any more."""
         self._stopped.set()
@@ -35,7 +49,19 @@ class Story:
 
     def _tell(self) -> None:
         while not self._stopped.wait(self._every):
+            now = ticks_now()
+            self._step_at(now)
+            if self._journal is not None:
+                with self._journal.open("a", encoding="ascii") as file:
+                    file.write(f"{now}\n")
+
+    def _step_at(self, moment: int) -> None:
+        """One change, stamped with that moment."""
+        self._organization.clock = lambda: moment
+        try:
             self.step()
+        finally:
+            self._organization.clock = ticks_now
 
     def step(self) -> str:
         """One change; returns what happened."""
@@ -49,7 +75,7 @@ class Story:
         mailboxes = [box for box in self._organization.mailboxes if box.kind in ON_PREMISES and box.enabled]
         mailbox = self._random.choice(mailboxes) if mailboxes else self._seeder.person()
         device = self._seeder.device(mailbox)
-        now = ticks_now()
+        now = self._organization.clock()
         whole = now // TICKS * TICKS
         self._organization.change_device(
             device, first_sync=now, created=whole, state="DeviceDiscovery", reason="Global", rule=None

@@ -56,7 +56,8 @@ class Lab:
         self._profile = PROFILES[self.settings.profile]
         seeder = fill(Seeder(self.settings.seed, self.settings.profile), self.settings.devices)
         self.organization: Organization = seeder.organization
-        self.story = Story(self.organization, seeder, self.settings.seed, self.settings.story_every)
+        journal = self.settings.folder / "story" if self.settings.folder else None
+        self.story = Story(self.organization, seeder, self.settings.seed, self.settings.story_every, journal)
         self._engine = Engine(
             self.organization,
             profile=self.settings.profile,
@@ -119,6 +120,7 @@ class Lab:
         ]
         for endpoint in self._endpoints:
             endpoint.start()
+        self.story.replay()
         if self.settings.story_every > 0:
             self.story.start()
         return self
