@@ -23,6 +23,7 @@ Row = dict[str, Any]
 PAGE = 50
 LARGEST_PAGE = 200
 WORDS = 6
+ENOUGH = 2_000
 ORDERS = ("newest", "changed")
 GONE = "gone"
 LAST_CHARACTER = "\U0010ffff"
@@ -88,19 +89,24 @@ class Page:
     total: int | None
 
 
-def ranges(q: str) -> list[tuple[str, str]]:
-    """The ranges of words that begin with what was typed, the longest first, as it is likely the rarest; at most 6."""
-    typed = sorted(set(search_words(q)), key=lambda word: (-len(word), word))[:WORDS]
-    return [(word, word + LAST_CHARACTER) for word in typed]
-
-
 async def page(scope: Scope, wanted: Filter, limit: int = PAGE) -> Page:
-    """A page of devices."""
+    """A page of devices.
+
+    A search begins with its rarest word where few devices have it; else it walks the list, where most fit.
+    """
     organizations = [wanted.organization_id] if wanted.organization_id else await _organizations(scope)
-    found = ranges(wanted.q)
+    words = await _words(scope, wanted.q, organizations)
+    rare = bool(words) and words[0]["found"] < ENOUGH
     await scope.run("devices_queries.plan_anew")
-    statement = f"devices_queries.{wanted.sort}{'_with_words' if found else ''}"
-    keys = await scope.all(statement, **_parameters(wanted, found, organizations, limit + 1))
+    keys = await scope.all(
+        f"devices_queries.{wanted.sort}{'_with_words' if rare else ''}",
+        **_parameters(wanted, organizations, limit + 1),
+        **(
+            _ranges(words[1:]) | {"first": words[0]["word"], "first_end": words[0]["word_end"]}
+            if rare
+            else _ranges(words)
+        ),
+    )
     shown = keys[:limit]
     rows = await scope.all(
         "devices_queries.rows",
@@ -112,10 +118,23 @@ async def page(scope: Scope, wanted: Filter, limit: int = PAGE) -> Page:
     return Page(rows, after, await _total(scope, wanted))
 
 
-def _parameters(wanted: Filter, found: list[tuple[str, str]], organizations: list[UUID], limit: int) -> dict[str, Any]:
-    """What the four statements of a page take."""
+async def _words(scope: Scope, q: str, organizations: list[UUID]) -> list[Row]:
+    """The ranges of words that begin with what was typed, the rarest first; at most six."""
+    typed = sorted(set(search_words(q)))[:WORDS]
+    if not typed:
+        return []
+    found = _ranges([{"word": word, "word_end": word + LAST_CHARACTER} for word in typed])
+    return await scope.all("devices_queries.commonness", organizations=organizations, enough=ENOUGH, **found)
+
+
+def _ranges(words: Sequence[Row]) -> dict[str, list[str]]:
+    return {"words": [row["word"] for row in words], "word_ends": [row["word_end"] for row in words]}
+
+
+def _parameters(wanted: Filter, organizations: list[UUID], limit: int) -> dict[str, Any]:
+    """What every statement of a page takes."""
     cursor = wanted.cursor
-    parameters: dict[str, Any] = {
+    return {
         "organizations": organizations,
         "gone": wanted.state == GONE,
         "state": None if wanted.state == GONE else wanted.state or None,
@@ -125,14 +144,6 @@ def _parameters(wanted: Filter, found: list[tuple[str, str]], organizations: lis
         "after_organization": cursor.organization_id if cursor else None,
         "limit": limit,
     }
-    if found:
-        parameters |= {
-            "first": found[0][0],
-            "first_end": found[0][1],
-            "others": [start for start, _ in found[1:]],
-            "others_end": [end for _, end in found[1:]],
-        }
-    return parameters
 
 
 async def _organizations(scope: Scope) -> list[UUID]:

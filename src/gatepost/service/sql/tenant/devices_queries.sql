@@ -2,9 +2,21 @@
 -- Plan every statement of this transaction for its own values, so that a filter that is not set costs nothing.
 SET LOCAL plan_cache_mode = 'force_custom_plan'
 
+-- name: commonness
+-- How many words there are in each range, counted no further than a limit.
+-- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "words": ["iph"], "word_ends": ["ipi"], "enough": 10}
+SELECT o.word, o.word_end, (
+    SELECT count(*) FROM (
+        SELECT FROM device_words w
+        WHERE w.organization_id = ANY(%(organizations)s::uuid[])
+          AND w.word >= o.word COLLATE "C" AND w.word < o.word_end COLLATE "C"
+        LIMIT %(enough)s) AS few) AS found
+FROM unnest(%(words)s::text[], %(word_ends)s::text[]) AS o (word, word_end)
+ORDER BY found, o.word
+
 -- name: newest
--- Keys of a page of devices after a key, newest first. A filter that is NULL is not set.
--- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "after_at": null, "after_guid": null, "after_organization": null, "limit": 50}
+-- Keys of a page of devices after a key, newest first, each with a word in every range. A filter that is NULL is not set.
+-- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "words": ["iph"], "word_ends": ["ipi"], "after_at": null, "after_guid": null, "after_organization": null, "limit": 50}
 SELECT d.organization_id, d.guid, d.first_seen AS at
 FROM devices d
 WHERE d.organization_id = ANY(%(organizations)s::uuid[])
@@ -13,12 +25,17 @@ WHERE d.organization_id = ANY(%(organizations)s::uuid[])
   AND (%(family)s::text IS NULL OR d.family = %(family)s)
   AND (%(after_at)s::timestamptz IS NULL OR (d.first_seen, d.guid, d.organization_id)
        < (%(after_at)s::timestamptz, %(after_guid)s::uuid, %(after_organization)s::uuid))
+  AND NOT EXISTS (
+      SELECT FROM unnest(%(words)s::text[], %(word_ends)s::text[]) AS o (word, word_end)
+      WHERE NOT EXISTS (
+          SELECT FROM unnest(d.words) AS w (word)
+          WHERE w.word >= o.word COLLATE "C" AND w.word < o.word_end COLLATE "C"))
 ORDER BY d.first_seen DESC, d.guid DESC, d.organization_id DESC
 LIMIT %(limit)s
 
 -- name: changed
 -- Keys of a page of devices after a key, last changed first.
--- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "after_at": null, "after_guid": null, "after_organization": null, "limit": 50}
+-- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "words": ["iph"], "word_ends": ["ipi"], "after_at": null, "after_guid": null, "after_organization": null, "limit": 50}
 SELECT d.organization_id, d.guid, d.changed_seen_at AS at
 FROM devices d
 WHERE d.organization_id = ANY(%(organizations)s::uuid[])
@@ -27,12 +44,17 @@ WHERE d.organization_id = ANY(%(organizations)s::uuid[])
   AND (%(family)s::text IS NULL OR d.family = %(family)s)
   AND (%(after_at)s::timestamptz IS NULL OR (d.changed_seen_at, d.guid, d.organization_id)
        < (%(after_at)s::timestamptz, %(after_guid)s::uuid, %(after_organization)s::uuid))
+  AND NOT EXISTS (
+      SELECT FROM unnest(%(words)s::text[], %(word_ends)s::text[]) AS o (word, word_end)
+      WHERE NOT EXISTS (
+          SELECT FROM unnest(d.words) AS w (word)
+          WHERE w.word >= o.word COLLATE "C" AND w.word < o.word_end COLLATE "C"))
 ORDER BY d.changed_seen_at DESC, d.guid DESC, d.organization_id DESC
 LIMIT %(limit)s
 
 -- name: newest_with_words
--- As newest, of devices that have a word in each of these ranges; the first is the rarest.
--- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "first": "ann", "first_end": "ano", "others": ["iph"], "others_end": ["ipi"], "after_at": null, "after_guid": null, "after_organization": null, "limit": 50}
+-- As newest, found by their word in the first range, which few have.
+-- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "first": "ann", "first_end": "ano", "words": ["iph"], "word_ends": ["ipi"], "after_at": null, "after_guid": null, "after_organization": null, "limit": 50}
 SELECT d.organization_id, d.guid, d.first_seen AS at
 FROM devices d
 WHERE d.organization_id = ANY(%(organizations)s::uuid[])
@@ -45,7 +67,7 @@ WHERE d.organization_id = ANY(%(organizations)s::uuid[])
       SELECT w.organization_id, w.device_guid FROM device_words w
       WHERE w.organization_id = ANY(%(organizations)s::uuid[]) AND w.word >= %(first)s AND w.word < %(first_end)s)
   AND NOT EXISTS (
-      SELECT FROM unnest(%(others)s::text[], %(others_end)s::text[]) AS o (word, word_end)
+      SELECT FROM unnest(%(words)s::text[], %(word_ends)s::text[]) AS o (word, word_end)
       WHERE NOT EXISTS (
           SELECT FROM unnest(d.words) AS w (word)
           WHERE w.word >= o.word COLLATE "C" AND w.word < o.word_end COLLATE "C"))
@@ -53,8 +75,8 @@ ORDER BY d.first_seen DESC, d.guid DESC, d.organization_id DESC
 LIMIT %(limit)s
 
 -- name: changed_with_words
--- As changed, of devices that have a word in each of these ranges.
--- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "first": "ann", "first_end": "ano", "others": ["iph"], "others_end": ["ipi"], "after_at": null, "after_guid": null, "after_organization": null, "limit": 50}
+-- As changed, found by their word in the first range, which few have.
+-- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "first": "ann", "first_end": "ano", "words": ["iph"], "word_ends": ["ipi"], "after_at": null, "after_guid": null, "after_organization": null, "limit": 50}
 SELECT d.organization_id, d.guid, d.changed_seen_at AS at
 FROM devices d
 WHERE d.organization_id = ANY(%(organizations)s::uuid[])
@@ -67,7 +89,7 @@ WHERE d.organization_id = ANY(%(organizations)s::uuid[])
       SELECT w.organization_id, w.device_guid FROM device_words w
       WHERE w.organization_id = ANY(%(organizations)s::uuid[]) AND w.word >= %(first)s AND w.word < %(first_end)s)
   AND NOT EXISTS (
-      SELECT FROM unnest(%(others)s::text[], %(others_end)s::text[]) AS o (word, word_end)
+      SELECT FROM unnest(%(words)s::text[], %(word_ends)s::text[]) AS o (word, word_end)
       WHERE NOT EXISTS (
           SELECT FROM unnest(d.words) AS w (word)
           WHERE w.word >= o.word COLLATE "C" AND w.word < o.word_end COLLATE "C"))
