@@ -79,7 +79,6 @@ async def part(scope: Scope, connector: Connector, sync: Sync, listings: Listing
     if problem := _not_open(found, connector) or _not_next(found, sync.part):
         return SyncResult("mismatch", problem)
     assert found is not None
-    await scope.run("merge.analyze_grown")
     mailboxes = await merge.merge_mailboxes(scope, connector.organization_id, listings.mailboxes, now)
     devices = await merge.merge_devices(scope, connector.organization_id, listings.devices, now)
     rejected = (*mailboxes.rejected, *devices.rejected)

@@ -24,7 +24,6 @@ from gatepost.domain.search import words
 from gatepost.service.database import Scope
 from gatepost.service.devices.rows import PoisonRow, Reader, device_reader, mailbox_reader
 
-MANY = 100
 NUMBERS = re.compile(r"\d{1,9}(?:\.\d{1,9}){0,5}")
 DEVICE = {name: place for place, name in enumerate(DEVICE_COLUMNS)}
 MAILBOX = {name: place for place, name in enumerate(MAILBOX_COLUMNS)}
@@ -85,7 +84,6 @@ async def merge_devices(scope: Scope, organization_id: UUID, listing: Listing, n
         staged = await asyncio.to_thread(_complete, listing, rows, names)
         await _stage(scope, "staged_devices", STAGED_DEVICE, staged)
         await scope.run("merge.merge_devices", organization_id=organization_id, now=now)
-        await _keep_statistics(scope, len(rows))
     return Merged(len(rows), rejected)
 
 
@@ -98,7 +96,6 @@ async def merge_mailboxes(scope: Scope, organization_id: UUID, listing: Listing,
         await _stage(scope, "staged_mailboxes", STAGED_MAILBOX, staged)
         renamed = [row["guid"] for row in await scope.all("merge.renamed_mailboxes", organization_id=organization_id)]
         await scope.run("merge.merge_mailboxes", organization_id=organization_id, now=now)
-        await _keep_statistics(scope, len(rows))
         await _reword(scope, organization_id, renamed)
     return Merged(len(rows), rejected)
 
@@ -123,6 +120,7 @@ async def _changed(scope: Scope, statement: str, organization_id: UUID, listing:
     """Which of the listing's guids are new to the database or have another hash there."""
     if not listing.rows:
         return []
+    await scope.run("merge.analyze_grown")
     places = listing.places()
     found = await scope.all(
         statement, organization_id=organization_id, guids=list(places), hashes=list(listing.hashes.values())
@@ -179,12 +177,6 @@ async def _stage(scope: Scope, table: str, columns: Sequence[str], rows: Sequenc
         copy.set_types([TYPES.get(name, "timestamptz" if name.endswith("_at") else "text") for name in columns])
         for row in rows:
             await copy.write_row(row)
-
-
-async def _keep_statistics(scope: Scope, written: int) -> None:
-    """After many new rows: without statistics the next part would be planned for an empty table."""
-    if written >= MANY:
-        await scope.run("merge.keep_statistics")
 
 
 async def _reword(scope: Scope, organization_id: UUID, mailboxes: Sequence[UUID]) -> None:

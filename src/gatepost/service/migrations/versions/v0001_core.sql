@@ -277,8 +277,9 @@ CREATE TABLE device_facts (
     PRIMARY KEY (tenant_id, facts_id)
 );
 
--- Between guid and folders_synced: domain.contract.DEVICE_COLUMNS. mailbox_guid is no foreign key: a device may arrive
--- before its mailbox, and is NULL where the mailbox is gone.
+-- Between guid and folders_synced: domain.contract.DEVICE_COLUMNS. mailbox_guid is NULL where the mailbox is gone; it is
+-- no foreign key, for a device may arrive before its mailbox. Nor are organization_id and facts_id: only the merge writes
+-- here, in a transaction that holds the organization and wrote the facts, and checking took more than half of its time.
 -- last_seen is when a row was last written by a merge: an unchanged device is not written, so the newest sealed full
 -- synchronisation saw every device whose gone_at is NULL.
 CREATE TABLE devices (
@@ -323,17 +324,15 @@ CREATE TABLE devices (
     last_seen timestamptz NOT NULL,
     changed_seen_at timestamptz NOT NULL,
     gone_at timestamptz,
-    PRIMARY KEY (tenant_id, organization_id, guid),
-    FOREIGN KEY (tenant_id, organization_id) REFERENCES organizations,
-    FOREIGN KEY (tenant_id, facts_id) REFERENCES device_facts
+    PRIMARY KEY (tenant_id, organization_id, guid)
 );
 -- No index but the key begins with tenant_id, organization_id: for an organization that the statistics do not know yet,
 -- the planner would take such an index for as good as the key and read the whole organization for each device.
 CREATE INDEX devices_mailbox ON devices (tenant_id, mailbox_guid);
 CREATE INDEX devices_gone ON devices (tenant_id, gone_at) WHERE gone_at IS NOT NULL;
 
--- Normalised words for prefix search (domain.search): word >= 'iph' AND word < 'iph' || U+10FFFF. No foreign key: written
--- by the merge with its device, which keeps the same words in devices.words to know what to take away.
+-- Normalised words for prefix search (domain.search): word >= 'iph' AND word < 'iph' || U+10FFFF. No foreign key: they
+-- are written by the merge with the device, which keeps the same words in devices.words to know what to take away.
 CREATE TABLE device_words (
     tenant_id uuid NOT NULL,
     organization_id uuid NOT NULL,
@@ -383,7 +382,8 @@ REVOKE ALL ON FUNCTION gatepost_history_partitions FROM PUBLIC;
 SELECT gatepost_history_partitions(2);
 
 -- Tells the planner of tables that more than doubled since it last looked: the first synchronisation of an organization
--- would else be merged by plans for empty tables. Runs as the owner; a table that somebody else looks at is left to them.
+-- would else be merged by plans for empty tables. Runs as the owner; a table that somebody else looks at is left to
+-- them.
 CREATE FUNCTION gatepost_analyze_grown() RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -412,22 +412,6 @@ CREATE TABLE counters (
     PRIMARY KEY (tenant_id, organization_id, name),
     FOREIGN KEY (tenant_id, organization_id) REFERENCES organizations
 );
-
--- Statistics for tables that grew much since they were last analysed: a first load is over before autovacuum looks, and
--- without statistics the planner takes any index of the same tenant for as good as the key. Says whether it did so.
-CREATE FUNCTION gatepost_keep_statistics() RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-BEGIN
-    PERFORM 1 FROM pg_class
-    WHERE oid IN ('devices'::regclass, 'mailboxes'::regclass)
-      AND pg_relation_size(oid) > (2 * relpages + 32) * current_setting('block_size')::bigint;
-    IF FOUND THEN
-        ANALYZE (SKIP_LOCKED) devices, device_words, device_facts, mailboxes, counters;
-    END IF;
-    RETURN FOUND;
-END
-$$;
-REVOKE ALL ON FUNCTION gatepost_keep_statistics FROM PUBLIC;
 
 -- What we publish ---------------------------------------------------------------------------------------------------
 
@@ -536,4 +520,4 @@ GRANT SELECT, INSERT ON events TO gatepost_operator;
 GRANT SELECT, UPDATE ON incarnation TO gatepost_operator;
 GRANT USAGE ON SEQUENCE device_history_n TO gatepost_app, gatepost_operator;
 GRANT EXECUTE ON FUNCTION gatepost_analyze_grown TO gatepost_app;
-GRANT EXECUTE ON FUNCTION gatepost_history_partitions, gatepost_keep_statistics TO gatepost_app, gatepost_operator;
+GRANT EXECUTE ON FUNCTION gatepost_history_partitions TO gatepost_app, gatepost_operator;

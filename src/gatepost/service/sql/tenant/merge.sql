@@ -1,16 +1,13 @@
 -- name: plan_sets
 -- Join sets by hashing: where a table was just filled and not analysed yet, the planner believes that it holds a few
--- rows and would compare every row with every other. Looking up single keys is written as LATERAL, which this leaves alone.
+-- rows and would compare every row with every other. Looking up single keys is written as LATERAL, which this leaves
+-- alone.
 SELECT set_config('enable_nestloop', 'off', true)
 
 -- name: analyze_grown
 -- Look anew at tables that more than doubled, so that a first synchronisation is not merged by plans for empty tables.
 -- example: {}
 SELECT gatepost_analyze_grown()
-
--- name: keep_statistics
--- Analyse the tables of devices where they grew much, so that the next part is planned for what is there.
-SELECT gatepost_keep_statistics() AS analysed
 
 -- name: stage_devices
 -- Where the changed rows of a part wait, for one transaction; COPY cannot write to a table under row-level security.
@@ -43,6 +40,7 @@ WHERE organization_id = %(organization_id)s AND guid = ANY(%(guids)s)
 
 -- name: merge_devices
 -- Merge the staged devices: facts, history, counters and words from what was before, then the rows, in one statement.
+-- The tenant is named once a set: as a column's default it would be asked for with every row.
 -- example: {"organization_id": "", "now": "2026-01-01T00:00:00Z"}
 WITH before AS MATERIALIZED (
     SELECT * FROM devices
@@ -76,14 +74,17 @@ WITH before AS MATERIALIZED (
     )) AS changes
     FROM staged_devices s JOIN before d ON d.guid = s.guid
 ), written AS (
-    INSERT INTO device_history (organization_id, device_guid, at, n, what, changes)
-    SELECT %(organization_id)s, guid, %(now)s, nextval('device_history_n'),
+    INSERT INTO device_history (tenant_id, organization_id, device_guid, at, n, what, changes)
+    SELECT (SELECT gatepost_tenant()), %(organization_id)s, guid, %(now)s, nextval('device_history_n'),
            CASE WHEN returned THEN 'returned' ELSE 'changed' END, changes
     FROM compared WHERE returned OR changes <> '{}'
 ), interned AS (
-    INSERT INTO device_facts (facts_id, family, device_type, model, os, os_version, user_agent, client_type)
+    INSERT INTO device_facts (
+        tenant_id, facts_id, family, device_type, model, os, os_version, user_agent, client_type
+    )
     SELECT DISTINCT ON (s.facts_id)
-           s.facts_id, s.family, s.device_type, s.model, s.os, s.os_version, s.user_agent, s.client_type
+           (SELECT gatepost_tenant()), s.facts_id, s.family, s.device_type, s.model, s.os, s.os_version, s.user_agent,
+           s.client_type
     FROM staged_devices s
     ORDER BY s.facts_id
     ON CONFLICT DO NOTHING
@@ -109,14 +110,14 @@ WITH before AS MATERIALIZED (
         ) AS w
     ))
 ), learned AS (
-    INSERT INTO device_words (organization_id, word, device_guid)
-    SELECT %(organization_id)s, new.word, new.guid FROM (
+    INSERT INTO device_words (tenant_id, organization_id, word, device_guid)
+    SELECT (SELECT gatepost_tenant()), %(organization_id)s, new.word, new.guid FROM (
         SELECT guid, unnest(words) AS word FROM staged_devices EXCEPT SELECT guid, unnest(words) FROM before
     ) AS new
     ORDER BY new.word, new.guid
 )
 INSERT INTO devices (
-    organization_id, guid, first_seen, last_seen, changed_seen_at,
+    tenant_id, organization_id, guid, first_seen, last_seen, changed_seen_at,
     device_id, mailbox_guid, identity, friendly_name, device_type, model, os, os_language, user_agent, imei,
     phone_number, mobile_operator, client_type, client_version, access_state, access_state_reason,
     access_control_rule, first_sync_at, changed_at, last_sync_attempt_at, last_success_sync_at,
@@ -124,7 +125,7 @@ INSERT INTO devices (
     wipe_acknowledged_at, last_wipe_requestor, folders_synced, family, facts_id, words, row_hash
 )
 SELECT
-    %(organization_id)s, guid, %(now)s, %(now)s, %(now)s,
+    (SELECT gatepost_tenant()), %(organization_id)s, guid, %(now)s, %(now)s, %(now)s,
     device_id, mailbox_guid, identity, friendly_name, device_type, model, os, os_language, user_agent, imei,
     phone_number, mobile_operator, client_type, client_version, access_state, access_state_reason,
     access_control_rule, first_sync_at, changed_at, last_sync_attempt_at, last_success_sync_at,
