@@ -62,6 +62,7 @@ def test_a_bomb_is_not_unpacked(speaker: Speaker) -> None:
         (gzip.compress(b'{"contract": ' + b"9" * 10_000 + b"}"), "not JSON"),
         (gzip.compress(b"{}"), "contract"),
     ],
+    ids=str.split("plain cut tail twice zlib empty binary list deep huge-number no-contract"),
 )
 def test_a_body_that_is_no_document_says_why(speaker: Speaker, body: bytes, detail: str) -> None:
     """Cut off, packed wrongly, not JSON: each is malformed, with the reason."""
@@ -96,6 +97,7 @@ def test_another_compression_is_named(speaker: Speaker) -> None:
         "sha-512=:" + b64encode(hashlib.sha256(b"x").digest()).decode() + ":",
         "sha-256=" + hashlib.sha256(b"x").hexdigest(),
     ],
+    ids=["none", "another", "no-base64", "another-algorithm", "another-form"],
 )
 def test_a_digest_that_does_not_fit_the_bytes_is_refused(speaker: Speaker, digest: str) -> None:
     """What a proxy changed on the way is not applied."""

@@ -80,8 +80,8 @@ class Database:
         self._pool = pool
 
     @classmethod
-    async def open(cls, url: str, size: int = POOL_SIZE) -> Self:
-        """Connect. Raises DatabaseError if nobody answers at ``url`` or the sign-in is refused."""
+    async def open(cls, url: str, size: int = POOL_SIZE, wait: float = WAIT_SECONDS) -> Self:
+        """Connect; later, ``wait`` seconds at most for a connection. Raises DatabaseError where sign-in fails."""
         check_url(url)
         kwargs = {"row_factory": dict_row, "autocommit": True, "application_name": "gatepost", "options": OPTIONS}
         try:
@@ -94,7 +94,7 @@ class Database:
             kwargs=kwargs,
             min_size=1,
             max_size=size,
-            timeout=WAIT_SECONDS,
+            timeout=wait,
             configure=_configure,
             check=AsyncConnectionPool.check_connection,
             open=False,
