@@ -31,10 +31,11 @@ def broken_off(handler: BaseHTTPRequestHandler) -> None:
     handler.close_connection = True
 
 
-def endless(handler: BaseHTTPRequestHandler) -> None:
+def endless(handler: BaseHTTPRequestHandler, status: int = 200) -> None:
     """Send more than any answer of Exchange."""
-    handler.send_response(200)
+    handler.send_response(status)
     handler.send_header("Content-Type", "application/soap+xml")
+    handler.send_header("WWW-Authenticate", "Negotiate")
     handler.end_headers()
     try:
         for _ in range(40):
@@ -45,8 +46,8 @@ def endless(handler: BaseHTTPRequestHandler) -> None:
 
 
 @contextmanager
-def serving(folder: Path, answer: Answer) -> Iterator[tuple[str, Path]]:
-    """The server on a port: its address and its certificate."""
+def serving(folder: Path, answer: Answer, *, tls: bool = True) -> Iterator[tuple[str, Path]]:
+    """The server on a port, with TLS unless told otherwise: its address and its certificate."""
     pem = certificate(folder)
 
     class Handler(BaseHTTPRequestHandler):
@@ -63,11 +64,12 @@ def serving(folder: Path, answer: Answer) -> Iterator[tuple[str, Path]]:
     context.load_cert_chain(pem)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    if tls:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
-        yield f"https://127.0.0.1:{server.server_address[1]}/PowerShell", pem
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}/PowerShell", pem
     finally:
         server.shutdown()
         server.server_close()

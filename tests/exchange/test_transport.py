@@ -46,7 +46,14 @@ def attempt(address: str, **changes: Any) -> None:
             5,
             "redirects to https://elsewhere.test",
         ),
-        (page(302, Location="http://127.0.0.1/PowerShell"), NotExchange, 5, "redirects to http://127.0.0.1, which the"),
+        (
+            page(302, Location="http://127.0.0.1/PowerShell"),
+            NotExchange,
+            5,
+            "redirects to http://127.0.0.1/PowerShell, which the",
+        ),
+        (page(302, Location="https://127.0.0.1:1/PowerShell"), NotExchange, 5, "redirects to https://127.0.0.1:1/"),
+        (page(302, Location="http://[::1"), NotExchange, 5, "not understood: Invalid IPv6 URL"),
         (page(302, Location="/PowerShell/again"), NotExchange, 5, "redirects in a circle"),
         (page(200, b"<a/>", SOAP), WireError, 1, "XML, but not a SOAP 1.2 envelope"),
         (page(200, b"<a", SOAP), WireError, 1, "malformed XML"),
@@ -63,6 +70,29 @@ def test_what_is_not_exchange_is_named(
         attempt(address, ca_file=ca_file)
     assert caught.value.exit_code == code
     assert caught.value.remedy or kind is WireError
+    assert PASSWORD not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (page(401, WWW_Authenticate="Negotiate !!!"), SignInRefused, "LAB.reader by negotiate|agree on a sign-in"),
+        (page(401, WWW_Authenticate="NTLM AAAA"), SignInRefused, "LAB.reader by negotiate|agree on a sign-in"),
+        (page(401, WWW_Authenticate="Digest x"), SignInRefused, "does not accept the sign-in"),
+        (page(302, Location="/PowerShell/again"), NotExchange, "redirects in a circle"),
+        (page(302, Location="http://127.0.0.1:1/"), NotExchange, "which the settings do not allow"),
+        (page(200), NotExchange, "did not ask for a sign-in|is not remote PowerShell"),
+        (endless, NotExchange, "answer of more than"),
+        (lambda handler: endless(handler, 401), NotExchange, "answer of more than"),
+    ],
+)
+@pytest.mark.parametrize("tls", [True, False])
+def test_a_strange_sign_in_is_named(
+    tmp_path: Path, answer: Answer, kind: type[GatepostError], words: str, tls: bool
+) -> None:
+    """Tokens that make no sense, circles and floods during the sign-in are clear errors too, with TLS and without."""
+    with serving(tmp_path, answer, tls=tls) as (address, ca_file), pytest.raises(kind, match=words) as caught:
+        attempt(address, ca_file=ca_file, auth="negotiate")
     assert PASSWORD not in str(caught.value)
 
 

@@ -165,6 +165,7 @@ def test_a_byte_order_mark_is_not_part_of_a_message() -> None:
         (fragment(1, 0, 1, b"x") + fragment(1, 2, 2, b"y"), "Fragment 2 of object 1 came where fragment 1 was due"),
         (struct.pack(">QQBI", 1, 0, 3, 2**31), "2147483648 bytes is announced"),
         (fragment(1, 0, 3, b"short"), "too short for its header"),
+        (b"".join(fragment(n, 0, 1, b"x" * 2**23) for n in range(9)), "were begun and not ended"),
     ],
 )
 def test_fragments_that_do_not_fit_are_refused_in_words(stream: bytes, words: str) -> None:
@@ -187,6 +188,8 @@ def test_an_answer_that_ends_within_a_fragment_is_refused(cut: int) -> None:
     [
         (b'<!DOCTYPE x [<!ENTITY a "b">]><Obj/>', UnsafeXml, "DOCTYPE"),
         (b"<Obj>" * 1000 + b"</Obj>" * 1000, UnsafeXml, "nested 1000 deep"),
+        ("<!DOCTYPE x><Obj/>".encode("utf-16"), WireError, "not UTF-8"),
+        ("<!DOCTYPE x><Obj/>".encode("utf-16-le"), UnsafeXml, "DOCTYPE or a NUL"),
         (b"<Obj", WireError, "cannot be read"),
         (b"<Obj RefId='0'/>", WireError, "cannot be read"),
     ],

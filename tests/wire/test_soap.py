@@ -124,6 +124,7 @@ def test_a_time_out_without_a_number_is_known_by_its_subcode() -> None:
         (b"", WireError, "malformed XML"),
         (envelope("cut")[:-12], WireError, "malformed XML"),
         (b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x>&e;</x>', UnsafeXml, "DOCTYPE"),
+        ('<!DOCTYPE x [<!ENTITY e "a">]><x>&e;</x>'.encode("utf-16"), UnsafeXml, "DOCTYPE"),
         (b"<a>" * 1000 + b"</a>" * 1000, WireError, "malformed XML"),
     ],
 )

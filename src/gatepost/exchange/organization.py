@@ -191,7 +191,9 @@ def _servers_and_controller(session: Session, granted: dict[str, tuple[str, ...]
     rows = _rows(clixml.Rows(cmdlets.GET_EXCHANGE_SERVER.fields).decode(payloads))
     host = session.server.lower()
     mine = [row for row in rows if host in {str(row[0]).lower(), str(row[1]).lower()}]
-    controllers = [name for row in (mine or rows) for name in _texts(row[6])]
+    controllers = [
+        name.strip() for row in (mine or rows) for name in _texts(row[6]) if name.isprintable() and name.strip()
+    ]
     versions = {_text(row[2]) for row in (mine or rows)}
     return versions.pop() if len(versions) == 1 else None, controllers[0] if controllers else None
 

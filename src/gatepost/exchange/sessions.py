@@ -6,9 +6,11 @@ no cmdlet. An unclosed shell counts against the account until it expires, so ``c
 
 import logging
 import re
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -77,7 +79,7 @@ class Session:
         try:
             if shell:
                 self._transport.post(soap.delete(self._target(), uuid4(), shell), timeout=15.0)
-        except GatepostError as error:
+        except Exception as error:
             log.warning("the shell on %s could not be deleted and will expire: %s", self.server, error)
         finally:
             self._transport.close()
@@ -113,7 +115,7 @@ class Session:
         reply = self._ask(soap.create(self._target(), uuid4(), self._id, opening), "opening a session")
         self._shell = soap.read_shell(reply)
         while not self._runspace.opened:
-            for stream in self._received(None).streams:
+            for stream in self._received(None, threading.Event()).streams:
                 self._runspace.feed(stream)
             if self._runspace.broken is not None:
                 raise NotExchange(
@@ -138,8 +140,8 @@ class Session:
 
         The next receive is under way while the caller works on this one's objects; never more than one is.
         """
-        with ThreadPoolExecutor(1, "receive") as ahead:
-            coming = ahead.submit(self._received, command_id)
+        with ThreadPoolExecutor(1, "receive") as ahead, _set_at_end(threading.Event()) as left:
+            coming = ahead.submit(self._received, command_id, left)
             ended = False
             while not ended:
                 received = coming.result()
@@ -151,7 +153,7 @@ class Session:
                     pipeline.finish()
                     raise WireError(f"{self.server} closed the output of {name} without an end.", "It is run again.")
                 if not ended:
-                    coming = ahead.submit(self._received, command_id)
+                    coming = ahead.submit(self._received, command_id, left)
                 yield batch, received.done
 
     def _take(self, event: Event, name: str, batch: list[bytes], errors: list[ErrorRecord]) -> bool:
@@ -181,10 +183,10 @@ class Session:
             )
         log.warning("%s on %s warns: %s", name, self.server, text)
 
-    def _received(self, command_id: str | None) -> soap.Received:
-        """One receive that brought something; waits through operation time-outs."""
+    def _received(self, command_id: str | None, left: threading.Event) -> soap.Received:
+        """One receive that brought something; waits through operation time-outs, until its caller has ``left``."""
         silent_since = time.monotonic()
-        while time.monotonic() - silent_since < _SILENCE:
+        while time.monotonic() - silent_since < _SILENCE and not left.is_set():
             envelope = soap.receive(self._target(), uuid4(), self._shell, command_id)
             answer = soap.parse(self._transport.post(envelope))
             if not isinstance(answer, soap.Fault):
@@ -232,7 +234,7 @@ class Session:
         """The error for a SOAP fault, by its number."""
         says = f"{self.server} refuses {doing}: {fault.reason or fault.subcode} ({fault.code or fault.subcode})."
         if fault.code in soap.SHELL_GONE:
-            return SessionLost(says, "The session is opened anew.", server=self.server)
+            return SessionLost(says, "It is tried again in a new session.", server=self.server)
         if fault.code == soap.TOO_MANY_SHELLS:
             return ExchangeBusy(
                 says, "Close other sessions of this account, or wait until they expire.", server=self.server
@@ -242,6 +244,15 @@ class Session:
         if fault.code == _ACCESS_DENIED:
             return SignInRefused(says, "The account may not use remote PowerShell here.", server=self.server)
         return ExchangeError(says, "Look at the server's event log.", server=self.server)
+
+
+@contextmanager
+def _set_at_end(event: threading.Event) -> Iterator[threading.Event]:
+    """An event that is set when the block is left, however that happens."""
+    try:
+        yield event
+    finally:
+        event.set()
 
 
 def _quoted(message: str) -> str:

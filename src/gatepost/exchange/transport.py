@@ -5,6 +5,7 @@ and translates every failure once. One transport serves one thread.
 """
 
 import ssl
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -31,8 +32,14 @@ from gatepost.settings import ExchangeSettings
 
 _ANSWER_BYTES = 32 * 1024 * 1024
 _REDIRECTS = 3
+_REDIRECT = frozenset({301, 302, 303, 307, 308})
+_PORTS = {"http": 80, "https": 443}
 _SOAP = "application/soap+xml;charset=UTF-8"
 _BOUNDARY = "Encrypted Boundary"
+
+
+class _TooLargeError(requests.exceptions.RequestException):
+    """An answer goes on beyond anything that Exchange sends."""
 
 
 class _SystemTrust(HTTPAdapter):
@@ -44,6 +51,22 @@ class _SystemTrust(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - requests' signature
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - requests' signature
+        """Bound what is read of an answer, whoever reads it: the sign-in reads a refusal before we see it."""
+        response = super().send(*args, **kwargs)
+        stream = response.raw.stream
+
+        def bounded(amount: int, **options: Any) -> Iterator[bytes]:  # noqa: ANN401 - urllib3's options
+            size = 0
+            for piece in stream(amount, **options):
+                size += len(piece)
+                if size > _ANSWER_BYTES:
+                    raise _TooLargeError
+                yield piece
+
+        response.raw.stream = bounded  # type: ignore[method-assign]
+        return response
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - requests' signature
         return super().proxy_manager_for(*args, ssl_context=self._context, **kwargs)
@@ -68,10 +91,12 @@ class Transport:
 
     def post(self, envelope: bytes, timeout: float | None = None) -> bytes:
         """Send one envelope; the bytes of the answer, which may be a SOAP fault. ``timeout`` is in seconds."""
+        limit = timeout or self._settings.timeout
         with self._in_our_words():
             for _ in range(_REDIRECTS + 1):
-                response = self._send(envelope, timeout or self._settings.timeout)
-                if response.status_code not in {301, 302, 303, 307, 308}:
+                elsewhere = self._sign_in(limit) if self._encrypts and self._wrap is None else None
+                response = elsewhere or self._send(envelope, limit)
+                if response.status_code not in _REDIRECT:
                     return self._read(response)
                 self._follow(response)
         raise NotExchange(f"{self.server} redirects in a circle.", "Name the final address.", server=self.server)
@@ -123,29 +148,28 @@ class Transport:
     def _send(self, envelope: bytes, timeout: float) -> requests.Response:
         headers = {"Content-Type": _SOAP}
         if self._encrypts:
-            if self._wrap is None:
-                self._sign_in(timeout)
             headers, envelope = self._encrypted(envelope)
-        response = self._session.post(
+        response = self._post(envelope, headers, timeout)
+        if response.status_code == 401 and self._encrypts and self._wrap is not None:
+            self._wrap = None
+        return response
+
+    def _post(self, body: bytes, headers: dict[str, str], timeout: float) -> requests.Response:
+        return self._session.post(
             self.address,
-            data=envelope,
+            data=body,
             headers=headers,
             timeout=(min(timeout, 15.0), timeout),
             allow_redirects=False,
             stream=True,
         )
-        if response.status_code == 401 and self._encrypts and self._wrap is not None:
-            self._wrap = None
-        return response
 
-    def _sign_in(self, timeout: float) -> None:
-        """Make the key for message encryption by an empty request."""
-        response = self._session.post(
-            self.address, data=b"", headers={"Content-Type": _SOAP}, timeout=timeout, allow_redirects=False
-        )
-        if response.is_redirect:
-            self._follow(response)
-            return self._sign_in(timeout)
+    def _sign_in(self, timeout: float) -> requests.Response | None:
+        """Make the key for message encryption by an empty request; the answer only where it redirects."""
+        response = self._post(b"", {"Content-Type": _SOAP}, timeout)
+        if response.status_code in _REDIRECT:
+            return response
+        response.content  # noqa: B018 - read, so that the connection is free
         if response.status_code == 401:
             raise self._refused()
         contexts = getattr(self._session.auth, "contexts", {})
@@ -170,30 +194,26 @@ class Transport:
 
     def _read(self, response: requests.Response) -> bytes:
         """The answer's bytes, decrypted; or what its status means."""
-        body = self._body(response)
+        body = response.content
         kind = response.headers.get("content-type", "").lower()
         if response.status_code == 401:
             raise self._refused()
         if kind.startswith("multipart/encrypted") and self._wrap is not None:
             boundary = response.headers["content-type"].partition("boundary=")[2].strip("\"' ")
-            return bytes(self._wrap.unwrap_message(body, boundary))
+            return self._decrypted(body, boundary)
         if "soap+xml" in kind or "text/xml" in kind:
             return body
         raise self._not_soap(response.status_code, kind)
 
-    def _body(self, response: requests.Response) -> bytes:
-        pieces, size = [], 0
-        for piece in response.iter_content(262_144):
-            size += len(piece)
-            if size > _ANSWER_BYTES:
-                response.close()
-                raise NotExchange(
-                    f"{self.server} sends an answer of more than {_ANSWER_BYTES} bytes, which Exchange never does.",
-                    "Check what is at that address.",
-                    server=self.server,
-                )
-            pieces.append(piece)
-        return b"".join(pieces)
+    def _decrypted(self, body: bytes, boundary: str) -> bytes:
+        assert self._wrap is not None
+        try:
+            return bytes(self._wrap.unwrap_message(body, boundary))
+        except (WinRMError, SpnegoError, ValueError, LookupError, struct.error) as error:
+            self._wrap = None
+            raise self._unreachable(
+                "its encrypted answer cannot be read", "It is asked again in a new session."
+            ) from error
 
     def _not_soap(self, status: int, kind: str) -> ExchangeError:
         """The error for an answer that is no SOAP: a web server's page, or nothing."""
@@ -231,25 +251,45 @@ class Transport:
         )
 
     def _follow(self, response: requests.Response) -> None:
-        """Take a redirect's address if the local settings allow its host; credentials never go elsewhere."""
+        """Take a redirect's address if the local settings allow it; credentials never go elsewhere."""
         response.close()
-        address = urljoin(self.address, response.headers.get("location", ""))
-        new, old = urlsplit(address), urlsplit(self.address)
-        allowed = {(old.hostname or "").lower(), *(host.lower() for host in self._settings.allowed_redirects)}
-        if (new.hostname or "").lower() not in allowed or (old.scheme == "https" and new.scheme != "https"):
+        location = response.headers.get("location", "")
+        if not self._allows(location):
             raise NotExchange(
-                f"{self.server} redirects to {new.scheme}://{new.hostname}, which the settings do not allow.",
-                "If that is right, add the host to allowed_redirects, or name that address.",
+                f"{self.server} redirects to {location[:200]}, which the settings do not allow.",
+                "If that is right, add its host (or host:port) to allowed_redirects, or name that address.",
                 server=self.server,
             )
-        self.address = address
+        self.address = urljoin(self.address, location)
         self._wrap = None
+
+    def _allows(self, location: str) -> bool:
+        """The same host and port, the same host from http to https, or one that is named; never from https to http."""
+        old = urlsplit(self.address)
+        try:
+            new = urlsplit(urljoin(self.address, location))
+            host, port = (new.hostname or "").lower(), new.port or _PORTS.get(new.scheme)
+        except ValueError:
+            return False
+        if new.scheme not in _PORTS or (old.scheme, new.scheme) == ("https", "http"):
+            return False
+        own = {((old.hostname or "").lower(), old.port or _PORTS[old.scheme])}
+        if old.scheme == "http" and not old.port:
+            own.add(((old.hostname or "").lower(), _PORTS["https"]))
+        named = {entry.lower() for entry in self._settings.allowed_redirects}
+        return (host, port) in own or host in named or f"{host}:{port}" in named
 
     @contextmanager
     def _in_our_words(self) -> Iterator[None]:
         """Translate the errors of the HTTP and sign-in libraries, once."""
         try:
             yield
+        except _TooLargeError as error:
+            raise NotExchange(
+                f"{self.server} sends an answer of more than {_ANSWER_BYTES} bytes, which Exchange never does.",
+                "Check what is at that address.",
+                server=self.server,
+            ) from error
         except requests.exceptions.SSLError as error:
             raise self._untrusted(error) from error
         except requests.exceptions.ProxyError as error:
@@ -263,10 +303,24 @@ class Transport:
                 f"Signing in by {self._settings.auth} needs Kerberos, which is not installed here.",
                 "Install the extra: pip install 'gatepost[kerberos]', or use negotiate with a password.",
             ) from error
-        except WinRMError as error:
-            raise self._unreachable("the encrypted answer cannot be read", "Sign in anew.") from error
         except requests.exceptions.RequestException as error:
             raise self._unreachable(_reason(error), "Check the name, the port and the network.") from error
+        except (ValueError, LookupError, RecursionError, struct.error) as error:
+            raise self._not_understood(error) from error
+
+    def _not_understood(self, error: Exception) -> ExchangeError:
+        """What the libraries of sign-in and HTTP stumble over, of which only a sign-in has something to agree on."""
+        if self._settings.auth == "basic":
+            return NotExchange(
+                f"{self.server} answers in a way that is not understood: {_reason(error)}.",
+                "Check what is at that address.",
+                server=self.server,
+            )
+        return SignInRefused(
+            f"{self.server} and we could not agree on a sign-in by {self._settings.auth}: {_reason(error)}.",
+            "Check the method; the server may offer another one, or may not be Exchange.",
+            server=self.server,
+        )
 
     def _untrusted(self, error: Exception) -> UntrustedCertificate:
         return UntrustedCertificate(

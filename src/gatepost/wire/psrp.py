@@ -44,7 +44,7 @@ class Reassembler:
     def __init__(self) -> None:
         self._rest = b""
         self._parts: dict[int, list[bytes]] = {}
-        self._sizes: dict[int, int] = {}
+        self._held = 0
 
     def feed(self, data: bytes) -> list[Message]:
         """The messages that this chunk completes, in order. Raises WireError where fragments do not fit together."""
@@ -80,13 +80,14 @@ class Reassembler:
         if number != len(parts) or bool(flags & _START) != (number == 0):
             raise WireError(f"Fragment {number} of object {object_id} came where fragment {len(parts)} was due.")
         parts.append(blob)
-        self._sizes[object_id] = self._sizes.get(object_id, 0) + len(blob)
-        if self._sizes[object_id] > _MESSAGE_BYTES:
-            raise WireError(f"A message is larger than {_MESSAGE_BYTES} bytes.")
+        self._held += len(blob)
+        if self._held > _MESSAGE_BYTES:
+            raise WireError(f"Messages of more than {_MESSAGE_BYTES} bytes were begun and not ended.")
         if not flags & _END:
             return None
-        del self._parts[object_id], self._sizes[object_id]
-        return b"".join(parts)
+        whole = b"".join(self._parts.pop(object_id))
+        self._held -= len(whole)
+        return whole
 
 
 def _message(data: bytes) -> Message:
@@ -234,8 +235,12 @@ def _events(pool: psrpcore.ClientRunspacePool, message: Message) -> Iterator[Any
 
 def _check(payload: bytes) -> None:
     """Refuse what must not reach a recursive reader of XML."""
-    if b"<!DOCTYPE" in payload:
-        raise UnsafeXml("A message contains a DOCTYPE, which no Exchange server sends.")
+    try:
+        text = payload.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise WireError(f"A message is not UTF-8: {error.reason}.") from error
+    if "<!DOCTYPE" in text or "\0" in text:
+        raise UnsafeXml("A message contains a DOCTYPE or a NUL, which no Exchange server sends.")
     if len(payload) > _OTHER_BYTES:
         raise UnsafeXml(f"A message that is not output is {len(payload)} bytes long.")
     depth = deepest = 0

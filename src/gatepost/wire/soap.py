@@ -143,6 +143,8 @@ def parse_xml(document: bytes, what: str) -> etree._Element:
         root = etree.fromstring(document, parser)
     except etree.XMLSyntaxError as error:
         raise WireError(f"{what} is malformed XML: {error.msg}.", "It may have been cut off; try again.") from error
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise UnsafeXml(f"{what} contains a DOCTYPE, which no Exchange server sends.", "Check what is at that address.")
     return root
 
 
