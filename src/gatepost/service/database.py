@@ -26,7 +26,8 @@ T = TypeVar("T")
 Connection = psycopg.AsyncConnection[DictRow]
 Cursor = psycopg.AsyncCursor[DictRow]
 
-OPTIONS = "-c timezone=UTC -c search_path=public"
+# No JIT: statements are short, and a disabled kind of join makes them look dear enough to be compiled for seconds.
+OPTIONS = "-c timezone=UTC -c search_path=public -c jit=off"
 # As gatepost_app whoever signed in: the operator's role sees every tenant, and a tenant scope must not.
 ENTER_TENANT = "SELECT set_config('role', 'gatepost_app', true), set_config('app.tenant', %s, true)"
 NO_TENANT = "GP001"  # raised by gatepost_tenant()
