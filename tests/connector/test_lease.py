@@ -1,6 +1,7 @@
 """A write may start only while the lease outlives it."""
 
 from gatepost.connector.lease import Lease
+from gatepost.domain.contract import LEASE_SECONDS
 
 
 class Clock:
@@ -59,3 +60,38 @@ def test_a_dropped_lease_is_gone_at_once() -> None:
     lease.renew(lease.now(), 120)
     lease.drop()
     assert lease.remaining() == 0
+
+
+def test_a_successor_counts_its_wait_from_when_the_answer_came() -> None:
+    """The old lease runs on while the answer travels: its length was measured by the service, later than we asked."""
+    clock = Clock()
+    lease = Lease(clock)
+    asked_at = lease.now()
+    clock.time += 40
+    lease.renew(asked_at, 120, write_in=70)
+    clock.time += 69
+    assert not lease.may_start(1)
+    clock.time += 1
+    assert lease.may_start(9)
+    assert not lease.may_start(10)
+
+
+def test_an_answer_to_what_was_asked_before_the_drop_grants_nothing() -> None:
+    """A held-open request that ends after another took over does not bring the lease back; a later request may."""
+    clock = Clock()
+    lease = Lease(clock)
+    asked_at = lease.now()
+    clock.time += 5
+    lease.drop()
+    lease.renew(asked_at, 120)
+    assert lease.remaining() == 0
+    clock.time += 1
+    lease.renew(lease.now(), 120)
+    assert lease.remaining() == 120
+
+
+def test_no_answer_grants_more_than_the_contract() -> None:
+    """Whatever number comes, the service and this side count with the same longest lease."""
+    lease = Lease(Clock())
+    lease.renew(lease.now(), 10**400)
+    assert lease.remaining() == LEASE_SECONDS

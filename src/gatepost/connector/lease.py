@@ -1,13 +1,15 @@
 """May a write to Exchange start now? A lease is permission for some seconds, renewed by every answer of the service.
 
-Exchange checks no token, so this is the fence: no write starts unless the lease outlives it. Time is counted from the
-moment the request was *sent*, on a clock that goes on while the machine sleeps, so that this side always ends first.
+Exchange checks no token, so this is the fence: no write starts unless the lease outlives it. Its end is counted from
+the moment the request was *sent*, its beginning from the moment the answer *arrived*, on a clock that goes on while the
+machine sleeps: this side always begins last and ends first.
 """
 
 import threading
 from collections.abc import Callable
 
 from gatepost.connector import host
+from gatepost.domain.contract import LEASE_SECONDS
 
 
 class Lease:
@@ -18,20 +20,25 @@ class Lease:
         self._lock = threading.Lock()
         self._until = 0.0
         self._not_before = 0.0
+        self._dropped_at = float("-inf")
 
     def renew(self, asked_at: float, seconds: float, write_in: float = 0.0) -> None:
-        """Take what an answer grants: ``seconds`` from ``asked_at``, writes from ``write_in`` seconds after it.
+        """Take what an answer grants: ``seconds`` from ``asked_at``, writes from ``write_in`` seconds after now.
 
-        ``asked_at`` is ``now()`` just before the request was sent. Answers may come out of order: the later end counts.
+        ``asked_at`` is ``now()`` just before the request was sent; what was asked before a ``drop`` grants nothing.
+        Answers may come out of order: the later end counts, and no answer grants more than the contract's lease.
         """
         with self._lock:
-            self._until = max(self._until, asked_at + seconds)
-            self._not_before = max(self._not_before, asked_at + write_in)
+            if asked_at <= self._dropped_at:
+                return
+            self._until = max(self._until, asked_at + min(seconds, LEASE_SECONDS))
+            self._not_before = max(self._not_before, self.now() + write_in)
 
     def drop(self) -> None:
         """Give it up: the connector was replaced, or met another history of the database."""
         with self._lock:
             self._until = 0.0
+            self._dropped_at = self.now()
 
     def remaining(self) -> float:
         """Seconds that are left, 0 if none."""
