@@ -23,6 +23,29 @@ def test_a_device_is_found_by_what_people_type() -> None:
         assert not found(texts, typed), typed
 
 
+def test_accents_and_apostrophes_do_not_matter() -> None:
+    """People type what their keyboard has."""
+    texts = [
+        "Sofie M\u00fcller",
+        "Jan \u2019t Hart",
+        "Siobh\u00e1n O\u2019Brien",
+        "\u592a\u90ce",
+        "anna@sub.example.com",
+    ]
+    for typed in (
+        "muller",
+        "M\u00dcLL",
+        "'t hart",
+        "\u2019t",
+        "o'brien",
+        "siobhan",
+        "\u592a",
+        "sub.example",
+        "example",
+    ):
+        assert found(texts, typed), typed
+
+
 @given(st.lists(st.text(max_size=30), max_size=4))
 def test_every_word_is_found_by_all_its_beginnings(texts: list[str]) -> None:
     """Leaving out what begins another word loses nothing."""

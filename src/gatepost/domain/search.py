@@ -9,12 +9,14 @@ LONGEST = 100
 WORDS_A_DEVICE = 40
 SEPARATORS = re.compile(r"[\s\x00-\x1f]+")
 PARTS = re.compile(r"[^\W_]{3,}")
+APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\u00b4`", "'"))
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def normal(text: str) -> str:
-    """Text as it is compared: compatibility forms and case folded, accents kept, at most 100 characters."""
-    return unicodedata.normalize("NFKC", text).casefold()[:LONGEST]
+    """Text as it is compared: without regard to case, accents and kinds of apostrophe, at most 100 characters."""
+    apart = unicodedata.normalize("NFKD", text.translate(APOSTROPHES).casefold())
+    return "".join(letter for letter in apart if not unicodedata.combining(letter))[:LONGEST]
 
 
 def words(texts: Iterable[str | None]) -> list[str]:
@@ -27,7 +29,8 @@ def words(texts: Iterable[str | None]) -> list[str]:
         for word in search_words(text) if text else ():
             found[word] = None
             if GUID.fullmatch(word) is None:
-                found.update(dict.fromkeys(PARTS.findall(word)))
+                found.update(dict.fromkeys((word.partition("@")[2], *PARTS.findall(word))))
+    found.pop("", None)
     kept = sorted(list(found)[:WORDS_A_DEVICE])
     return [word for word, following in pairwise([*kept, ""]) if not following.startswith(word)]
 
