@@ -23,7 +23,7 @@ from pypsrp.wsman import WSMan
 from rich.console import Console
 from rich.table import Table
 
-from gatepost.cli.processes import Programs
+from gatepost.cli.processes import Interruption, Programs
 from gatepost.exchange.organization import Organization
 from gatepost.settings import ExchangeSettings
 
@@ -95,14 +95,14 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=100_000)
     parser.add_argument("--peer", type=int, default=3_000)
     given = parser.parse_args()
-    console = Console()
+    console, interruption = Console(), Interruption()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o711)
-        with Programs(folder / "peer-logs") as programs:
+        with Programs(folder / "peer-logs", interruption) as programs:
             lab = programs.start("lab", "lab", "exchange", "--devices", str(given.peer), "--folder", folder / "small")
             peer_devices, peer_seconds = peer(programs.ready(lab))
-        with Programs(folder / "logs") as programs:
+        with Programs(folder / "logs", interruption) as programs:
             config, exchange = prepare(programs, folder, given.devices)
             devices, device_seconds, mailboxes, mailbox_seconds = listing(exchange)
             first, peak = synchronise(config)

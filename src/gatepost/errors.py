@@ -68,14 +68,15 @@ class UnsafeXml(WireError):
 class UnreadableObject(WireError):
     """One object of a pipeline's output cannot be read; the objects around it can.
 
-    ``number`` counts from 0 in the order of arrival; ``excerpt`` is its first readable text.
+    ``number`` counts from 0 in the order of arrival (people are told from 1); ``excerpt`` is its first readable text.
     """
 
     def __init__(self, number: int, problem: str, excerpt: str = "") -> None:
         self.number = number
         self.problem = problem
         self.excerpt = excerpt
-        super().__init__(f"Object {number} of the answer cannot be read: {problem}.", "The other objects are kept.")
+        named = f" ({excerpt})" if excerpt else ""
+        super().__init__(f"Object {number + 1} of the answer{named} cannot be read: {problem}.", "The others are kept.")
 
 
 class ExchangeError(GatepostError):

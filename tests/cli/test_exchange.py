@@ -82,6 +82,8 @@ def test_without_json_there_is_a_table(lab: Lab) -> None:
     assert done.returncode == 0
     assert done.stdout.splitlines()[0].split()[:2] == ["device_id", "mailbox"]
     assert "300 in all" in done.stderr
+    assert len(done.stdout.splitlines()) == 301
+    assert "…" not in done.stdout
 
 
 def test_a_connection_file_has_the_same_names(lab: Lab, tmp_path: Path) -> None:
@@ -103,7 +105,7 @@ def test_one_bad_object_is_reported_and_the_rest_printed(make_lab: MakeLab) -> N
     assert done.returncode == 1
     assert len(done.stdout.splitlines()) == 49
     assert "cannot be read" in done.stderr
-    assert "The other objects are kept" in done.stderr
+    assert "The others are kept" in done.stderr
 
 
 def test_a_wrong_password_exits_with_6(lab: Lab) -> None:
@@ -119,7 +121,8 @@ def test_a_wrong_password_exits_with_6(lab: Lab) -> None:
     ("arguments", "code", "words"),
     [
         (["devices"], 2, "Give --url, or --connection"),
-        (["devices", "--url", "https://127.0.0.1:1/PowerShell"], 5, "Connection refused"),
+        (["devices", "--auth", "kerberos", "--url", "https://127.0.0.1:1/PowerShell"], 5, "Connection refused"),
+        (["devices", "--url", "https://x/"], 2, "needs a user and a password. Give --user and --password-file"),
         (["devices", "--url", "ftp://x"], 2, "url is not an address"),
         (["devices", "--connection", "/nowhere.toml"], 2, "cannot be read"),
         (["devices", "--url", "https://x/", "--auth", "magic"], 2, "Choose one of kerberos, negotiate, basic"),

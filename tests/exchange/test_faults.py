@@ -40,7 +40,7 @@ def list_all(lab: Lab) -> None:
         (Fault.BREAK_OFF, ExchangeUnreachable, 5, "cannot be reached"),
         (Fault.UNKNOWN_CA, UntrustedCertificate, 5, "is not trusted"),
         (Fault.ACCESS_DENIED, SignInRefused, 6, "may not use remote PowerShell"),
-        (Fault.SHELL_LOST, SessionLost, 5, "tried again in a new session"),
+        (Fault.SHELL_LOST, SessionLost, 5, "opens a new session"),
     ],
 )
 def test_a_fault_is_named_and_leaves_no_shell(

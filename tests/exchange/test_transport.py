@@ -114,6 +114,12 @@ def test_a_certificate_for_another_name_is_refused(tmp_path: Path) -> None:
         attempt(address.replace("127.0.0.1", "localhost"), ca_file=ca_file)
 
 
+def test_plain_http_behind_an_https_address_is_named(tmp_path: Path) -> None:
+    """The wrong port is not mistaken for a wrong certificate."""
+    with serving(tmp_path, page(200), tls=False) as (address, _), pytest.raises(ExchangeUnreachable, match="TLS fails"):
+        attempt(address.replace("http:", "https:"))
+
+
 def test_nobody_at_the_address() -> None:
     """A closed port and a name that does not exist are unreachable, in words."""
     with socket.socket() as closed:
@@ -149,7 +155,8 @@ def test_a_proxy_that_does_not_answer_is_named() -> None:
         ({"auth": "magic"}, "Choose one of kerberos, negotiate, basic"),
         ({"url": "http://mail/PowerShell"}, "sends the password in clear"),
         ({"timeout": 0.0}, "timeout, runspaces or envelope is too small"),
-        ({"user": None}, "Basic needs a user and a password"),
+        ({"user": None}, "by basic needs a user and a password"),
+        ({"user": None, "auth": "negotiate"}, "by negotiate needs a user and a password"),
         ({"ca_file": Path("/nowhere/ca.pem")}, "The CA file /nowhere/ca.pem cannot be used"),
     ],
 )

@@ -244,8 +244,8 @@ def test_a_bad_object_leaves_the_others() -> None:
     assert bad.number == FIRST_LESSON + 1
     assert bad.excerpt == "d many"
     assert str(bad) == (
-        "Object 33 of the answer cannot be read: The property Count holds 'many', which is no I32 of CLIXML. "
-        "The other objects are kept."
+        "Object 34 of the answer (d many) cannot be read: The property Count holds 'many', which is no I32 of CLIXML. "
+        "The others are kept."
     )
     assert isinstance(broken := found[2], UnreadableObject)
     assert broken.problem.startswith("The answer is not well-formed XML: ")

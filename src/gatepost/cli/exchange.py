@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Straight to Exchange, reads only.", no_args_is_help=True)
 T = TypeVar("T")
+DEVICE_COLUMNS = ("device_id", "mailbox", "model", "os", "access_state", "first_sync_at")
+STATISTICS_COLUMNS = ("last_success_sync_at", "policy_status", "status")
 
 Url = Annotated[str | None, typer.Option("--url", help="The endpoint, such as https://mail.example.com/PowerShell.")]
-Auth = Annotated[str | None, typer.Option("--auth", help=f"One of {', '.join(AUTH_METHODS)}.")]
+Auth = Annotated[str | None, typer.Option("--auth", help=f"One of {', '.join(AUTH_METHODS)}; negotiate unless given.")]
 User = Annotated[str | None, typer.Option("--user", help=r"The account, as DOMAIN\user or user@domain.")]
 PasswordFile = Annotated[Path | None, typer.Option("--password-file", help="A file that holds the password.")]
 CaFile = Annotated[Path | None, typer.Option("--ca-file", help="PEM certificates to trust instead of the system's.")]
@@ -61,7 +63,7 @@ def devices(
         rows = (
             _device_fields(device, addresses) | _statistics_of(organization, device, statistics) for device in found
         )
-        _print_rows(rows, json, ("device_id", "mailbox", "model", "os", "access_state", "first_sync_at"))
+        _print_rows(rows, json, (*DEVICE_COLUMNS, *STATISTICS_COLUMNS) if statistics else DEVICE_COLUMNS)
     _report(unreadable)
 
 

@@ -1,6 +1,7 @@
 """What commands print: data on stdout, talk on stderr, progress only on a terminal."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -11,8 +12,9 @@ from rich.text import Text
 
 from gatepost.errors import GatepostError
 
+CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 talk = Console(stderr=True, highlight=False)
-result = Console(highlight=False)
+result = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
 
 
 def say_error(error: GatepostError) -> None:
@@ -34,8 +36,13 @@ def print_json_lines(rows: Iterable[dict[str, Any]]) -> int:
 
 
 def print_table(rows: Iterable[dict[str, Any]], shown: tuple[str, ...]) -> int:
-    """Print the named columns of rows as a table on stdout, and how many there were on stderr."""
-    table = Table(*shown, box=None, header_style="bold")
+    """Print the named columns of rows as a table on stdout, and how many there were on stderr.
+
+    On a terminal long values fold; anywhere else a row is a line and nothing is cut.
+    """
+    table = Table(box=None, header_style="bold")
+    for name in shown:
+        table.add_column(name, overflow="fold")
     count = 0
     for row in rows:
         table.add_row(*(cell(row[name]) for name in shown))
@@ -54,4 +61,6 @@ def cell(value: Any) -> Text:  # noqa: ANN401 - any JSON value
     if isinstance(value, bool):
         value = "yes" if value else "no"
     text = "" if value is None else str(value)
-    return Text("".join(chr(0x2400 + ord(c)) if c < " " else c for c in text))
+    return Text(
+        CONTROLS.sub(lambda found: chr(0x2400 + ord(found[0])) if found[0] < " " else "\N{SYMBOL FOR DELETE}", text)
+    )

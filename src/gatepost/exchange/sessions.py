@@ -151,7 +151,7 @@ class Session:
                         ended = self._take(event, name, batch, errors) or ended
                 if received.done and not ended:
                     pipeline.finish()
-                    raise WireError(f"{self.server} closed the output of {name} without an end.", "It is run again.")
+                    raise WireError(f"{self.server} closed the output of {name} without an end.", "Try again.")
                 if not ended:
                     coming = ahead.submit(self._received, command_id, left)
                 yield batch, received.done
@@ -234,13 +234,13 @@ class Session:
         """The error for a SOAP fault, by its number."""
         says = f"{self.server} refuses {doing}: {fault.reason or fault.subcode} ({fault.code or fault.subcode})."
         if fault.code in soap.SHELL_GONE:
-            return SessionLost(says, "It is tried again in a new session.", server=self.server)
+            return SessionLost(says, "Try again: that opens a new session.", server=self.server)
         if fault.code == soap.TOO_MANY_SHELLS:
             return ExchangeBusy(
                 says, "Close other sessions of this account, or wait until they expire.", server=self.server
             )
         if fault.code == soap.TOO_MANY_COMMANDS:
-            return ExchangeBusy(says, "It is tried again.", server=self.server, retry_after=_milliseconds(fault))
+            return ExchangeBusy(says, "Try again after that.", server=self.server, retry_after=_milliseconds(fault))
         if fault.code == _ACCESS_DENIED:
             return SignInRefused(says, "The account may not use remote PowerShell here.", server=self.server)
         return ExchangeError(says, "Look at the server's event log.", server=self.server)

@@ -128,9 +128,11 @@ class Transport:
 
     def _auth(self) -> Any:  # noqa: ANN401 - requests' auth objects
         settings = self._settings
-        if settings.auth == "basic":
-            if not settings.user or not self._password:
-                raise SettingsError("Basic needs a user and a password.", "Give --user and --password-file.")
+        if settings.auth != "kerberos" and not (settings.user and self._password):
+            raise SettingsError(
+                f"Signing in by {settings.auth} needs a user and a password.", "Give --user and --password-file."
+            )
+        if settings.auth == "basic" and settings.user and self._password:
             return HTTPBasicAuth(settings.user.encode(), self._password.encode())
         return HTTPNegotiateAuth(
             username=settings.user,
@@ -220,7 +222,7 @@ class Transport:
         if status in {429, 503}:
             return ExchangeBusy(
                 f"The web server of {self.server} is not ready ({status}).",
-                "It is tried again later.",
+                "Try again later.",
                 server=self.server,
             )
         if status in {403, 407}:
@@ -246,7 +248,8 @@ class Transport:
         return SignInRefused(
             f"{self.server} does not accept the sign-in of {self._settings.user or 'this account'}"
             f" by {self._settings.auth}.",
-            "Check user, password and method; Basic must be switched on at the virtual directory.",
+            "Check user, password and method."
+            + (" Basic must be switched on at the virtual directory." if self._settings.auth == "basic" else ""),
             server=self.server,
         )
 
@@ -322,10 +325,15 @@ class Transport:
             server=self.server,
         )
 
-    def _untrusted(self, error: Exception) -> UntrustedCertificate:
+    def _untrusted(self, error: Exception) -> ExchangeError:
+        """A certificate that is not trusted, or no TLS at all at that port."""
+        if not isinstance(_innermost(error), ssl.SSLCertVerificationError):
+            return self._unreachable(
+                f"TLS fails there ({_reason(error)})", "Check the port; plain HTTP has an http address."
+            )
         return UntrustedCertificate(
             f"The certificate of {self.server} is not trusted: {_reason(error)}.",
-            "Give the file of the authority that issued it with --ca-file, or use the name in the certificate.",
+            "Give the file of its authority (--ca-file, or ca_file in the settings), or use the name in it.",
             server=self.server,
         )
 
@@ -335,12 +343,16 @@ class Transport:
 
 def _reason(error: BaseException) -> str:
     """The innermost cause of a chain of library errors, without object addresses."""
-    cause, inner = error, _inner(error)
-    while inner is not None:
-        cause, inner = inner, _inner(inner)
+    cause = _innermost(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return cause.verify_message.rstrip(".")
     return (getattr(cause, "strerror", None) or str(cause) or type(cause).__name__).rstrip(". ")
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The end of a chain of library errors."""
+    inner = _inner(error)
+    return error if inner is None else _innermost(inner)
 
 
 def _inner(error: BaseException) -> BaseException | None:

@@ -71,7 +71,7 @@ class Reassembler:
         """Say that no more data comes."""
         if self._rest or self._parts:
             raise WireError(
-                "The answer ended in the middle of a fragment.", "The listing is not used; it is taken again."
+                "The answer ended in the middle of a fragment.", "Nothing of it was used; try again."
             )
 
     def _collect(self, object_id: int, number: int, flags: int, blob: bytes) -> bytes | None:
