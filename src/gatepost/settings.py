@@ -38,6 +38,7 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, in words."""
+        _refuse_sign_in_within("[exchange]", self.url, self.proxy)
         if not self.url.lower().startswith(("http://", "https://")):
             raise SettingsError(
                 f"url is not an address: {self.url}.", "Give one such as https://mail.example.com/PowerShell."
@@ -58,6 +59,10 @@ class UplinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     url: str
     ca_file: Path | None = None
     proxy: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a password in an address."""
+        _refuse_sign_in_within("[service]", self.url, self.proxy)
 
 
 class SyncSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,6 +118,16 @@ class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     projection: bool = True
     latency: float = 0.0
     story_every: float = 0.0
+
+
+def _refuse_sign_in_within(section: str, url: str, proxy: str | None) -> None:
+    """Refuse ``user:password@`` in addresses, which are shown and logged. Raises SettingsError without the value."""
+    for key, value in (("url", url), ("proxy", proxy)):
+        if value and "@" in value:
+            raise SettingsError(
+                f"{section} {key} has a user or password in it (there is an @), and addresses are shown in logs.",
+                "Leave that part out of the address.",
+            )
 
 
 def load(kind: type[T], path: Path) -> T:

@@ -9,9 +9,10 @@ import pytest
 from gatepost.connector import credentials
 from gatepost.connector.courier import Courier
 from gatepost.connector.credentials import Credentials, Identity
+from gatepost.connector.patience import Patience
 from gatepost.connector.stopping import Stop
 from gatepost.connector.store import Store
-from gatepost.connector.uplink import Patience, Uplink
+from gatepost.connector.uplink import Uplink
 from gatepost.domain.contract import Facts, Kind, Status, Sync, Table
 from gatepost.errors import ServiceRefused, ServiceUnreachable, SettingsError, UplinkError
 from gatepost.settings import UplinkSettings

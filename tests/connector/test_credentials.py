@@ -1,13 +1,14 @@
 """Who a connector is, at rest: whole or not at all, for its user only, and gone when it was replaced."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
 from gatepost.connector import credentials
 from gatepost.connector.credentials import Identity
-from gatepost.errors import SettingsError, StoreError
+from gatepost.errors import SettingsError
 
 
 def test_an_identity_is_kept_for_its_user_only(tmp_path: Path, identity: Identity) -> None:
@@ -45,11 +46,37 @@ def test_a_folder_without_identity_says_how_to_enrol(tmp_path: Path) -> None:
         credentials.load(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"tenant": "only"}'])
+WHOLE = {"tenant": "t", "organization": "o", "connector": "c", "epoch": 1, "incarnation": "h", "secret": "s"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        '{"tenant": "only"}',
+        "[]",
+        "7",
+        '"text"',
+        "[" * 100_000,
+        json.dumps(WHOLE | {"epoch": "1"}),
+        json.dumps(WHOLE | {"epoch": 10**30}),
+        json.dumps(WHOLE | {"secret": ["s"]}),
+        json.dumps(WHOLE | {"tenant": "\u4e00"}, ensure_ascii=False),
+        json.dumps(WHOLE | {"connector": ""}),
+    ],
+)
 def test_a_damaged_identity_says_so(tmp_path: Path, text: str) -> None:
     """A file that was cut off or edited is never half used."""
     (tmp_path / credentials.IDENTITY).write_text(text)
-    with pytest.raises(StoreError, match="Enrol again with a new ticket"):
+    with pytest.raises(SettingsError, match=r"identity\.json is damaged\. Enrol again with a new ticket\."):
+        credentials.load(tmp_path)
+
+
+def test_an_identity_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
+    """A folder in the file's place is named with the system's reason."""
+    (tmp_path / credentials.IDENTITY).mkdir()
+    with pytest.raises(SettingsError, match=r"identity\.json cannot be read: Is a directory\. Check its rights\."):
         credentials.load(tmp_path)
 
 

@@ -72,6 +72,15 @@ def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
         pass
 
 
+def test_a_folder_that_cannot_hold_a_lock_is_told(tmp_path: Path) -> None:
+    """It is not mistaken for another connector at work."""
+    said = r"lock cannot be opened: No such file or directory\. Check its rights\."
+    with pytest.raises(StoreError, match=said), host.FolderLock(tmp_path / "nowhere"):
+        pass
+    with pytest.raises(StoreError, match=said):
+        host.is_locked(tmp_path / "nowhere")
+
+
 def test_a_dead_process_leaves_no_lock(tmp_path: Path) -> None:
     """However it died, the system lets go of its lock."""
     hold = "import sys, gatepost.connector.host as h, pathlib\nh.FolderLock(pathlib.Path(sys.argv[1])).__enter__()\n"

@@ -102,16 +102,13 @@ def test_a_connector_at_work_is_not_enrolled_under_its_feet(site: Site) -> None:
     assert ticket.exists()
 
 
-def test_a_service_that_is_away_is_told_and_the_ticket_kept(
-    site: Site, stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_service_that_is_away_is_told_and_the_ticket_kept(site: Site, stage: Stage) -> None:
     """A wrong address does not cost the ticket, and the same secret is used at the next attempt."""
     stage.answers = [lambda _: Reply(404, b"<h1>no</h1>", {"Content-Type": "text/html"})]
     ticket = site.ticket()
     wrong = site.of(stage.url)
-    monkeypatch.setattr("gatepost.connector.setup.PATIENCE", 0.0)
     with pytest.raises(ServiceUnreachable, match="does not speak like the service"):
-        enrol(wrong.settings, ticket)
+        enrol(wrong.settings, ticket, patience=0)
     assert ticket.exists()
     enrol(site.configure().settings, ticket)
     assert credentials.public_key(credentials.load(site.settings.folder).secret) == _key(stage.requests[0])
@@ -154,6 +151,42 @@ def test_settings_with_another_service_are_not_changed(tmp_path: Path) -> None:
     ):
         configure(config, "https://two.example.com")
     assert config.read_text() == text
+
+
+PASSWORD = "hunter2"
+SERVICE = '[service]\nurl = "https://gatepost.example.com"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (SERVICE.replace("//", f"//bob:{PASSWORD}@") + EXCHANGE, "[service] url"),
+        (SERVICE.replace("//", f"bob:{PASSWORD}@") + EXCHANGE, "[service] url"),
+        (SERVICE + f'proxy = "http://bob:{PASSWORD}@proxy:8080"\n' + EXCHANGE, "[service] proxy"),
+        (EXCHANGE.replace("//", f"//bob:{PASSWORD}@") + SERVICE, "[exchange] url"),
+        (EXCHANGE.replace("https://", f"bob:{PASSWORD}@") + SERVICE, "[exchange] url"),
+        (EXCHANGE + f'proxy = "http://bob:{PASSWORD}@proxy:8080"\n' + SERVICE, "[exchange] proxy"),
+    ],
+)
+def test_a_password_in_an_address_is_refused_and_not_shown(tmp_path: Path, text: str, key: str) -> None:
+    """Addresses stand in logs, errors and the console: a person reads which setting to mend, and not its value."""
+    config = tmp_path / "connector.toml"
+    config.write_text(f'folder = "here"\n{text}')
+    for service in (None, "https://other.example.com"):
+        with pytest.raises(SettingsError) as caught:
+            configure(config, service)
+        assert f"{key} has a user or password in it" in str(caught.value)
+        assert "Leave that part out of the address." in str(caught.value)
+        assert PASSWORD not in str(caught.value)
+
+
+def test_a_password_in_the_address_of_the_command_line_is_not_written_down(tmp_path: Path) -> None:
+    """It is refused before it is kept."""
+    config = tmp_path / "connector.toml"
+    config.write_text(f'folder = "here"\n{EXCHANGE}')
+    with pytest.raises(SettingsError, match=r"^\[service\] url has a user or password in it") as caught:
+        configure(config, f"https://bob:{PASSWORD}@gatepost.example.com")
+    assert PASSWORD not in str(caught.value) + config.read_text()
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,19 @@
 import base64
 import hashlib
 import json
-import random
 import socket
+import ssl
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from gatepost.connector.answers import Head
 from gatepost.connector.credentials import Credentials, Identity
-from gatepost.connector.stopping import Stop, Stopped
-from gatepost.connector.uplink import Backoff, Head, Patience, Uplink, pack
+from gatepost.connector.uplink import Uplink, pack
 from gatepost.domain.contract import CheckIn, Kind, seal
 from gatepost.errors import ServiceRefused, ServiceUnreachable, SettingsError
 from gatepost.lab.certificates import make_certificates
@@ -81,6 +82,7 @@ def test_a_problem_document_is_a_refusal_with_its_fields(stage: Stage, identity:
 
 
 HTML = {"Content-Type": "text/html"}
+PROBLEM = {"Content-Type": "application/problem+json"}
 
 
 @pytest.mark.parametrize(
@@ -89,8 +91,14 @@ HTML = {"Content-Type": "text/html"}
         (Reply(403, b"<h1>Blocked by proxy</h1>", HTML), "status 403 came without a problem document"),
         (Reply(200, b"<h1>Welcome</h1>", HTML), "not JSON"),
         (Reply(302, b"", {"Location": "http://elsewhere.invalid/"}), "status 302 came without a problem document"),
-        (Reply(200, b"[]"), "expected an object"),
+        (Reply(200, b"[]"), "not an object"),
         (Reply(200, b'{"sequence": 1}'), "server_time"),
+        (Reply(200, b"[" * 200_000), "not JSON"),
+        (Reply(200, b'{"sequence": ' + b"[" * 900 + b"]" * 900 + b"}"), "nested deeper than 20 levels"),
+        (Reply(200, b'{"sequence": ' + b"9" * 5_000 + b"}"), "not JSON"),
+        (Reply(200, b'{"sequence": NaN}'), "expected a whole number"),
+        (Reply(403, b"[" * 200_000, PROBLEM), "not JSON"),
+        (Reply(503, b"[" * 200_000, PROBLEM), "not JSON"),
         (Reply(200, b" " * (16 * 1024 * 1024 + 1)), "larger than any of ours"),
         (Reply(404, b"{}"), "status 404 came without a problem document"),
     ],
@@ -225,95 +233,151 @@ def test_a_proxy_that_is_away_is_named_as_such(identity: Identity) -> None:
         Uplink(settings, Credentials(identity, "i")).check_in(DOCUMENT)
 
 
-# -- patience ----------------------------------------------------------------------------------------------------------
-
-
-def test_the_same_bytes_are_tried_until_they_are_answered(stage: Stage, identity: Identity) -> None:
-    """Repeating a sealed document is what makes a lost answer harmless."""
-    lost = Reply(503, b"", {"Retry-After": "0"})
-    stage.answers = [lambda _: lost, lambda _: Reply(503, b"", {"Retry-After": "0"}), good]
-    link = uplink(stage, identity)
-    assert Patience(Stop()).keep_trying(lambda: link.check_in(DOCUMENT)).sequence == 1
-    assert [request.body for request in stage.requests] == [DOCUMENT] * 3
-
-
-def test_another_instances_lease_is_waited_for(stage: Stage, identity: Identity) -> None:
-    """While another instance holds the lease, the same bytes are sent again after the seconds named."""
-    stage.answers = [lambda _: problem(409, "lease-held", seconds=0), good]
-    link = uplink(stage, identity)
-    assert Patience(Stop()).keep_trying(lambda: link.check_in(DOCUMENT)).sequence == 1
-
-
-def test_a_refusal_ends_patience_at_once(stage: Stage, identity: Identity) -> None:
-    """What trying again cannot mend is not tried again."""
-    stage.answers = [lambda _: problem(409, "sequence-gap", expected=3)]
-    link = uplink(stage, identity)
-    with pytest.raises(ServiceRefused):
-        Patience(Stop()).keep_trying(lambda: link.check_in(DOCUMENT))
-    assert len(stage.requests) == 1
-
-
-def test_a_command_does_not_wait_for_ever(stage: Stage, identity: Identity) -> None:
-    """A limit ends it with the last error."""
-    stage.answers = [lambda _: Reply(503, b"", {"Retry-After": "60"})]
-    link = uplink(stage, identity)
-    with pytest.raises(ServiceUnreachable, match="status 503"):
-        Patience(Stop(), limit=5).keep_trying(lambda: link.check_in(DOCUMENT))
-
-
-def test_being_asked_to_stop_ends_a_pause(stage: Stage, identity: Identity) -> None:
-    """A pause of minutes does not hold up a clean stop."""
-    stop = Stop()
-    arrived = threading.Event()
-
-    def busy(_: object) -> Reply:
-        arrived.set()
-        return Reply(503, b"", {"Retry-After": "300"})
-
-    stage.answers = [busy]
-
-    def ask() -> None:
-        arrived.wait()
-        stop.ask()
-
-    threading.Thread(target=ask).start()
-    link = uplink(stage, identity)
-    with pytest.raises(Stopped):
-        Patience(stop).keep_trying(lambda: link.check_in(DOCUMENT))
-
-
-def test_pauses_grow_to_five_minutes_with_jitter() -> None:
-    """Many connectors do not come back at the same moment, and none hammers."""
-    backoff = Backoff(random.Random(1))
-    pauses = [backoff.next() for _ in range(12)]
-    ceilings = [min(2.0**n, 300.0) for n in range(12)]
-    assert all(ceiling / 4 <= pause <= ceiling for pause, ceiling in zip(pauses, ceilings, strict=True))
-    backoff.reset()
-    assert backoff.next() <= 1
-    assert 120 <= backoff.next(retry_after=120) <= 160
-    assert 300 <= backoff.next(retry_after=86_400) <= 375
-
-
-def test_an_outage_is_told_once_when_it_starts_and_once_when_it_ends(
-    stage: Stage, identity: Identity, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Three failed attempts make two lines of log."""
-    busy = Reply(503, b"", {"Retry-After": "0"})
-    stage.answers = [lambda _: busy, lambda _: busy, lambda _: busy, good]
-    link = uplink(stage, identity)
-    with caplog.at_level("INFO", logger="gatepost"):
-        Patience(Stop()).keep_trying(lambda: link.check_in(DOCUMENT))
-    assert [record.getMessage() for record in caplog.records] == ["the service is away", "the service is back"]
-
-
 def test_an_enrolment_sends_what_it_must_and_no_secret(stage: Stage) -> None:
     """The ticket and the hash of a key go out; an answer without an epoch is not the service's."""
     stage.answers = [
         lambda _: Reply(body=b'{"tenant": "t", "organization": "o", "connector": "c", "incarnation": "h"}')
     ]
     link = Uplink(UplinkSettings(url=stage.url))
-    with pytest.raises(ServiceUnreachable, match="has no epoch"):
+    with pytest.raises(ServiceUnreachable, match="malformed at epoch"):
         link.enrol("t.ticket", "sha256:00", "instance")
     sent = json.loads(stage.requests[0].body)
     assert (sent["ticket"], sent["public_key"], sent["instance"]) == ("t.ticket", "sha256:00", "instance")
     assert "Authorization" not in stage.requests[0].headers
+
+
+HEAD = {"revision": 1, "orders": 0, "sync": "none", "lease_seconds": 1}
+
+
+@pytest.mark.parametrize("name", ["revision", "orders", "lease_seconds"])
+@pytest.mark.parametrize("value", ["Infinity", "NaN", "-1", "1e400", "1" + "0" * 400, "true", '"1"', "null", "[]"])
+def test_a_wait_that_is_answered_with_no_number_is_not_the_services(
+    stage: Stage, identity: Identity, name: str, value: str
+) -> None:
+    """What Python's JSON reads as a number need not be one."""
+    text = json.dumps(HEAD | {name: "?"}).replace('"?"', value)
+    stage.answers = [lambda _: Reply(body=text.encode())]
+    with pytest.raises(ServiceUnreachable, match=f"malformed at {name}: expected a whole number"):
+        uplink(stage, identity).wait(0)
+
+
+@pytest.mark.parametrize(
+    "row", [{"x": 1}, {"mailbox": {"a": 1}, "device_id": "d"}, {"mailbox": "m"}, {"mailbox": "m", "device_id": None}]
+)
+def test_desired_state_of_nobody_is_not_the_services(stage: Stage, identity: Identity, row: dict[str, object]) -> None:
+    """A row without its key could not be kept; none of the page is."""
+    stage.answers = [lambda request: good(request, desired=({"mailbox": "m", "device_id": "d"}, row))]
+    with pytest.raises(ServiceUnreachable, match=r"desired\[1\]\.(mailbox|device_id): expected a text"):
+        uplink(stage, identity).check_in(DOCUMENT)
+
+
+@pytest.mark.parametrize(
+    ("server_time", "said"),
+    [
+        ("0001-01-01T00:00:00+10:00", "names no time"),
+        ("0002-01-01T00:00:00Z", "its clock says 2"),
+        ("9999-12-31T23:59:59Z", "its clock says 9999"),
+        ("soon", "names no time"),
+        (7, "names no time"),
+        (None, "names no time"),
+    ],
+)
+def test_a_clock_of_no_day_of_ours_is_not_used(
+    stage: Stage, identity: Identity, server_time: object, said: str
+) -> None:
+    """It is told, and the next request goes on with the clock from before."""
+    stage.answers = [lambda _: problem(401, "clock", server_time=server_time), good]
+    link = uplink(stage, identity)
+    with pytest.raises(ServiceUnreachable, match=said):
+        link.check_in(DOCUMENT)
+    assert link.check_in(DOCUMENT).sequence == 1
+    moment = datetime.fromisoformat(stage.requests[1].headers["Gatepost-Time"])
+    assert abs(moment - datetime.now(UTC)) < timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(
+    ("header", "pause"), [("inf", 300.0), ("1e9", 300.0), ("nan", None), ("-7", 0.0), ("9" * 5_000, 300.0)]
+)
+def test_a_retry_after_past_all_reason_is_bounded(
+    stage: Stage, identity: Identity, header: str, pause: float | None
+) -> None:
+    """Nothing that a header says makes a connector wait for ever."""
+    stage.answers = [lambda _: Reply(503, b"", {"Retry-After": header})]
+    with pytest.raises(ServiceUnreachable) as caught:
+        uplink(stage, identity).check_in(DOCUMENT)
+    assert caught.value.retry_after == pause
+
+
+@pytest.mark.parametrize(("name", "value"), [("epoch", 10**400), ("tenant", "t\r\nX: y"), ("connector", "\u4e00")])
+def test_an_enrolment_that_could_not_travel_in_headers_is_not_the_services(
+    stage: Stage, name: str, value: object
+) -> None:
+    """What an enrolment gives is sent with every request later."""
+    whole = {"tenant": "t", "organization": "o", "connector": "c", "epoch": 1, "incarnation": "h"}
+    stage.answers = [lambda _: Reply(body=json.dumps(whole | {name: value}).encode())]
+    with pytest.raises(ServiceUnreachable, match="does not speak like the service"):
+        Uplink(UplinkSettings(url=stage.url)).enrol("t.ticket", "sha256:00", "instance")
+
+
+class Drip:
+    """A server that sends one byte after another, and never the last; TLS or not."""
+
+    def __init__(self, first: bytes) -> None:
+        self._first = first
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self.ended = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        client, _ = self._server.accept()
+        try:
+            client.recv(65_536)
+            client.sendall(self._first)
+            while True:
+                client.sendall(b"\x16")
+                time.sleep(0.02)  # how slowly it drips, not a wait for something
+        except OSError:
+            self.ended.set()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.close()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "first"),
+    [
+        ("http", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"),
+        ("http", b"HTTP/1.1 200 OK\r\n\r\n"),
+        ("http", b"HTTP/1.1 200 OK\r\nX: "),
+        ("https", b"\x16\x03\x03\x3f\xff\x02\x00\x3f\xfb"),
+    ],
+    ids=["body", "body-without-length", "headers", "handshake"],
+)
+def test_an_answer_that_drips_is_cut_off(identity: Identity, scheme: str, first: bytes) -> None:
+    """The time limit is one for the whole request: nobody holds the way to the service by sending slowly."""
+    drip = Drip(first)
+    settings = UplinkSettings(url=f"{scheme}://127.0.0.1:{drip.port}")
+    link = Uplink(settings, Credentials(identity, "i"), seconds=0.4)
+    with pytest.raises(ServiceUnreachable, match=r"did not answer within 0\.4 s\. Check the network and the proxy\."):
+        link.check_in(DOCUMENT)
+    assert drip.ended.wait(5)
+    drip.close()
+
+
+def test_the_systems_authorities_are_trusted(
+    secure: tuple[Stage, Path], identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An authority that the administrators of this host added to its store needs no setting."""
+    stage, ca_file = secure
+    stage.answers = [good]
+    monkeypatch.setenv(ssl.get_default_verify_paths().openssl_cafile_env, str(ca_file))
+    assert Uplink(UplinkSettings(url=stage.url), Credentials(identity, "i")).check_in(DOCUMENT).sequence == 1
+
+
+def test_a_certificate_file_that_is_none_is_named(tmp_path: Path) -> None:
+    """A file without certificates is told before anything is sent."""
+    (tmp_path / "ca.pem").write_text("no certificate")
+    with pytest.raises(SettingsError, match=r"ca\.pem cannot be used\. Give a file of PEM certificates\."):
+        Uplink(UplinkSettings(url="https://gatepost.example.com", ca_file=tmp_path / "ca.pem"))

@@ -20,10 +20,11 @@ from gatepost.connector import credentials, host, log
 from gatepost.connector.courier import REPLACED, Courier
 from gatepost.connector.inventory import Inventory, Progress, Report, Unwatched
 from gatepost.connector.listing import Listing
+from gatepost.connector.patience import Backoff, Patience
 from gatepost.connector.schedule import Schedule
 from gatepost.connector.stopping import Stop, Stopped
 from gatepost.connector.store import FILE, NEXT_FULL, NEXT_QUICK, Store, peek
-from gatepost.connector.uplink import Backoff, Patience, Uplink
+from gatepost.connector.uplink import Uplink
 from gatepost.domain.contract import Scope, Status, iso
 from gatepost.domain.devices import Capabilities
 from gatepost.errors import ExchangeError, GatepostError, ServiceRefused, SettingsError, UplinkError, WireError

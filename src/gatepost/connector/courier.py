@@ -15,8 +15,9 @@ from typing import Any
 from gatepost.connector import credentials, log
 from gatepost.connector.credentials import Credentials, Identity
 from gatepost.connector.lease import Lease
+from gatepost.connector.patience import Patience
 from gatepost.connector.store import Store
-from gatepost.connector.uplink import Patience, Uplink, pack
+from gatepost.connector.uplink import Uplink, pack
 from gatepost.domain.contract import (
     BYTES_SENT,
     BYTES_UNPACKED,

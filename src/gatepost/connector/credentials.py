@@ -10,13 +10,14 @@ import json
 import secrets
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from gatepost.connector import host
 from gatepost.domain.contract import iso
-from gatepost.errors import SettingsError, StoreError
+from gatepost.errors import SettingsError
 
 IDENTITY = "identity.json"
 PENDING = "enrolment.json"
@@ -60,14 +61,31 @@ def load(folder: Path) -> Identity:
             f"The folder {folder} holds no identity: this connector is not enrolled.",
             "Get a ticket and run `gatepost connector setup`.",
         ) from error
-    except (OSError, ValueError) as error:
-        raise StoreError(f"The file {folder / IDENTITY} cannot be read.", "Enrol again with a new ticket.") from error
+    except OSError as error:
+        raise SettingsError(
+            f"The file {folder / IDENTITY} cannot be read: {error.strerror}.", "Check its rights."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(folder) from error
+    if not isinstance(raw, dict):
+        raise _damaged(folder)
     if raw.get("replaced"):
         raise SettingsError(f"This connector was replaced: {raw['replaced']}", "Enrol again with a new ticket.")
-    try:
-        return Identity(**raw)
-    except TypeError as error:
-        raise StoreError(f"The file {folder / IDENTITY} is damaged.", "Enrol again with a new ticket.") from error
+    return _identity(folder, raw)
+
+
+def _identity(folder: Path, raw: Mapping[str, Any]) -> Identity:
+    """What a file says, where it says all of it: the values travel in headers."""
+    values = {each.name: raw.get(each.name) for each in fields(Identity)}
+    epoch = values.pop("epoch")
+    texts = {name: text for name, text in values.items() if isinstance(text, str) and text.isascii()}
+    if len(texts) < len(values) or not all(texts.values()) or type(epoch) is not int or not 0 < epoch < 2**63:
+        raise _damaged(folder)
+    return Identity(epoch=epoch, **texts)
+
+
+def _damaged(folder: Path) -> SettingsError:
+    return SettingsError(f"The file {folder / IDENTITY} is damaged.", "Enrol again with a new ticket.")
 
 
 def wipe(folder: Path, why: str) -> None:

@@ -70,24 +70,38 @@ class FolderLock:
 
     def __enter__(self) -> Self:
         """Take the lock, or raise StoreError at once."""
-        handle = os.open(self._folder / LOCK_FILE, os.O_CREAT | os.O_RDWR, 0o600)
+        if not self.take():
+            raise StoreError(
+                f"Another connector works on the folder {self._folder}.", "Stop that one, or give this one its own."
+            )
+        return self
+
+    def take(self) -> bool:
+        """Take the lock where it is free. Raises StoreError where the folder cannot hold one."""
+        path = self._folder / LOCK_FILE
+        try:
+            handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError as error:
+            raise StoreError(f"The file {path} cannot be opened: {error.strerror}.", "Check its rights.") from error
         try:
             if sys.platform == "win32":
                 msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
             else:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except OSError:
             os.close(handle)
-            raise StoreError(
-                f"Another connector works on the folder {self._folder}.", "Stop that one, or give this one its own."
-            ) from error
+            return False
         self._handle = handle
-        return self
+        return True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Let go of it."""
+        self.release()
+
+    def release(self) -> None:
+        """Let go of it, where it was taken."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -95,11 +109,11 @@ class FolderLock:
 
 def is_locked(folder: Path) -> bool:
     """Whether a connector works on a folder now."""
+    lock = FolderLock(folder)
     try:
-        with FolderLock(folder):
-            return False
-    except StoreError:
-        return True
+        return not lock.take()
+    finally:
+        lock.release()
 
 
 def on_stop(stop: Callable[[], None]) -> None:

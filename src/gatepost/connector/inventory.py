@@ -210,8 +210,8 @@ class Inventory:
         self._progress.stage("sending", devices + mailboxes)
         state, why, rejected = "held", self._begin(sync, taken), 0
         if not why:
-            rejected = self._send_parts(sync)
-            why = self._seal(sync)
+            rejected, why = self._send_parts(sync)
+            why = why or self._seal(sync)
             state = "held" if why else "sealed"
         every_device, every_mailbox = self._listing.totals()
         if state == "sealed":
@@ -242,8 +242,11 @@ class Inventory:
             raise _Mismatch(f"the service answered {result.state or 'nothing'} to the announcement")
         return ""
 
-    def _send_parts(self, sync: Sync) -> int:
-        """All rows, mailboxes first so that devices find theirs; returns how many rows the service rejected."""
+    def _send_parts(self, sync: Sync) -> tuple[int, str]:
+        """All rows, mailboxes first so that devices find theirs.
+
+        Returns how many rows the service rejected, and why a part was held, '' where none was.
+        """
         number = rejected = 0
         for kind in ("mailboxes", "devices"):
             after = ""
@@ -257,12 +260,14 @@ class Inventory:
                         raise
                     self._rows_a_part = max(1, len(page) // 2)
                     continue
+                if result.state == "held":
+                    return rejected, result.why or "held by the service's guard"
                 if result.state == "mismatch":
                     raise _Mismatch(result.why or "a part did not fit")
                 number, after = number + 1, page[-1][0]
                 rejected += _tell_rejected(result)
                 self._advance(len(page))
-        return rejected
+        return rejected, ""
 
     def _seal(self, sync: Sync) -> str:
         """Close it. Returns why it is held after all, '' where it is sealed."""

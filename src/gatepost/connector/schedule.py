@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from gatepost.connector.patience import Backoff
 from gatepost.connector.store import BASELINE, NEXT_FULL, NEXT_QUICK, Store
-from gatepost.connector.uplink import Backoff
 from gatepost.domain.contract import Scope, iso
 from gatepost.settings import SyncSettings
 

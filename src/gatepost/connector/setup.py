@@ -6,10 +6,11 @@ from pathlib import Path
 
 from gatepost.connector import credentials, host
 from gatepost.connector.credentials import Identity
+from gatepost.connector.patience import Patience
 from gatepost.connector.stopping import Stop
-from gatepost.connector.uplink import Patience, Uplink
+from gatepost.connector.uplink import Uplink
 from gatepost.errors import ServiceRefused, SettingsError
-from gatepost.settings import ConnectorSettings, load, read_secret
+from gatepost.settings import ConnectorSettings, UplinkSettings, load, read_secret
 
 PATIENCE = 30.0
 REFUSALS = {
@@ -25,22 +26,26 @@ def configure(config: Path, service: str | None) -> ConnectorSettings:
     except (OSError, ValueError):
         return load(ConnectorSettings, config)  # says what is wrong with the file
     known = raw.get("service")
+    if service:
+        UplinkSettings(url=service)  # before it is written anywhere
     if service and known is None:
         with config.open("a", encoding="utf-8") as file:
             file.write(f"\n[service]\nurl = {json.dumps(service)}\n")
-    elif service and isinstance(known, dict) and known.get("url") != service:
+    settings = load(ConnectorSettings, config)
+    if service and settings.service.url != service:
         raise SettingsError(
-            f"{config} names another service: {known.get('url')}.",
+            f"{config} names another service: {settings.service.url}.",
             "Change [service] url in it, or leave --service out.",
         )
-    return load(ConnectorSettings, config)
+    return settings
 
 
-def enrol(settings: ConnectorSettings, ticket_file: Path) -> Identity:
+def enrol(settings: ConnectorSettings, ticket_file: Path, patience: float = PATIENCE) -> Identity:
     """Turn a ticket into this folder's identity; the ticket's file is deleted once that is on the disk.
 
     An answer that was lost is no dead end: with the same ticket the same secret is used again, and the service gives
-    the same answer. Raises SettingsError for a used or unknown ticket, the UplinkError family for a service away.
+    the same answer. ``patience`` is for how long an unreachable service is tried, in seconds. Raises SettingsError
+    for a used or unknown ticket, the UplinkError family for a service away.
     """
     ticket = read_secret(ticket_file)
     folder = host.private_folder(settings.folder)
@@ -49,19 +54,12 @@ def enrol(settings: ConnectorSettings, ticket_file: Path) -> Identity:
         uplink = Uplink(settings.service)
         key, instance = credentials.public_key(secret), credentials.instance(folder)
         try:
-            raw = Patience(Stop(), PATIENCE).keep_trying(lambda: uplink.enrol(ticket, key, instance))
+            got = Patience(Stop(), patience).keep_trying(lambda: uplink.enrol(ticket, key, instance))
         except ServiceRefused as refused:
             if refused.type in REFUSALS:
                 raise SettingsError(*REFUSALS[refused.type]) from refused
             raise
-        identity = Identity(
-            tenant=raw["tenant"],
-            organization=raw["organization"],
-            connector=raw["connector"],
-            epoch=raw["epoch"],
-            incarnation=raw["incarnation"],
-            secret=secret,
-        )
+        identity = Identity(got.tenant, got.organization, got.connector, got.epoch, got.incarnation, secret)
         credentials.save(folder, identity)
     ticket_file.unlink(missing_ok=True)
     return identity
