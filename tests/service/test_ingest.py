@@ -1,14 +1,19 @@
 """The laws of check-ins: exactly once, in order, from one connector and one instance."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import requests
 
 from gatepost.domain.contract import DEVICE_COLUMNS, Facts, Kind, Sync, Table, digest
-from tests.fixtures.service import Service
+from gatepost.errors import Problem
+from gatepost.service import ingest
+from gatepost.service.database import Database
+from gatepost.service.enrolment import Connector
+from tests.fixtures.service import Service, in_thread
 from tests.service.conftest import Look
 from tests.service.speaker import Speaker, device
 
@@ -207,3 +212,55 @@ def test_orders_and_notices_are_gone(speaker: Speaker) -> None:
     for path in (f"orders/{uuid4()}/claim", "notices/claim"):
         answer = requests.post(f"{speaker.url}/connector/v1/{path}", headers=speaker.headers(), timeout=30)
         problem(answer, 409, "gone")
+
+
+def test_a_superseded_connector_that_waits_gets_no_lease(service: Service, speaker: Speaker, look: Look) -> None:
+    """It was let in before the other enrolled, and is woken after: two leases must not overlap."""
+    speaker.say()
+    connector = Connector(
+        service.tenant_id,
+        UUID(speaker.identity["connector"]),
+        UUID(speaker.identity["organization"]),
+        speaker.identity["epoch"],
+        UUID(speaker.instance),
+    )
+    before = look("SELECT lease_until FROM checkins")
+    Speaker(service.url).enrol(service.ticket())
+
+    async def renew() -> None:
+        async with await Database.open(service.urls.app, size=1) as db, db.tenant(service.tenant_id) as scope:
+            await ingest.renew(scope, connector)
+
+    with pytest.raises(Problem, match="Another connector has just taken over") as caught:
+        in_thread(asyncio.run, renew())
+    assert (caught.value.status, caught.value.type) == (403, "superseded")
+    assert look("SELECT lease_until FROM checkins WHERE lease_until IS NOT NULL") == before
+
+
+def test_a_finding_of_many_long_characters_is_kept_in_part(speaker: Speaker, look: Look) -> None:
+    """Code and subject are a key, so they are cut by bytes, and no character in two."""
+    subject = "".join(chr(0x4E00 + number * 7 % 20_000) for number in range(1_000))
+    speaker.say(facts=Facts(findings=({"code": "é" * 500, "subject": subject},)))
+    row = look("SELECT code, subject FROM findings")[0]
+    assert row == {"code": "é" * 100, "subject": subject[:600]}
+
+
+def test_numbers_past_any_listing_are_malformed(speaker: Speaker) -> None:
+    """What is announced leaves room for what is counted."""
+    sync = Sync("1", devices=1, digest="0", unreadable=2**31 - 1)
+    told = problem(speaker.send(speaker.document(Kind.SYNC_BEGIN, 1, sync=sync)), 400, "malformed")
+    assert told["detail"] == "The document is malformed at sync: a number is more than 100,000,000."
+
+
+UNTAKEN = {
+    "facts.gone": Facts(gone=(device(1)[0],)),
+    "facts.people": Facts(people=Table(("person_id",), (("x",),))),
+    "facts.groups": Facts(groups=Table(("group_id",), (("x",),))),
+}
+
+
+@pytest.mark.parametrize("place", UNTAKEN)
+def test_facts_that_are_not_taken_are_refused_by_name(speaker: Speaker, place: str) -> None:
+    """Nothing that a connector tells is dropped in silence."""
+    told = problem(speaker.send(speaker.document(Kind.CYCLE, 1, facts=UNTAKEN[place])), 400, "malformed")
+    assert told["place"] == place

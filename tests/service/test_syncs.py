@@ -1,14 +1,18 @@
 """Synchronisations: merged by parts, sealed as announced, guarded against a listing that shrank."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from gatepost.domain.contract import Kind, Scope, Sync
+from gatepost.domain.contract import DEVICE_COLUMNS, MAILBOX_COLUMNS, Facts, Kind, Scope, Sync, Table
+from gatepost.errors import Problem
+from gatepost.service import connections
+from gatepost.service.database import Database
 from gatepost.service.statements import STATEMENTS
 from tests.fixtures.database import Urls
-from tests.fixtures.service import Replica, Service, new_tenant
+from tests.fixtures.service import Replica, Service, in_thread, new_tenant
 from tests.service.conftest import Look
 from tests.service.speaker import Speaker, device, mailbox
 
@@ -175,11 +179,151 @@ def test_devices_of_mailboxes_that_left_do_not_count_as_missing(speaker: Speaker
     assert look("SELECT gone FROM syncs ORDER BY started_at DESC LIMIT 1") == [{"gone": 80}]
 
 
-def test_an_accepted_listing_goes_the_next_time(speaker: Speaker, look: Look) -> None:
+def accept(service: Service, speaker: Speaker, sync_id: str) -> None:
+    """Accept a held synchronisation as the console does. Raises Problem where it cannot be accepted."""
+
+    async def work() -> None:
+        async with await Database.open(service.urls.app, size=1) as db, db.tenant(service.tenant_id) as scope:
+            await connections.accept(scope, UUID(speaker.identity["organization"]), sync_id, "anna")
+
+    in_thread(asyncio.run, work())
+
+
+def held(look: Look) -> str:
+    """The newest held synchronisation."""
+    found: str = look("SELECT sync_id FROM syncs WHERE state = 'held' ORDER BY started_at DESC LIMIT 1")[0]["sync_id"]
+    return found
+
+
+def test_an_older_held_listing_cannot_be_accepted(service: Service, speaker: Speaker, look: Look) -> None:
+    """Once a listing was sealed or another one held, what an administrator would accept is no longer what there is."""
+    speaker.synchronise(DEVICES)
+    speaker.synchronise(DEVICES[:40])
+    first = held(look)
+    speaker.synchronise(DEVICES[:50])
+    for stale in (first, held(look)):
+        with pytest.raises(Problem, match="not held any more"):
+            accept(service, speaker, stale)
+        speaker.synchronise(DEVICES)
+
+
+def test_a_held_listing_of_the_connector_before_cannot_be_accepted(
+    service: Service, speaker: Speaker, look: Look
+) -> None:
+    """Another connector may see another Exchange."""
+    speaker.synchronise(DEVICES)
+    speaker.synchronise(DEVICES[:40])
+    Speaker(service.url).enrol(service.ticket())
+    with pytest.raises(Problem, match="not held any more"):
+        accept(service, speaker, held(look))
+
+
+def test_an_acceptance_is_for_a_day_and_for_its_connector(service: Service, speaker: Speaker, look: Look) -> None:
+    """After 24 hours, or after another enrolment, the question is asked again."""
+    speaker.synchronise(DEVICES)
+    speaker.synchronise(DEVICES[:60])
+    accept(service, speaker, held(look))
+    look("UPDATE syncs SET accepted_at = now() - interval '24 hours 1 second' WHERE state = 'accepted'")
+    assert states(speaker.synchronise(DEVICES[:60])) == ["held"]
+    accept(service, speaker, held(look))
+    successor = Speaker(service.url)
+    successor.enrol(service.ticket())
+    assert states(successor.synchronise(DEVICES[:60])) == ["held"]
+
+
+def test_an_acceptance_does_not_add_to_what_is_allowed(service: Service, speaker: Speaker, look: Look) -> None:
+    """Sixty missing were accepted: sixty may be missing, not sixty and another fifty."""
+    speaker.synchronise(DEVICES)
+    speaker.synchronise(DEVICES[:60])
+    accept(service, speaker, held(look))
+    others = [device(number) for number in range(1_000, 1_060)]
+    assert (
+        "110 of 180 devices are missing; at most 60 may be." in speaker.synchronise([*DEVICES[:10], *others])[-1]["why"]
+    )
+
+
+def test_an_acceptance_outlives_a_seal_that_called_nothing_gone(service: Service, speaker: Speaker, look: Look) -> None:
+    """Objects that could not be read kept everything; the acceptance is for the next one then."""
+    speaker.synchronise(DEVICES)
+    speaker.synchronise(DEVICES[:40])
+    accept(service, speaker, held(look))
+    assert speaker.synchronise(DEVICES[:40], unreadable=1)[-1]["state"] == "sealed"
+    assert living(look) == 120
+    assert speaker.synchronise(DEVICES[:40])[-1]["state"] == "sealed"
+    assert living(look) == 40
+
+
+@pytest.mark.parametrize("scope", [Scope.QUICK, Scope.FULL])
+def test_a_listing_that_takes_the_mailboxes_away_is_held(speaker: Speaker, look: Look, scope: Scope) -> None:
+    """The part that would pass the allowance changes nothing; the parts before it stay; nothing follows it."""
+    speaker.synchronise(DEVICES, MAILBOXES)
+    orphans = [device(number, mailbox_guid=None) for number in range(120)]
+    mailboxes = [] if scope is Scope.QUICK else MAILBOXES
+    announced, _ = speaker.begin(orphans, mailboxes, scope=scope)
+    first = [{"mailboxes": mailboxes}, {"devices": orphans[:50]}]
+    assert [speaker.part(announced, n, **rows)["state"] for n, rows in enumerate(first, 1)] == ["merged", "merged"]
+    result = speaker.part(announced, 3, devices=orphans[50:])
+    assert result["state"] == "held"
+    assert result["why"] == "At least 120 of 120 devices would lose their mailbox; at most 50 may."
+    assert counters(look)["orphans"] == 50
+    assert speaker.part(announced, 4)["state"] == "mismatch"
+    assert look("SELECT state, orphaned FROM syncs ORDER BY started_at DESC LIMIT 1") == [
+        {"state": "held", "orphaned": 120}
+    ]
+
+
+def test_mailboxes_may_be_taken_away_once_it_is_accepted(service: Service, speaker: Speaker, look: Look) -> None:
+    """A held part does not know how many more would follow, so that they do is what is accepted, once."""
+    devices = [device(number) for number in range(240)]
+    speaker.synchronise(devices)
+    orphans = [device(number, mailbox_guid=None) for number in range(240)]
+    assert states(speaker.synchronise(orphans))[:2] == ["go", "held"]
+    accept(service, speaker, held(look))
+    assert states(speaker.synchronise(orphans)) == ["go", "merged", "merged", "merged", "sealed"]
+    assert counters(look)["orphans"] == 240
+    speaker.synchronise(devices)
+    assert states(speaker.synchronise(orphans))[:2] == ["go", "held"]
+
+
+def test_a_cycle_takes_no_mailboxes_away_either(speaker: Speaker, look: Look) -> None:
+    """The same allowance, for one document."""
+    speaker.synchronise(DEVICES)
+    rows = tuple(device(number, mailbox_guid=None) for number in range(60))
+    result = speaker.say(Kind.CYCLE, facts=Facts(devices=Table(DEVICE_COLUMNS, rows)))["result"]
+    assert (result["state"], counters(look).get("orphans")) == ("held", None)
+
+
+def test_orphans_and_devices_of_departed_mailboxes_are_not_missed(speaker: Speaker, look: Look) -> None:
+    """Neither the announcement nor the seal asks about devices whose mailbox went before or with them."""
+    devices = [device(number) for number in range(200)]
+    mailboxes = [mailbox(number) for number in range(100)]
+    speaker.synchronise(devices, mailboxes)
+    orphans = [device(number, mailbox_guid=None) for number in range(40)]
+    speaker.synchronise([*orphans, *devices[40:]], mailboxes)
+    assert speaker.synchronise(devices[100:], mailboxes[50:])[-1]["state"] == "sealed"
+    assert living(look) == 100
+
+
+def test_a_device_told_during_a_full_synchronisation_is_not_gone_at_its_seal(speaker: Speaker, look: Look) -> None:
+    """The listing is older than the device; each document in between counts as seen."""
+    speaker.synchronise(DEVICES, MAILBOXES)
+    announced, _ = speaker.begin(DEVICES, MAILBOXES)
+    speaker.part(announced, 1, devices=DEVICES, mailboxes=MAILBOXES)
+    for number in (500, 501):
+        facts = Facts(
+            devices=Table(DEVICE_COLUMNS, (device(number),)), mailboxes=Table(MAILBOX_COLUMNS, (mailbox(number),))
+        )
+        speaker.say(Kind.CYCLE, facts=facts)
+    assert speaker.seal(announced)["state"] == "sealed"
+    assert living(look) == 122
+    assert look("SELECT count(*) AS n FROM mailboxes WHERE gone_at IS NULL") == [{"n": 62}]
+
+
+def test_an_accepted_listing_goes_the_next_time(service: Service, speaker: Speaker, look: Look) -> None:
     """An administrator looked: the next full listing of at least that size goes through both guards, once."""
     speaker.synchronise(DEVICES)
     assert states(speaker.synchronise(DEVICES[:60])) == ["held"]
-    look("UPDATE syncs SET state = 'accepted', accepted_at = now(), accepted_by = 'anna' WHERE state = 'held'")
+    accept(service, speaker, held(look))
     assert states(speaker.synchronise(DEVICES[:59])) == ["held"]
     assert states(speaker.synchronise(DEVICES[:60]))[-1] == "sealed"
     assert living(look) == 60
@@ -208,6 +352,9 @@ POISON: dict[str, dict[str, Any]] = {
     "folders_synced is not a whole number of 32 bits": {"folders_synced": 2**31},
     "mailbox_guid is not a GUID": {"mailbox_guid": "{6f0e2a44}"},
     "os is not a text": {"os": 17},
+    "access_state has 101 characters, at most 100 are kept": {"access_state": "x" * 101},
+    "access_state_reason has 4,000 characters, at most 100 are kept": {"access_state_reason": "x" * 4_000},
+    "client_type has 101 characters, at most 100 are kept": {"client_type": "é" * 101},
 }
 
 
@@ -226,10 +373,16 @@ def test_a_poison_row_stops_only_itself(speaker: Speaker, look: Look, why: str) 
 
 def test_a_poison_mailbox_stops_only_itself(speaker: Speaker, look: Look) -> None:
     """Lists that are none, and kinds that are not known, are named."""
-    poison = [mailbox(1, allowed_ids="A"), mailbox(2, kind="pigeon"), mailbox(3, eas_enabled="yes")]
+    poison = [
+        mailbox(1, allowed_ids="A"),
+        mailbox(2, kind="pigeon"),
+        mailbox(5, kind=[]),
+        mailbox(3, eas_enabled="yes"),
+    ]
     rejected = speaker.synchronise([], [*poison, mailbox(4)])[1]["rejected"]
     assert [entry["why"] for entry in rejected] == [
         "allowed_ids is not a list of at most 1,000 texts",
+        "kind is not a kind of mailbox",
         "kind is not a kind of mailbox",
         "eas_enabled is neither true nor false",
     ]
@@ -304,7 +457,7 @@ def test_a_device_may_come_before_its_mailbox(speaker: Speaker, look: Look) -> N
     assert look(found, "user0@example.test") == [{"guid": device(1)[0]}]
     speaker.synchronise([device(1)], [mailbox(0, primary_smtp="zoe@example.test", display_name="Zoë")])
     assert look(found, "user0@example.test") == []
-    assert look(found, "zoë") == [{"guid": device(1)[0]}]
+    assert look(found, "zoe@example.test") == [{"guid": device(1)[0]}]
     stored = look("SELECT words FROM devices")[0]["words"]
     assert sorted(row["word"] for row in look("SELECT word FROM device_words")) == sorted(stored)
 
@@ -318,15 +471,46 @@ def test_words_follow_a_device_that_changes(speaker: Speaker, look: Look) -> Non
     assert "oude" not in words
 
 
-def test_a_requested_synchronisation_is_told_until_it_begins(speaker: Speaker, look: Look) -> None:
-    """The answer asks for it; its begin takes the request away, a quick one does not take away a full one."""
-    look("UPDATE organizations SET sync_requested = 'full', sync_requested_at = now()")
+REQUEST = "UPDATE organizations SET sync_requested = %s, sync_requested_at = clock_timestamp()"
+
+
+def test_a_requested_synchronisation_is_told_until_it_is_sealed(speaker: Speaker, look: Look) -> None:
+    """A connector that is killed in between is asked again; a quick one does not serve a request for a full one."""
+    look(REQUEST, "full")
     assert speaker.say()["sync"] == "full"
+    speaker.synchronise([device(1)], scope=Scope.QUICK)
+    announced, _ = speaker.begin([device(1)])
+    speaker.part(announced, 1, [device(1)])
     assert speaker.say()["sync"] == "full"
-    speaker.begin(scope=Scope.QUICK)
-    assert speaker.say()["sync"] == "full"
-    speaker.begin()
+    speaker.seal(announced)
     assert speaker.say()["sync"] == "none"
+
+
+@pytest.mark.parametrize("scope", [Scope.QUICK, Scope.FULL])
+def test_a_request_for_a_quick_synchronisation_is_served_by_either(speaker: Speaker, look: Look, scope: Scope) -> None:
+    """A full one tells more than was asked for."""
+    look(REQUEST, "quick")
+    speaker.synchronise([device(1)], scope=scope)
+    assert speaker.say()["sync"] == "none"
+
+
+def test_a_held_synchronisation_serves_its_request(speaker: Speaker, look: Look) -> None:
+    """It waits for a person now, not for the connector; the answer counts it."""
+    speaker.synchronise(DEVICES)
+    look(REQUEST, "full")
+    assert states(speaker.synchronise(DEVICES[:9])) == ["held"]
+    answer = speaker.say()
+    assert (answer["sync"], answer["held"]) == ("none", {"count": 1})
+    speaker.synchronise(DEVICES)
+    assert speaker.say()["held"] == {"count": 0}
+
+
+def test_a_request_made_during_a_synchronisation_is_not_served_by_it(speaker: Speaker, look: Look) -> None:
+    """What it told may be older than the question."""
+    announced, _ = speaker.begin()
+    look(REQUEST, "full")
+    speaker.seal(announced)
+    assert speaker.say()["sync"] == "full"
 
 
 def test_every_part_and_seal_leaves_an_event(speaker: Speaker, look: Look) -> None:

@@ -5,6 +5,7 @@ A *tenant scope* sets ``app.tenant`` for its transaction before anything else, a
 leaves them. Scopes are not for several tasks at once.
 """
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -18,7 +19,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import JsonbDumper
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from gatepost.errors import DatabaseError, NoTenantScope
+from gatepost.errors import DatabaseError, NoTenantScope, Problem
 from gatepost.service import migrations
 from gatepost.service.statements import STATEMENTS, Statement
 
@@ -34,6 +35,7 @@ NO_TENANT = "GP001"  # raised by gatepost_tenant()
 POOL_SIZE = 20
 WAIT_SECONDS = 10.0
 TRIES = 4
+log = logging.getLogger("gatepost.service")
 
 
 class Scope:
@@ -155,7 +157,11 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:
-        """A connection inside a transaction; foreign errors become ours here, and only those of the connection."""
+        """A connection inside a transaction; foreign errors become ours here, and only those that are nobody's mistake.
+
+        A value that PostgreSQL cannot hold (NUL, past a type or an index) is the sender's, and stays so however often
+        it is sent: a Problem 400.
+        """
         try:
             async with self._pool.connection() as connection, connection.transaction():
                 yield connection
@@ -163,6 +169,9 @@ class Database:
             raise unreachable(error) from error
         except (errors.SerializationFailure, errors.DeadlockDetected) as error:
             raise DatabaseError("The transaction met another one and was undone.", "Try again.") from error
+        except (psycopg.DataError, errors.ProgramLimitExceeded, UnicodeEncodeError) as error:
+            log.warning("a value cannot be kept: %s", type(error).__name__)
+            raise Problem(400, "malformed", "The request holds a value that cannot be kept.") from error
         except psycopg.OperationalError as error:
             raise unreachable(error) from error
         except psycopg.Error as error:

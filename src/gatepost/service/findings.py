@@ -7,7 +7,7 @@ from uuid import UUID
 from gatepost.service.database import Scope
 from gatepost.service.devices.rows import PoisonRow, text
 
-FIELDS = ("code", "subject", "cause", "remedy")
+BYTES = {"code": 200, "subject": 1_800, "cause": 1_000, "remedy": 1_000}  # code and subject are in a key
 FINDINGS_A_DOCUMENT = 500
 
 
@@ -29,12 +29,14 @@ async def report(
 
 def _read(finding: Mapping[str, Any]) -> dict[str, str]:
     """The fields of a finding as text that can be kept; a finding about a poison row must not be one."""
-    return {name: _clean(finding.get(name, "")) for name in FIELDS}
+    return {name: _clean(finding.get(name, ""), most) for name, most in BYTES.items()}
 
 
-def _clean(value: Any) -> str:  # noqa: ANN401 - foreign JSON
+def _clean(value: Any, most: int) -> str:  # noqa: ANN401 - foreign JSON
+    """Text of at most so many bytes; no character is cut in two."""
     try:
-        return text(value)[:1_000]
+        kept = text(value)
     except PoisonRow:
-        shown = value[:1_000] if isinstance(value, str) else f"({type(value).__name__})"
-        return shown.encode("ascii", "backslashreplace").decode().replace("\0", "\\0")[:1_000]
+        shown = value[:most] if isinstance(value, str) else f"({type(value).__name__})"
+        kept = shown.encode("ascii", "backslashreplace").decode().replace("\0", "\\0")
+    return kept.encode()[:most].decode(errors="ignore")

@@ -20,6 +20,7 @@ from gatepost.domain.contract import (
     Answer,
     CheckIn,
     ContractError,
+    Facts,
     Kind,
     Sync,
     SyncResult,
@@ -38,7 +39,7 @@ from gatepost.service.enrolment import Connector
 
 SUPPORTED = (CONTRACT,)
 LISTING_DIGEST = re.compile(r"[0-9a-f]{0,16}")
-MOST = 2**31 - 1
+MOST = 100_000_000  # of anything announced, so that sums of it stay within 32 bits
 DEEPEST = 20
 
 
@@ -79,8 +80,12 @@ async def check_in(database: Database, connector: Connector, document: Document)
 
 
 async def renew(scope: Scope, connector: Connector, told: Head | None = None) -> int:
-    """A waiting connector renews its lease, and is ``told`` something; its seconds. Raises Problem ``lease-held``."""
+    """A waiting connector renews its lease, and is ``told`` something; its seconds.
+
+    Raises Problem ``lease-held``, ``superseded``.
+    """
     row = await _lock(scope, connector)
+    await _lock_epoch(scope, connector)
     _refuse_other_instance(row, connector)
     await scope.run(
         "ingest.renew",
@@ -116,8 +121,18 @@ def _read(body: bytes) -> Document:
         raise Problem(422, "contract", "This version of the contract is not spoken here.", supported=list(SUPPORTED))
     if read_in.sync is not None:
         _check_sync(read_in.sync)
+    _refuse_untaken(read_in.facts)
     listings = syncs.Listings(merge.list_devices(read_in.facts.devices), merge.list_mailboxes(read_in.facts.mailboxes))
     return Document(digest(body), read_in, listings)
+
+
+def _refuse_untaken(facts: Facts) -> None:
+    """What the contract knows and this version does not take is refused, never dropped in silence."""
+    if facts.gone:
+        raise ContractError("facts.gone", "only a sealed full synchronisation tells what is gone")
+    for name, table in (("people", facts.people), ("groups", facts.groups)):
+        if table.rows:
+            raise ContractError(f"facts.{name}", "this version takes none yet")
 
 
 def _check_sync(sync: Sync) -> None:
@@ -125,7 +140,7 @@ def _check_sync(sync: Sync) -> None:
     if len(sync.sync_id) > 100 or not sync.sync_id.isprintable():
         raise ContractError("sync.sync_id", "expected at most 100 visible characters")
     if max(sync.devices, sync.mailboxes, sync.part, sync.unreadable) > MOST:
-        raise ContractError("sync", "a number is past 32 bits")
+        raise ContractError("sync", f"a number is more than {MOST:,}")
     if not LISTING_DIGEST.fullmatch(sync.digest):
         raise ContractError("sync.digest", "expected 16 hex digits")
 
@@ -133,10 +148,7 @@ def _check_sync(sync: Sync) -> None:
 async def _check_in(scope: Scope, connector: Connector, document: Document) -> Answer:
     sealed, now = document.check_in, datetime.now(UTC)
     last = await _lock(scope, connector)
-    organization = await scope.one("ingest.organization", organization_id=connector.organization_id)
-    assert organization is not None
-    if organization["epoch"] != connector.epoch:
-        raise Problem(403, "superseded", "Another connector has just taken over.")
+    organization = await _lock_epoch(scope, connector)
     incarnation = await _incarnation(scope)
     _refuse_foreign(sealed, connector, incarnation)
     _refuse_other_instance(last, connector)
@@ -168,6 +180,15 @@ async def _lock(scope: Scope, connector: Connector) -> Mapping[str, Any]:
     row = await scope.one("ingest.lock", connector_id=connector.connector_id)
     assert row is not None, "enrolment makes the row"
     return row
+
+
+async def _lock_epoch(scope: Scope, connector: Connector) -> Mapping[str, Any]:
+    """The organization, which no enrolment passes until this ends. Raises Problem ``superseded`` if one has."""
+    organization = await scope.one("ingest.organization", organization_id=connector.organization_id)
+    assert organization is not None
+    if organization["epoch"] != connector.epoch:
+        raise Problem(403, "superseded", "Another connector has just taken over.")
+    return organization
 
 
 async def _incarnation(scope: Scope) -> str:
@@ -236,8 +257,17 @@ async def _merge_cycle(scope: Scope, connector: Connector, document: Document, n
     listings = document.listings
     if not listings.devices.received and not listings.mailboxes.received:
         return None
+    orphaned = await merge.orphaned(scope, connector.organization_id, listings.devices)
+    if why := await syncs.guard_orphans(scope, connector, orphaned):
+        return SyncResult("held", why)
     mailboxes = await merge.merge_mailboxes(scope, connector.organization_id, listings.mailboxes, now)
     devices = await merge.merge_devices(scope, connector.organization_id, listings.devices, now)
+    await scope.run(
+        "syncs.seen_beside",
+        organization_id=connector.organization_id,
+        devices=list(listings.devices.rows),
+        mailboxes=list(listings.mailboxes.rows),
+    )
     return SyncResult("merged", rejected=(*mailboxes.rejected, *devices.rejected))
 
 
@@ -288,6 +318,7 @@ async def _answer(
     until = older["lease_until"] if older else None
     organization = await scope.one("ingest.organization", **key)
     head = await scope.one("ingest.head", **key)
+    held = await scope.one("syncs.held", **key)
     revision = head["revision"] if head else 0
     begin_at = sealed.revision if sealed.revision <= revision else 0
     desired = await scope.all("ingest.desired", **key, revision=begin_at, limit=DESIRED_A_PAGE)
@@ -303,6 +334,7 @@ async def _answer(
         more=reached < revision,
         desired=tuple(desired),
         sync=organization["sync_requested"] if organization else "none",
+        held={"count": held["held"] if held else 0},
         result=result,
     )
 

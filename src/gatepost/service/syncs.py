@@ -1,14 +1,16 @@
 """Synchronisations: announced, guarded, merged part by part, sealed. Only a sealed full one calls anything gone.
 
 The shrink guard compares twice: at the announcement what is announced with what there is, and at the seal who was seen
-with who there is. Where more is missing than ``allowed``, or all, the synchronisation is *held*: rows already merged
-stay, nothing is called gone, and an administrator may accept it. The next full one that announces at least as much, and
-misses no more than what was accepted, goes.
+with who there is; devices without a mailbox, and those whose mailbox left too, are missed by nobody. A third comparison
+is made at each part, of a quick one too: from how many devices is the mailbox taken away. Where any of this is more
+than ``allowed``, or all, the synchronisation is *held*: rows already merged stay, nothing is called gone, and an
+administrator may accept it, for a day. The next full one that announces at least as much, and misses no more than what
+was accepted, goes.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gatepost.domain.contract import Scope as Extent
@@ -21,8 +23,10 @@ from gatepost.service.enrolment import Connector
 
 ALLOWED_SHARE = 0.05
 ALLOWED_AT_LEAST = 50
+ACCEPTED_FOR = timedelta(hours=24)
 
 Row = Mapping[str, Any]
+NONE_MISSING: Row = {"devices": 0, "mailboxes": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ async def begin(scope: Scope, connector: Connector, sync: Sync) -> SyncResult:
     if await scope.one("syncs.find", **key):
         return SyncResult("mismatch", "This sync_id was used before.")
     await _abandon(scope, connector, "Another synchronisation began.")
-    missing, why = {"devices": 0, "mailboxes": 0}, ""
+    missing, why = NONE_MISSING, ""
     if sync.scope is Extent.FULL:
         missing, why = await _guard_counts(scope, connector, sync)
     await scope.run(
@@ -67,18 +71,22 @@ async def begin(scope: Scope, connector: Connector, sync: Sync) -> SyncResult:
         missing_mailboxes=missing["mailboxes"],
         why=why,
     )
-    await scope.run("syncs.request_taken", organization_id=connector.organization_id, kind=sync.scope.value)
     if why:
-        await _tell(scope, connector, Event.SYNC_HELD, sync.sync_id, {"why": why, "missing": missing})
+        await scope.run("syncs.request_taken", **key)
+        await _tell(scope, connector, Event.SYNC_HELD, sync.sync_id, {"why": why, "missing": dict(missing)})
     return SyncResult("held" if why else "go", why)
 
 
 async def part(scope: Scope, connector: Connector, sync: Sync, listings: Listings, now: datetime) -> SyncResult:
-    """Merge one part, in its turn; mailboxes first, so that devices find the names of theirs."""
+    """Merge one part, in its turn, or hold the synchronisation; mailboxes first, so that devices find their names."""
     found = await scope.one("syncs.find", organization_id=connector.organization_id, sync_id=sync.sync_id)
     if problem := _not_open(found, connector) or _not_next(found, sync.part):
         return SyncResult("mismatch", problem)
     assert found is not None
+    orphaned = found["orphaned"] + await merge.orphaned(scope, connector.organization_id, listings.devices)
+    if why := await guard_orphans(scope, connector, orphaned):
+        await _end(scope, connector, {**found, "orphaned": orphaned}, "held", NONE_MISSING, why, 0)
+        return SyncResult("held", why)
     mailboxes = await merge.merge_mailboxes(scope, connector.organization_id, listings.mailboxes, now)
     devices = await merge.merge_devices(scope, connector.organization_id, listings.devices, now)
     rejected = (*mailboxes.rejected, *devices.rejected)
@@ -94,6 +102,7 @@ async def part(scope: Scope, connector: Connector, sync: Sync, listings: Listing
         rejected=len(rejected),
         changed=changed,
         unreadable=listings.devices.nameless + listings.mailboxes.nameless,
+        orphaned=orphaned,
     )
     if found["kind"] == Extent.FULL:
         await scope.run(
@@ -120,7 +129,7 @@ async def seal(scope: Scope, connector: Connector, sync: Sync, now: datetime) ->
     if problem := _not_as_announced(found):
         await _abandon(scope, connector, problem)
         return SyncResult("mismatch", problem)
-    missing, why, gone = {"devices": 0, "mailboxes": 0}, "", 0
+    missing, why, gone = NONE_MISSING, "", 0
     key = {"organization_id": connector.organization_id, "sync_id": sync.sync_id}
     if found["kind"] == Extent.FULL:
         await scope.run("merge.plan_sets")
@@ -158,28 +167,57 @@ def _not_as_announced(found: Row) -> str:
     return ""
 
 
-async def _guard_counts(scope: Scope, connector: Connector, sync: Sync) -> tuple[dict[str, int], str]:
-    """How many are missing by the announced counts, and why that is too many (empty if it is not)."""
+async def guard_orphans(scope: Scope, connector: Connector, orphaned: int) -> str:
+    """Why so many devices must not lose their mailbox without a person's consent; empty if they may.
+
+    A held part does not know how many more would follow, so what is accepted is that devices lose their mailboxes.
+    """
+    if orphaned <= ALLOWED_AT_LEAST:
+        return ""
+    present = await scope.one("merge.count", organization_id=connector.organization_id)
+    assert present is not None
+    limit = allowed(present["devices"])
+    accepted = await _accepted(scope, connector)
+    if orphaned <= limit or (accepted and accepted["orphaned"] > limit):
+        return ""
+    return f"At least {orphaned:,} of {present['devices']:,} devices would lose their mailbox; at most {limit:,} may."
+
+
+async def _accepted(scope: Scope, connector: Connector) -> Row | None:
+    since = datetime.now(UTC) - ACCEPTED_FOR
+    return await scope.one("syncs.accepted", organization_id=connector.organization_id, since=since)
+
+
+async def _guard_counts(scope: Scope, connector: Connector, sync: Sync) -> tuple[Row, str]:
+    """How many are missing by the announced counts, and why that is too many (empty if it is not).
+
+    Never stricter than the seal, which knows who is missing.
+    """
     present = await scope.one("merge.count", organization_id=connector.organization_id)
     assert present is not None
     missing = {
         "devices": max(0, present["devices"] - sync.devices),
         "mailboxes": max(0, present["mailboxes"] - sync.mailboxes),
     }
+    if missing["devices"] > ALLOWED_AT_LEAST:
+        excused = await scope.one(
+            "merge.excused", organization_id=connector.organization_id, mailboxes=missing["mailboxes"]
+        )
+        missing["devices"] = max(0, missing["devices"] - (excused["devices"] if excused else 0))
     return missing, await _guard(scope, connector, missing, sync.devices, sync.mailboxes)
 
 
 async def _guard(scope: Scope, connector: Connector, missing: Row, devices: int, mailboxes: int) -> str:
     """Why so many missing must be looked at by a person first; empty if they need not."""
     present = await scope.one("merge.count", organization_id=connector.organization_id)
-    accepted = await scope.one("syncs.accepted", organization_id=connector.organization_id)
+    accepted = await _accepted(scope, connector)
     assert present is not None
     if accepted and (devices < accepted["announced_devices"] or mailboxes < accepted["announced_mailboxes"]):
         accepted = None
     for what, announced in (("devices", devices), ("mailboxes", mailboxes)):
         if not announced and present[what] and not accepted:
             return f"The listing has no {what}; {present[what]:,} are known."
-        limit = allowed(present[what]) + (accepted[f"missing_{what}"] if accepted else 0)
+        limit = max(allowed(present[what]), accepted[f"missing_{what}"] if accepted else 0)
         if missing[what] > limit:
             return f"{missing[what]:,} of {present[what]:,} {what} are missing; at most {limit:,} may be."
     return ""
@@ -200,8 +238,10 @@ async def _end(scope: Scope, connector: Connector, found: Row, state: str, missi
         gone=gone,
         missing_devices=missing["devices"],
         missing_mailboxes=missing["mailboxes"],
+        orphaned=found["orphaned"],
         why=why,
     )
+    await scope.run("syncs.request_taken", **key)
     await scope.run("syncs.forget_parts", **key)
     event = Event.SYNC_HELD if state == "held" else Event.SYNC_SEALED
     details = {"kind": found["kind"], "why": why, "gone": gone, "missing": dict(missing)}

@@ -74,6 +74,13 @@ def list_mailboxes(table: Table) -> Listing:
     return _list(mailbox_reader(table.columns), table) if table.rows else EMPTY
 
 
+async def orphaned(scope: Scope, organization_id: UUID, listing: Listing) -> int:
+    """From how many devices this listing would take the mailbox away."""
+    guids = [guid for guid, row in listing.rows.items() if listing.reader.is_orphan(row)]
+    row = await scope.one("merge.orphaned", organization_id=organization_id, guids=guids) if guids else None
+    return int(row["orphaned"]) if row else 0
+
+
 async def merge_devices(scope: Scope, organization_id: UUID, listing: Listing, now: datetime) -> Merged:
     """Merge devices; a row that cannot be kept is rejected and stops nothing else."""
     changed = await _changed(scope, "merge.changed_devices", organization_id, listing)

@@ -14,9 +14,11 @@ from gatepost.domain.contract import DEVICE_COLUMNS, MAILBOX_COLUMNS, ContractEr
 from gatepost.domain.devices import MailboxKind
 
 LONGEST_TEXT = 4_000
+LONGEST_WORD = 100
 LONGEST_LIST = 1_000
 GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 KINDS = frozenset(MailboxKind)
+WORDS = ("access_state", "access_state_reason", "client_type", "policy_applied", "policy_status", "status")
 
 Check = Callable[[Any], Any]
 
@@ -39,6 +41,13 @@ def text(value: Any) -> str:  # noqa: ANN401 - foreign JSON
         except UnicodeEncodeError as error:
             raise PoisonRow("holds half of a surrogate pair") from error
     return value
+
+
+def word(value: Any) -> str:  # noqa: ANN401 - foreign JSON
+    """One of a few texts that devices are counted by, at most 100 characters: it must fit into an index."""
+    if len(text(value)) > LONGEST_WORD:
+        raise PoisonRow(f"has {len(value):,} characters, at most {LONGEST_WORD:,} are kept")
+    return str(value)
 
 
 def guid(value: Any) -> UUID:  # noqa: ANN401 - foreign JSON
@@ -82,7 +91,7 @@ def texts(value: Any) -> list[str]:  # noqa: ANN401 - foreign JSON
 
 def mailbox_kind(value: Any) -> str:  # noqa: ANN401 - foreign JSON
     """One of the kinds of a mailbox."""
-    if value not in KINDS:
+    if not isinstance(value, str) or value not in KINDS:
         raise PoisonRow("is not a kind of mailbox")
     return str(value)
 
@@ -99,6 +108,7 @@ def _check_of(column: str) -> Check:
         "folders_synced": whole,
         "eas_enabled": flag,
         "kind": mailbox_kind,
+        **dict.fromkeys(WORDS, word),
     }
     return special.get(column, text)
 
@@ -110,6 +120,7 @@ class Reader:
         if "guid" not in columns:
             raise ContractError(f"{place}.columns", "the column guid is missing")
         self._guid_at = columns.index("guid")
+        self._mailbox_at = columns.index("mailbox_guid") if "mailbox_guid" in columns else -1
         self._plan = [
             (name, columns.index(name) if name in columns else -1, _check_of(name), defaults.get(name))
             for name in wanted
@@ -119,6 +130,10 @@ class Reader:
         """The row's key, None if it is no GUID."""
         value = row[self._guid_at]
         return UUID(value) if isinstance(value, str) and GUID.fullmatch(value) else None
+
+    def is_orphan(self, row: Row) -> bool:
+        """Whether a device's row names no mailbox."""
+        return self._mailbox_at < 0 or row[self._mailbox_at] is None
 
     def read(self, row: Row) -> list[Any]:
         """The values in the order of the wanted columns. Raises PoisonRow that names the column."""

@@ -1,4 +1,4 @@
--- Revision 0001: the tables of issue 2 (docs/data-model.md). Run by the role gatepost_owner.
+-- Revision 0001: tenants, people, connectors, synchronisations and what Exchange says. Run by the role gatepost_owner.
 -- Every key begins with tenant_id and every table that has one is under row-level security, forced: see the end.
 
 -- The tenant of the running transaction. Raises where none is set: no scope is an error, never an empty result.
@@ -65,17 +65,18 @@ CREATE TABLE sessions (
 );
 CREATE INDEX sessions_age ON sessions (tenant_id, seen_at);
 
+-- Outside of tenants, so that trying a tenant that does not exist counts like trying one that does, and nothing tells
+-- them apart. What was typed is kept as a digest only: of the tenant's short name, and of the name of a person there.
 CREATE TABLE sign_in_attempts (
-    tenant_id uuid NOT NULL REFERENCES tenants,
-    attempt_id uuid NOT NULL DEFAULT gen_random_uuid(),
+    attempt_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     address text NOT NULL,
-    name text NOT NULL,
+    slug_hash bytea NOT NULL,
+    name_hash bytea NOT NULL,
     at timestamptz NOT NULL DEFAULT now(),
-    succeeded boolean NOT NULL DEFAULT false,
-    PRIMARY KEY (tenant_id, attempt_id)
+    succeeded boolean NOT NULL DEFAULT false
 );
-CREATE INDEX sign_in_attempts_address ON sign_in_attempts (tenant_id, address, at);
-CREATE INDEX sign_in_attempts_name ON sign_in_attempts (tenant_id, name, at);
+CREATE INDEX sign_in_attempts_address ON sign_in_attempts (address, at);
+CREATE INDEX sign_in_attempts_age ON sign_in_attempts (at);
 
 -- Organizations and their connectors --------------------------------------------------------------------------------
 
@@ -165,6 +166,7 @@ CREATE TABLE syncs (
     gone integer NOT NULL DEFAULT 0,
     missing_devices integer NOT NULL DEFAULT 0,
     missing_mailboxes integer NOT NULL DEFAULT 0,
+    orphaned integer NOT NULL DEFAULT 0,
     why text NOT NULL DEFAULT '',
     started_at timestamptz NOT NULL DEFAULT now(),
     ended_at timestamptz,
@@ -216,6 +218,7 @@ CREATE TABLE org_settings (
     FOREIGN KEY (tenant_id, organization_id) REFERENCES organizations
 );
 
+-- Groups of groups, and people: a synchronisation of the directory fills them; empty until there is one.
 CREATE TABLE audiences (
     tenant_id uuid NOT NULL REFERENCES tenants,
     audience_id uuid NOT NULL,

@@ -51,8 +51,13 @@ UPDATE organizations SET sync_requested = %(kind)s, sync_requested_at = now()
 WHERE organization_id = %(organization_id)s AND sync_requested NOT IN ('full', %(kind)s)
 
 -- name: accept
--- An administrator accepts the inventory that is held.
+-- An administrator accepts the inventory that is held: the newest full one, of the connector of today.
 -- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "sync_id": "1", "actor": "Anna"}
-UPDATE syncs SET state = 'accepted', accepted_at = now(), accepted_by = %(actor)s
-WHERE organization_id = %(organization_id)s AND sync_id = %(sync_id)s AND state = 'held'
-RETURNING announced_devices, announced_mailboxes
+UPDATE syncs h SET state = 'accepted', accepted_at = clock_timestamp(), accepted_by = %(actor)s
+FROM organizations o
+WHERE h.organization_id = %(organization_id)s AND h.sync_id = %(sync_id)s AND h.state = 'held' AND h.kind = 'full'
+  AND o.organization_id = h.organization_id AND o.epoch = h.epoch AND NOT EXISTS (
+    SELECT FROM syncs s WHERE s.organization_id = h.organization_id AND s.kind = 'full' AND s.sync_id <> h.sync_id
+                          AND s.state IN ('held', 'accepted', 'sealed') AND s.ended_at > h.ended_at
+)
+RETURNING h.announced_devices, h.announced_mailboxes

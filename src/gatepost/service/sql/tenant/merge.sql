@@ -228,7 +228,8 @@ SELECT %(organization_id)s, word, known.guid FROM known, unnest(%(words)s::text[
 ON CONFLICT DO NOTHING
 
 -- name: missing
--- How many devices and mailboxes a synchronisation did not see; devices whose mailbox is missing too are not counted.
+-- How many devices and mailboxes a synchronisation did not see; devices without a mailbox, or whose mailbox is missing or
+-- gone too, are not counted.
 -- example: {"organization_id": "", "sync_id": "1"}
 WITH lost_mailboxes AS MATERIALIZED (
     SELECT guid FROM mailboxes WHERE organization_id = %(organization_id)s AND gone_at IS NULL
@@ -245,7 +246,33 @@ SELECT
     (SELECT count(*) FROM lost_mailboxes) AS mailboxes,
     (SELECT count(*) FROM devices
      WHERE organization_id = %(organization_id)s AND guid = ANY(ARRAY(SELECT guid FROM lost_devices))
-       AND (mailbox_guid IS NULL OR mailbox_guid NOT IN (SELECT guid FROM lost_mailboxes))) AS devices
+       AND mailbox_guid IS NOT NULL
+       AND mailbox_guid NOT IN (SELECT guid FROM lost_mailboxes)
+       AND mailbox_guid NOT IN (
+           SELECT guid FROM mailboxes WHERE organization_id = %(organization_id)s AND gone_at IS NOT NULL)) AS devices
+
+-- name: excused
+-- How many devices at most are not missed where so many mailboxes are missing: those without a mailbox, those of
+-- mailboxes that are gone, and those of the mailboxes with the most.
+-- example: {"organization_id": "", "mailboxes": 1}
+WITH held AS MATERIALIZED (
+    SELECT d.mailbox_guid, count(*) AS devices, bool_or(m.gone_at IS NOT NULL) AS gone
+    FROM devices d LEFT JOIN mailboxes m ON m.organization_id = d.organization_id AND m.guid = d.mailbox_guid
+    WHERE d.organization_id = %(organization_id)s AND d.gone_at IS NULL
+    GROUP BY d.mailbox_guid
+)
+SELECT (
+    (SELECT coalesce(sum(devices), 0) FROM held WHERE mailbox_guid IS NULL OR gone)
+    + (SELECT coalesce(sum(devices), 0) FROM (
+        SELECT devices FROM held WHERE mailbox_guid IS NOT NULL AND NOT gone ORDER BY devices DESC LIMIT %(mailboxes)s
+    ) AS largest)
+)::bigint AS devices
+
+-- name: orphaned
+-- How many of these devices, told without a mailbox, have one until now.
+-- example: {"organization_id": "", "guids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"]}
+SELECT count(*) AS orphaned FROM devices
+WHERE organization_id = %(organization_id)s AND guid = ANY(%(guids)s) AND mailbox_guid IS NOT NULL AND gone_at IS NULL
 
 -- name: mark_gone_devices
 -- Devices that a sealed full synchronisation did not see are gone: mark them, write it down, count them off.

@@ -11,12 +11,14 @@ WHERE organization_id = %(organization_id)s AND state = 'open'
 RETURNING sync_id
 
 -- name: accepted
--- The newest full synchronisation that an administrator accepted although it shrank, and none was sealed since.
--- example: {"organization_id": ""}
-SELECT a.announced_devices, a.announced_mailboxes, a.missing_devices, a.missing_mailboxes FROM syncs a
-WHERE a.organization_id = %(organization_id)s AND a.state = 'accepted' AND NOT EXISTS (
+-- The newest full synchronisation of this epoch that an administrator accepted since a moment although it shrank, if it
+-- is not used up: none that could read everything was sealed since.
+-- example: {"organization_id": "", "since": "2026-01-01T00:00:00Z"}
+SELECT a.announced_devices, a.announced_mailboxes, a.missing_devices, a.missing_mailboxes, a.orphaned FROM syncs a
+JOIN organizations o ON o.organization_id = a.organization_id AND o.epoch = a.epoch
+WHERE a.organization_id = %(organization_id)s AND a.state = 'accepted' AND a.accepted_at > %(since)s AND NOT EXISTS (
     SELECT FROM syncs s WHERE s.organization_id = a.organization_id AND s.state = 'sealed' AND s.kind = 'full'
-                          AND s.ended_at > a.accepted_at
+                          AND s.unreadable = 0 AND s.ended_at > a.accepted_at
 )
 ORDER BY a.accepted_at DESC LIMIT 1
 
@@ -33,18 +35,22 @@ INSERT INTO syncs (
 )
 
 -- name: request_taken
--- A requested synchronisation has begun; a full one serves a quick request too.
--- example: {"organization_id": "", "kind": "full"}
-UPDATE organizations SET sync_requested = 'none', sync_requested_at = NULL
-WHERE organization_id = %(organization_id)s AND (sync_requested = %(kind)s OR (%(kind)s = 'full' AND sync_requested = 'quick'))
+-- What was requested before a synchronisation began is served by its end; a full one serves a quick request too.
+-- example: {"organization_id": "", "sync_id": "1"}
+UPDATE organizations o SET sync_requested = 'none', sync_requested_at = NULL
+FROM syncs s
+WHERE o.organization_id = %(organization_id)s AND s.organization_id = o.organization_id AND s.sync_id = %(sync_id)s
+  AND (o.sync_requested = s.kind OR (s.kind = 'full' AND o.sync_requested = 'quick'))
+  AND o.sync_requested_at <= s.started_at
 
 -- name: part
 -- A part is merged: the running counts and digest.
--- example: {"organization_id": "", "sync_id": "1", "devices": 0, "mailboxes": 0, "digest": "", "rejected": 0, "changed": 0, "unreadable": 0}
+-- example: {"organization_id": "", "sync_id": "1", "devices": 0, "mailboxes": 0, "digest": "", "rejected": 0, "changed": 0, "unreadable": 0, "orphaned": 0}
 UPDATE syncs SET
     received_parts = received_parts + 1, received_devices = received_devices + %(devices)s,
     received_mailboxes = received_mailboxes + %(mailboxes)s, received_digest = %(digest)s,
-    rejected = rejected + %(rejected)s, changed = changed + %(changed)s, unreadable = unreadable + %(unreadable)s
+    rejected = rejected + %(rejected)s, changed = changed + %(changed)s, unreadable = unreadable + %(unreadable)s,
+    orphaned = %(orphaned)s
 WHERE organization_id = %(organization_id)s AND sync_id = %(sync_id)s
 
 -- name: seen
@@ -53,12 +59,30 @@ WHERE organization_id = %(organization_id)s AND sync_id = %(sync_id)s
 INSERT INTO sync_parts (organization_id, sync_id, part, devices, mailboxes)
 VALUES (%(organization_id)s, %(sync_id)s, %(part)s, %(devices)b::uuid[], %(mailboxes)b::uuid[])
 
+-- name: seen_beside
+-- Who was told in between, outside of the parts: a full synchronisation that is open has not missed them.
+-- example: {"organization_id": "", "devices": [], "mailboxes": []}
+INSERT INTO sync_parts (organization_id, sync_id, part, devices, mailboxes)
+SELECT s.organization_id, s.sync_id, least(0, (
+    SELECT min(part) FROM sync_parts p WHERE p.organization_id = s.organization_id AND p.sync_id = s.sync_id
+)) - 1, %(devices)b::uuid[], %(mailboxes)b::uuid[]
+FROM syncs s WHERE s.organization_id = %(organization_id)s AND s.state = 'open' AND s.kind = 'full'
+
+-- name: held
+-- How many held synchronisations an administrator may look at: no full one was sealed since.
+-- example: {"organization_id": ""}
+SELECT count(*) AS held FROM syncs h
+WHERE h.organization_id = %(organization_id)s AND h.state = 'held' AND NOT EXISTS (
+    SELECT FROM syncs s WHERE s.organization_id = h.organization_id AND s.state = 'sealed' AND s.kind = 'full'
+                          AND s.ended_at > h.ended_at
+)
+
 -- name: end
 -- A synchronisation is over: sealed, held or abandoned.
--- example: {"organization_id": "", "sync_id": "1", "state": "sealed", "gone": 0, "missing_devices": 0, "missing_mailboxes": 0, "why": ""}
+-- example: {"organization_id": "", "sync_id": "1", "state": "sealed", "gone": 0, "missing_devices": 0, "missing_mailboxes": 0, "orphaned": 0, "why": ""}
 UPDATE syncs SET
     state = %(state)s, gone = %(gone)s, missing_devices = %(missing_devices)s,
-    missing_mailboxes = %(missing_mailboxes)s, why = %(why)s, ended_at = clock_timestamp()
+    missing_mailboxes = %(missing_mailboxes)s, orphaned = %(orphaned)s, why = %(why)s, ended_at = clock_timestamp()
 WHERE organization_id = %(organization_id)s AND sync_id = %(sync_id)s
 
 -- name: forget_parts
