@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gatepost.connector.agent import Agent, Scope
+from gatepost.connector.inventory import Report
 from gatepost.connector.store import FILE
 from gatepost.domain.devices import Capabilities, Device, Mailbox, OrganizationSettings
 from gatepost.errors import CmdletFailed, ExchangeError, UnreadableObject
@@ -97,7 +98,7 @@ def test_a_synchronisation_that_shrinks_sharply_is_held(make_site: MakeSite) -> 
         site.lab.organization.remove_device(device)
     report = site.synchronise()
     assert (report.state, report.devices, report.sent_devices) == ("held", 40, 0)
-    assert "80 of 120 devices are missing" in report.why
+    assert "of 120 devices are missing" in report.why
     assert len(site.devices()) == 120
     site.execute("UPDATE syncs SET state = 'accepted', accepted_at = now() WHERE state = 'held' AND tenant_id = %s")
     assert site.synchronise().state == "sealed"
@@ -134,15 +135,21 @@ class Poisoned:
         self._objects = objects
 
     def list_mailboxes(self) -> Iterator[Mailbox | UnreadableObject]:
-        """The mailboxes among them."""
-        return (each for each in self._objects if isinstance(each, Mailbox))
+        """The mailboxes among them, and what could not be read before the first device."""
+        for each in self._objects:
+            if isinstance(each, Device):
+                return
+            if not isinstance(each, ExchangeError):
+                yield each
 
     def list_devices(self) -> Iterable[Device | UnreadableObject]:
-        """The rest, until an error stands in the way."""
+        """The rest, from the first device on, until an error stands in the way."""
+        devices = False
         for each in self._objects:
+            devices = devices or isinstance(each, Device)
             if isinstance(each, ExchangeError):
                 raise each
-            if not isinstance(each, Mailbox):
+            if devices and not isinstance(each, Mailbox):
                 yield each
 
     def settings(self) -> OrganizationSettings:
@@ -210,3 +217,69 @@ def test_an_empty_organization_is_told_once_and_never_empties_another(site: Site
         report = agent._inventory.run(Poisoned(), Scope.FULL)
     assert report.state == "held"
     assert site.differences() == []
+
+
+def take(site: Site, scope: Scope, *objects: Device | Mailbox | UnreadableObject) -> Report:
+    """One synchronisation of what a test wrote."""
+    with Agent(site.settings, patience=5) as agent:
+        return agent._inventory.run(Poisoned(*objects), scope)
+
+
+def orphans(site: Site) -> int:
+    """How many devices the service believes to be nobody's."""
+    return sum(row["mailbox_guid"] is None for row in site.devices().values())
+
+
+MAILBOXES = [mailbox(n, dn=f"CN=B{n}") for n in range(1, 101)]
+DEVICES = [device(1_000 + n, mailbox_dn=f"cn=b{n}") for n in range(1, 101)]
+
+
+def test_mailboxes_that_come_short_without_an_error_are_asked_about(site: Site) -> None:
+    """A quick sync in which most devices would lose their owner becomes a full one, which the service's guard holds."""
+    take(site, Scope.FULL, *MAILBOXES, *DEVICES)
+    report = take(site, Scope.QUICK, *DEVICES)
+    assert (report.scope, report.state, report.sent_devices, orphans(site)) == (Scope.FULL, "held", 0, 0)
+    assert "no mailboxes; 100 are known" in report.why
+    assert [sync["kind"] for sync in site.syncs()] == ["full", "full"]
+
+
+def test_owners_that_get_lost_are_asked_about_though_the_counts_are_right(site: Site) -> None:
+    """As many mailboxes as before, under names that no device knows: a full sync, though no count is less."""
+    take(site, Scope.FULL, *MAILBOXES, *DEVICES)
+    renamed = [each._replace(dn=f"{each.dn},OU=Elsewhere") for each in MAILBOXES]
+    assert take(site, Scope.QUICK, *renamed, *DEVICES).scope is Scope.FULL
+
+
+def test_a_small_loss_stays_a_quick_one(site: Site) -> None:
+    """What the guard lets pass is told as it is: a mailbox that went leaves its device without one."""
+    take(site, Scope.FULL, *MAILBOXES, *DEVICES)
+    report = take(site, Scope.QUICK, *MAILBOXES[50:], *DEVICES)
+    assert (report.scope, report.state, report.sent_devices, orphans(site)) == (Scope.QUICK, "sealed", 50, 50)
+
+
+def test_a_mailbox_that_is_too_long_to_tell_keeps_its_devices(site: Site) -> None:
+    """Its row is not told, its devices stay its own, and once it can be told again nothing was lost."""
+    long = mailbox(1, blocked_ids=("x" * 1_000,) * 600)
+    other = mailbox(2, dn="CN=Two")
+    assert take(site, Scope.FULL, long, other, device(11)).unreadable == 1
+    assert (orphans(site), set(site.mailboxes())) == (0, {guid(2)})
+    take(site, Scope.QUICK, mailbox(1), other, device(11))
+    assert set(site.mailboxes()) == {guid(1), guid(2)}
+    for scope in (Scope.QUICK, Scope.FULL, Scope.QUICK):
+        report = take(site, scope, long, other, device(11, model="another"))
+        assert (report.scope, report.state, report.mailboxes, orphans(site)) == (scope, "sealed", 1, 0)
+    assert set(site.mailboxes()) == {guid(1), guid(2)}
+
+
+@pytest.mark.parametrize("scope", [Scope.QUICK, Scope.FULL])
+def test_a_mailbox_that_cannot_be_read_keeps_its_devices(site: Site, scope: Scope) -> None:
+    """While any is unreadable, the owner that the sealed listing had stays, however often that is taken."""
+    take(site, Scope.FULL, mailbox(1), mailbox(2, dn="CN=Two"), device(11), device(12, mailbox_dn="CN=Two"))
+    broken = UnreadableObject(0, "nested 1,000 deep")
+    for model in ("one", "two"):
+        moved = device(12, mailbox_dn="CN=New", model=model)
+        take(site, scope, broken, mailbox(3, dn="CN=New"), device(11, model=model), moved)
+        owners = {key: str(row["mailbox_guid"]) for key, row in site.devices().items()}
+        assert owners == {guid(11): guid(1), guid(12): guid(3)}
+    take(site, Scope.QUICK, mailbox(3, dn="CN=New"), device(11), device(12, mailbox_dn="CN=New"))
+    assert site.devices()[guid(11)]["mailbox_guid"] is None

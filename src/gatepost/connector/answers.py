@@ -117,8 +117,8 @@ def moment(raw: Mapping[str, Any]) -> datetime:
 
 
 def seconds(value: object) -> float | None:
-    """A pause that the service asks for: finite, from 0 to five minutes; None where it is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # noqa: PLR0124 - NaN
+    """A pause that the service asks for: finite, from 0 to five minutes; None where it is none, or NaN."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         return None
     return float(min(max(value, 0), LONGEST_PAUSE))
 

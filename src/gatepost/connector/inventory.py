@@ -128,8 +128,10 @@ class Inventory:
         self._rows_a_part = rows_a_part
 
     def run(self, source: Source, scope: Scope) -> Report:
-        """List and tell. A quick synchronisation without a sealed listing to compare with becomes a full one.
+        """List and tell.
 
+        A quick sync becomes a full one where there is no sealed listing to compare with, and where it would tell of a
+        sharp loss: a full one is announced as a whole, so that the service's guard sees it before a row is told.
         Raises the ExchangeError family where the listing failed (nothing was sent), UplinkError where telling failed,
         Stopped when asked to stop.
         """
@@ -159,8 +161,14 @@ class Inventory:
         self._listing.begin()
         self._progress.stage("mailboxes", None)
         for mailboxes in self._batches(source.list_mailboxes(), taken):
-            fit = [mailbox for mailbox in mailboxes if not self._too_long(mailbox, taken)]
-            self._listing.add_mailboxes([(mailbox.dn, mender.mailbox(mailbox)) for mailbox in fit])
+            untold = [mailbox for mailbox in mailboxes if oversized(mailbox)]
+            taken.unreadable += len(untold)
+            taken.findings += map(_too_long, untold[:FINDINGS_A_SYNC])
+            self._listing.know_mailboxes([(mailbox.dn, mailbox.guid) for mailbox in untold])
+            told = [mailbox for mailbox in mailboxes if not oversized(mailbox)]
+            self._listing.add_mailboxes([(mailbox.dn, mender.mailbox(mailbox)) for mailbox in told])
+        if taken.unreadable:
+            self._listing.keep_missing_mailboxes()
         self._progress.stage("devices", None)
         for devices in self._batches(source.list_devices(), taken):
             owners = self._listing.mailboxes_by_dn(device.mailbox_dn for device in devices)
@@ -189,14 +197,6 @@ class Inventory:
         yield batch
         self._advance(len(batch))
 
-    @staticmethod
-    def _too_long(mailbox: Mailbox, taken: _Taken) -> bool:
-        if not oversized(mailbox):
-            return False
-        taken.unreadable += 1
-        taken.findings.append(_too_long(mailbox))
-        return True
-
     def _advance(self, count: int) -> None:
         self._progress.advance(count)
         self._stop.check()
@@ -204,7 +204,12 @@ class Inventory:
     # -- telling ---------------------------------------------------------------------------------------------------
 
     def _tell(self, taken: _Taken, wanted: Scope, begun: float, listed: float) -> Report:
-        scope = wanted if self._listing.has_baseline else Scope.FULL
+        scope = wanted
+        if not self._listing.has_baseline:
+            scope = Scope.FULL
+        elif wanted is Scope.QUICK and self._listing.shrank():
+            log.warning("much is missing in this listing; a full sync asks the service's guard")
+            scope = Scope.FULL
         devices, mailboxes, digest = self._listing.measure(scope)
         sync = Sync(str(uuid.uuid4()), scope, devices, mailboxes, digest, unreadable=taken.unreadable)
         self._progress.stage("sending", devices + mailboxes)

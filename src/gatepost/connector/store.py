@@ -23,7 +23,7 @@ from gatepost.errors import StoreError
 
 FILE = "store.sqlite"
 APPLICATION = 0x47504353  # "GPCS" in SQLite's own field for whose file it is
-SCHEMA = 1
+SCHEMA = 2
 OUTCOMES_A_DOCUMENT = 1_000
 DEAD_LETTERS_KEPT = 20
 
@@ -37,11 +37,9 @@ CREATE TABLE outcomes (outcome_id TEXT PRIMARY KEY, body TEXT NOT NULL, sequence
 CREATE TABLE desired (
     mailbox TEXT, device_id TEXT, row TEXT NOT NULL, PRIMARY KEY (mailbox, device_id)) WITHOUT ROWID;
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE sealed_mailboxes (
-    guid TEXT PRIMARY KEY, hash INTEGER NOT NULL, dn TEXT, row TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE sealed_mailboxes (guid TEXT PRIMARY KEY, hash INTEGER, dn TEXT, row TEXT) WITHOUT ROWID;
 CREATE TABLE sealed_devices (guid TEXT PRIMARY KEY, hash INTEGER NOT NULL, row TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE staged_mailboxes (
-    guid TEXT PRIMARY KEY, hash INTEGER NOT NULL, dn TEXT, row TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE staged_mailboxes (guid TEXT PRIMARY KEY, hash INTEGER, dn TEXT, row TEXT) WITHOUT ROWID;
 CREATE INDEX staged_mailboxes_dn ON staged_mailboxes (dn);
 CREATE TABLE staged_devices (guid TEXT PRIMARY KEY, hash INTEGER NOT NULL, row TEXT NOT NULL) WITHOUT ROWID;
 """
