@@ -1,6 +1,8 @@
 """Documents carried to the service: exactly once in effect, whatever is lost, and each refusal as the protocol says."""
 
+import gzip
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -236,3 +238,112 @@ def test_no_header_holds_more_than_it_must(desk: Desk) -> None:
     [request] = desk.stage.requests
     others: dict[str, Any] = {name: value for name, value in request.headers.items() if name != "Authorization"}
     assert "s3cr3t" not in json.dumps(others) + request.path + repr(request.document)
+
+
+def farewells(desk: Desk) -> list[list[str]]:
+    """The ids of the outcomes that each farewell handed in."""
+    requests = [request for request in desk.stage.requests if request.path.endswith("/farewell")]
+    bodies = [json.loads(gzip.decompress(request.body)) for request in requests]
+    return [[outcome["outcome_id"] for outcome in body["outcomes"]] for body in bodies]
+
+
+def test_a_farewell_hands_in_what_is_in_flight_too(desk: Desk) -> None:
+    """The document whose answer was lost will not be sent by anybody: its outcomes come with the farewell."""
+    desk.store.add_outcome("one", {"outcome_id": "one"})
+    desk.stage.answers = [lambda _: Reply(drop=True)]
+    with pytest.raises(ServiceUnreachable):
+        desk.courier.cycle()
+    desk.store.add_outcome("two", {"outcome_id": "two"})
+    desk.stage.answers = [lambda request: Reply() if "farewell" in request.path else problem(403, "superseded")]
+    with pytest.raises(ServiceRefused):
+        desk.courier.cycle()
+    assert farewells(desk) == [["one", "two"]]
+
+
+def test_a_farewell_of_many_outcomes_comes_in_documents_of_a_thousand(desk: Desk) -> None:
+    """However many are left; and one without any is said too, since it ends the lease."""
+    desk.courier.farewell()
+    for n in range(1_001):
+        desk.store.add_outcome(f"{n:04}", {"outcome_id": f"{n:04}"})
+    desk.courier.farewell()
+    assert [len(ids) for ids in farewells(desk)] == [0, 1_000, 1]
+
+
+def test_outcomes_of_a_malformed_document_are_tried_one_by_one(desk: Desk) -> None:
+    """The service refuses what holds a bad outcome: the others arrive, and only the bad one stays aside."""
+    for name in ("a", "bad", "c"):
+        desk.store.add_outcome(name, {"outcome_id": name})
+    told: list[str] = []
+
+    def judge(request: Request) -> Reply:
+        ids = [str(outcome["outcome_id"]) for outcome in request.document.outcomes]
+        if "bad" in ids:
+            return problem(400, "malformed")
+        told.extend(ids)
+        return good(request)
+
+    desk.stage.answers = [judge]
+    for _ in range(6):
+        with suppress(ServiceRefused):
+            desk.courier.cycle()
+    assert (told, list(desk.store.last_outcomes())) == (["a", "c"], [[]])
+    assert desk.store.all("SELECT count(*) FROM dead_letters") == [(2,)]
+
+
+@pytest.mark.parametrize("expected", [10**30, 2**63, 0, -1, True, 1.5, "7", None, []])
+def test_a_number_that_cannot_be_counted_with_is_an_error(desk: Desk, expected: object) -> None:
+    """Nothing of it reaches the store, and the next attempt is as good as this one."""
+    desk.stage.answers = [lambda _: problem(409, "sequence-gap", expected=expected), good]
+    with pytest.raises(UplinkError, match="names no number"):
+        desk.courier.cycle()
+    assert desk.courier.cycle().sequence == 6
+    assert desk.sequences() == [5, 5, 6]
+
+
+def test_more_that_never_comes_is_an_error_not_a_loop(desk: Desk) -> None:
+    """A page that does not get on is told, and not asked for again at once."""
+    desk.stage.answers = [lambda request: good(request, revision_from=3, revision=3, more=True)]
+    with pytest.raises(UplinkError, match="does not get on"):
+        desk.courier.cycle()
+    assert len(desk.stage.requests) == 1
+
+
+@pytest.mark.parametrize("supported", [[2, 3], [], None, "1", [10**400]])
+def test_a_contract_that_we_do_not_speak_is_told_with_both_sides(desk: Desk, supported: object) -> None:
+    """The document does not stay in the way: after an update of either side the next one is sealed anew."""
+    desk.store.add_outcome("one", {"outcome_id": "one"})
+    desk.stage.answers = [lambda _: problem(422, "contract", supported=supported), good]
+    said = r"The service speaks version .* of the contract, this connector version 1\. Update the older of the two"
+    with pytest.raises(UplinkError, match=said):
+        desk.courier.cycle()
+    assert (desk.store.pending(), desk.store.sequence) == (None, 4)
+    desk.courier.cycle()
+    assert desk.sequences() == [5, 5]
+    assert len(desk.stage.requests[1].document.outcomes) == 1
+
+
+def test_an_older_contract_is_spoken_where_the_service_asks_for_it(
+    tmp_path: Path, identity: Identity, store: Store, stage: Stage
+) -> None:
+    """The newest version first; then the newest that both sides speak, for good."""
+    store.adopt(5)
+    keys = Credentials(identity, credentials.instance(tmp_path))
+    link = Uplink(UplinkSettings(url=stage.url), keys)
+    courier = Courier(tmp_path, identity, store, link, keys, Patience(Stop(), limit=2), spoken=(1, 2, 3))
+    stage.answers = [lambda _: problem(422, "contract", supported=[1, 2]), good]
+    courier.cycle()
+    courier.cycle()
+    assert [request.document.contract for request in stage.requests] == [3, 2, 2]
+    assert [request.document.sequence for request in stage.requests] == [5, 5, 6]
+
+
+def test_a_lease_given_up_while_an_answer_was_under_way_stays_given_up(desk: Desk) -> None:
+    """Another thread's answer, asked for before this connector met another history, does not bring it back."""
+
+    def answer_late(request: Request) -> Reply:
+        desk.courier.lease.drop()
+        return good(request)
+
+    desk.stage.answers = [answer_late]
+    desk.courier.cycle()
+    assert desk.courier.lease.remaining() == 0

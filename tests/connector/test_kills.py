@@ -99,7 +99,7 @@ class Killer:
         identity = credentials.load(self._site.settings.folder)
         name = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
         path = self._site.settings.folder / FILE
-        with Store(path, identity.connector, identity.epoch, identity.incarnation) as store:
+        with Store(path, identity.organization, identity.connector, identity.epoch, identity.incarnation) as store:
             store.add_outcome(name, {"outcome_id": name, "about": "test", "result": "done"})
         self.outcomes.add(name)
 

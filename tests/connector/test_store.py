@@ -10,9 +10,9 @@ from gatepost.domain.contract import Answer
 from gatepost.errors import StoreError
 
 
-def open_store(folder: Path, connector: str = "c", epoch: int = 1) -> Store:
+def open_store(folder: Path, connector: str = "c", epoch: int = 1, organization: str = "o") -> Store:
     """The store of a folder, as one connector opens it."""
-    return Store(folder / FILE, connector, epoch, "history-1")
+    return Store(folder / FILE, organization, connector, epoch, "history-1")
 
 
 def answer(sequence: int, **fields: object) -> Answer:
@@ -164,3 +164,17 @@ def test_peek_at_a_damaged_store_says_so(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"junk" * 1000)
     with pytest.raises(StoreError, match="the next full synchronisation rebuilds it"):
         peek(tmp_path / FILE)
+
+
+def test_outcomes_outlive_another_enrolment_of_the_same_organization_only(tmp_path: Path) -> None:
+    """What was done at Exchange is told by whoever speaks for it next, and never to another organization."""
+    with open_store(tmp_path) as store:
+        store.adopt(1)
+        store.add_outcome("one", {"outcome_id": "one"})
+        store.put(1, b"document", ["one"])
+        store.meet("history-2")
+        assert store.outcomes() == [{"outcome_id": "one"}]
+    with open_store(tmp_path, "other", 2) as store:
+        assert store.outcomes() == [{"outcome_id": "one"}]
+    with open_store(tmp_path, "third", 1, "another-organization") as store:
+        assert list(store.last_outcomes()) == [[]]

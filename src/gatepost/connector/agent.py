@@ -9,11 +9,12 @@ import logging
 import random
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from gatepost import __version__
 from gatepost.connector import credentials, host, log
@@ -27,7 +28,7 @@ from gatepost.connector.store import FILE, NEXT_FULL, NEXT_QUICK, Store, peek
 from gatepost.connector.uplink import Uplink
 from gatepost.domain.contract import Scope, Status, iso
 from gatepost.domain.devices import Capabilities
-from gatepost.errors import ExchangeError, GatepostError, ServiceRefused, SettingsError, UplinkError, WireError
+from gatepost.errors import GatepostError, ServiceRefused, StoreError, UplinkError
 from gatepost.exchange.organization import Organization
 from gatepost.settings import ConnectorSettings, read_secret
 
@@ -35,7 +36,7 @@ CHECK_IN_SECONDS = 50.0
 COMMAND_PATIENCE = 180.0  # longer than a lease, which another instance may hold
 STOP_SECONDS = 30.0
 WAIT_PAUSE = 0.2  # between two held-open requests at least, whatever the service does
-FAILURE, LAST_TRY = "failure", "last_try"
+FAILURE, SERVICE_FAILURE, LAST_TRY = "failure", "service_failure", "last_try"
 LAST = {Scope.FULL: "last_full", Scope.QUICK: "last_quick"}
 
 __all__ = ["COMMAND_PATIENCE", "Agent", "Progress", "Report", "Scope", "State", "start_process", "status"]
@@ -68,7 +69,7 @@ class Agent:
             stack.enter_context(host.FolderLock(host.private_folder(folder)))
             identity = credentials.load(folder)
             self._store = stack.enter_context(
-                Store(folder / FILE, identity.connector, identity.epoch, identity.incarnation)
+                Store(folder / FILE, identity.organization, identity.connector, identity.epoch, identity.incarnation)
             )
             keys = credentials.Credentials(identity, credentials.instance(folder))
             self._uplink = Uplink(self._settings.service, keys)
@@ -85,8 +86,7 @@ class Agent:
     ) -> None:
         """Give the lease back where there is one, and close everything."""
         if self._courier.lease.remaining():
-            with suppress(UplinkError):
-                self._uplink.farewell(self._store.outcomes())
+            self._courier.farewell()
         self._open.close()
 
     def sync(self, scope: Scope) -> Report:
@@ -132,7 +132,7 @@ class Agent:
     def _status(self) -> Status:
         """How this connector is, for every document."""
         seen = self._capabilities
-        exchange: dict[str, Any] = {"server": self._settings.exchange.url}
+        exchange: dict[str, Any] = {"server": urlsplit(self._settings.exchange.url).hostname}
         if seen is not None:
             exchange = {
                 "server": seen.server,
@@ -203,12 +203,14 @@ class Agent:
             try:
                 answer = self._courier.cycle()
             except UplinkError as error:
-                if isinstance(error, ServiceRefused) and error.type in REPLACED:
+                if _is_replaced(error):
                     raise
                 self._service.failed(str(error))
+                self._store.remember(**{SERVICE_FAILURE: str(error)})
                 self.stop.sleep(backoff.next())
                 continue
             backoff.reset()
+            self._store.remember(**{SERVICE_FAILURE: None})
             self._hear(answer.sync)
             self._wake.wait(CHECK_IN_SECONDS * random.uniform(0.8, 1.0))
 
@@ -221,7 +223,10 @@ class Agent:
             self._listen.set()
 
     def _syncs(self) -> None:
-        """Take each synchronisation when it is due; a failure is told, and tried again after a pause."""
+        """Take each sync when it is due; a failure is told, and tried again after a pause.
+
+        Only a broken store and having been replaced end it: any other error may be gone at the next attempt.
+        """
         while True:
             self.stop.check()
             self._due.clear()
@@ -231,8 +236,8 @@ class Agent:
                 continue
             try:
                 self.sync(scope)
-            except (ExchangeError, WireError, UplinkError, SettingsError) as error:
-                if isinstance(error, ServiceRefused) and error.type in REPLACED:
+            except GatepostError as error:
+                if isinstance(error, StoreError) or _is_replaced(error):
                     raise
                 (self._service if isinstance(error, UplinkError) else self._exchange).failed(str(error))
                 self._schedule.failed()
@@ -256,6 +261,10 @@ class Agent:
                 self._listen.clear()
                 self._wake.set()
             self.stop.sleep(max(0.0, asked_at + WAIT_PAUSE - self._courier.lease.now()))
+
+
+def _is_replaced(error: GatepostError) -> bool:
+    return isinstance(error, ServiceRefused) and error.type in REPLACED
 
 
 def start_process(*, quiet: bool = False) -> None:
@@ -315,5 +324,5 @@ def status(settings: ConnectorSettings) -> State:
         next_full=notes.get(NEXT_FULL),
         next_quick=notes.get(NEXT_QUICK),
         unsent=unsent,
-        failure=notes.get(FAILURE),
+        failure=notes.get(SERVICE_FAILURE) or notes.get(FAILURE),
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gatepost.connector import credentials, log
+from gatepost.connector.answers import MOST
 from gatepost.connector.credentials import Credentials, Identity
 from gatepost.connector.lease import Lease
 from gatepost.connector.patience import Patience
@@ -21,6 +22,7 @@ from gatepost.connector.uplink import Uplink, pack
 from gatepost.domain.contract import (
     BYTES_SENT,
     BYTES_UNPACKED,
+    CONTRACT,
     Answer,
     CheckIn,
     Facts,
@@ -32,7 +34,7 @@ from gatepost.domain.contract import (
 )
 from gatepost.errors import ServiceRefused, UplinkError
 
-SAY_AGAIN = frozenset({"sequence-gap", "sequence-reused", "incarnation"})
+SAY_AGAIN = frozenset({"sequence-gap", "sequence-reused", "incarnation", "contract"})
 REPLACED = frozenset({"superseded", "revoked", "removed"})
 ATTEMPTS = 5
 
@@ -40,7 +42,8 @@ ATTEMPTS = 5
 class Courier:
     """Sends check-ins of one connector; safe to use from several threads, one document in flight.
 
-    ``status`` says how the connector is, for every document. ``folder`` is where its identity lies.
+    ``status`` says how the connector is, for every document. ``folder`` is where its identity lies. ``spoken`` are the
+    versions of the contract that this side speaks: the newest first, an older one where the service asks for it.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Courier:
         keys: Credentials,
         patience: Patience,
         status: Callable[[], Status] = Status,
+        spoken: tuple[int, ...] = (CONTRACT,),
     ) -> None:
         self._folder = folder
         self._identity = identity
@@ -61,6 +65,8 @@ class Courier:
         self._patience = patience
         self._status = status
         self._lock = threading.Lock()
+        self._contract = max(spoken)
+        self._spoken = spoken
         self._findings: list[Mapping[str, Any]] = []
         self.lease = Lease()
 
@@ -91,6 +97,14 @@ class Courier:
             del self._findings[: len(findings)]
             if not answer.more:
                 return answer
+            if answer.revision <= answer.revision_from:
+                raise UplinkError("The service has more to tell and does not get on.", "It is tried again later.")
+
+    def farewell(self) -> None:
+        """Hand in every outcome that was not answered, and give the lease back; a service that is away misses it."""
+        with suppress(UplinkError):
+            for outcomes in self._store.last_outcomes():
+                self._uplink.farewell(outcomes)
 
     # -- before a document -----------------------------------------------------------------------------------------
 
@@ -133,6 +147,7 @@ class Courier:
                 sync=sync,
                 facts=facts,
                 outcomes=outcomes,
+                contract=self._contract,
             )
         )
 
@@ -179,13 +194,32 @@ class Courier:
             log.warning("the service calls a document malformed; it is put aside", why=str(refused))
             self._store.bury(sequence, iso(datetime.now(UTC)) or "", str(refused))
             self._find("malformed-document", str(sequence), str(refused), "Update the connector; it lies in its store.")
-        elif refused.type == "too-large":
+        elif refused.type in ("too-large", "contract"):
             self._store.discard(sequence)
+        if refused.type == "contract":
+            self._speak(refused)
+
+    def _speak(self, refused: ServiceRefused) -> None:
+        """Fall to a version of the contract that both sides speak; the document is sealed anew in it.
+
+        Raises UplinkError that names both sides' versions where there is none: an update of either mends it.
+        """
+        named = refused.fields.get("supported")
+        supported = [each for each in named if isinstance(each, int)] if isinstance(named, list) else []
+        common = [each for each in self._spoken if each in supported and each != self._contract]
+        if not common:
+            raise UplinkError(
+                f"The service speaks version {', '.join(map(str, supported[:9])) or 'unknown'} of the contract, this "
+                f"connector version {', '.join(map(str, self._spoken))}.",
+                "Update the older of the two; until then it is tried again every few minutes.",
+            )
+        self._contract = max(common)
+        log.info("the service speaks another version of the contract", version=self._contract)
 
     def _adopt(self, refused: ServiceRefused, sequence: int) -> None:
         """Go on with the number that the service expects; become another instance where someone else used ours."""
         expected = refused.fields.get("expected")
-        if not isinstance(expected, int) or expected < 1:
+        if not isinstance(expected, int) or isinstance(expected, bool) or not 1 <= expected <= MOST:
             raise UplinkError(f"The service names no number to go on with: {refused}.", "Update the service.")
         stranger = self._store.settled and (refused.type == "sequence-reused" or expected > sequence)
         self._store.adopt(expected)
@@ -210,9 +244,10 @@ class Courier:
     def _end(self, refused: ServiceRefused) -> None:
         """Another connector took this one's place, or it was removed: hand in what is left, forget the secret."""
         self.lease.drop()
-        with suppress(UplinkError):
-            self._uplink.farewell(self._store.outcomes())
-        credentials.wipe(self._folder, str(refused))
+        try:
+            self.farewell()
+        finally:
+            credentials.wipe(self._folder, str(refused))
         log.warning("this connector was replaced", why=refused.type)
 
     def _find(self, code: str, subject: str, cause: str, remedy: str) -> None:

@@ -29,11 +29,13 @@ DEAD_LETTERS_KEPT = 20
 
 TABLES = """
 CREATE TABLE identity (
-    one INTEGER PRIMARY KEY CHECK (one = 1), connector TEXT NOT NULL, epoch INTEGER NOT NULL,
-    incarnation TEXT NOT NULL, sequence INTEGER, settled INTEGER NOT NULL DEFAULT 0);
+    one INTEGER PRIMARY KEY CHECK (one = 1), organization TEXT NOT NULL, connector TEXT NOT NULL,
+    epoch INTEGER NOT NULL, incarnation TEXT NOT NULL, sequence INTEGER, settled INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE outbox (sequence INTEGER PRIMARY KEY, document BLOB NOT NULL);
 CREATE TABLE dead_letters (at TEXT NOT NULL, problem TEXT NOT NULL, document BLOB NOT NULL);
-CREATE TABLE outcomes (outcome_id TEXT PRIMARY KEY, body TEXT NOT NULL, sequence INTEGER) WITHOUT ROWID;
+CREATE TABLE outcomes (
+    outcome_id TEXT PRIMARY KEY, body TEXT NOT NULL, sequence INTEGER,
+    suspect INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE desired (
     mailbox TEXT, device_id TEXT, row TEXT NOT NULL, PRIMARY KEY (mailbox, device_id)) WITHOUT ROWID;
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -49,14 +51,18 @@ NEXT_FULL, NEXT_QUICK = "next_full", "next_quick"
 
 
 class Store:
-    """One connector's store; a context manager. ``path`` is the SQLite file."""
+    """One connector's store; a context manager. ``path`` is the SQLite file.
 
-    def __init__(self, path: Path, connector: str, epoch: int, incarnation: str) -> None:
+    Another enrolment, or another history of the database, starts it afresh; only what became of work already done is
+    kept for the service, as long as it is for the same ``organization``.
+    """
+
+    def __init__(self, path: Path, organization: str, connector: str, epoch: int, incarnation: str) -> None:
         self.path = path
         self._lock = threading.RLock()
         self._db = self._connect()
         try:
-            self._prepare(connector, epoch, incarnation)
+            self._prepare(organization, connector, epoch, incarnation)
         except BaseException:
             self._db.close()
             raise
@@ -81,7 +87,7 @@ class Store:
         except sqlite3.Error as error:
             raise _broken(self.path, error) from error
 
-    def _prepare(self, connector: str, epoch: int, incarnation: str) -> None:
+    def _prepare(self, organization: str, connector: str, epoch: int, incarnation: str) -> None:
         """Check whose file it is, make the tables, and start afresh where the identity is another."""
         with self._translated():
             application, version, tables = self._stamp()
@@ -97,9 +103,9 @@ class Store:
             self._drop_all()
         if not tables or version != SCHEMA:
             self._make()
-        row = self._one("SELECT connector, epoch FROM identity")
-        if row != (connector, epoch):
-            self.restart(connector, epoch, incarnation)
+        row = self._one("SELECT organization, connector, epoch FROM identity")
+        if row != (organization, connector, epoch):
+            self._restart(organization, connector, epoch, incarnation)
 
     def _stamp(self) -> tuple[int, int, int]:
         application = self._db.execute("PRAGMA application_id").fetchone()[0]
@@ -175,21 +181,25 @@ class Store:
         """Whether a document of this store was answered since its sequence was taken over."""
         return self._one("SELECT 1 FROM identity WHERE settled = 1") is not None
 
-    def restart(self, connector: str, epoch: int, incarnation: str) -> None:
-        """Forget everything: another enrolment, or another history of the database."""
+    def _restart(self, organization: str, connector: str, epoch: int, incarnation: str) -> None:
+        """Forget everything but the organization's outcomes: another enrolment, or another history of the database."""
         with self.transaction() as db:
-            for table in ("identity", "outbox", "outcomes", "desired", "notes", "sealed_mailboxes", "sealed_devices"):
+            db.execute(
+                "DELETE FROM outcomes WHERE NOT EXISTS (SELECT 1 FROM identity WHERE organization = ?)", (organization,)
+            )
+            db.execute("UPDATE outcomes SET sequence = NULL")
+            for table in ("identity", "outbox", "desired", "notes", "sealed_mailboxes", "sealed_devices"):
                 db.execute(f"DELETE FROM {table}")  # noqa: S608 - names from the line above
             db.execute(
-                "INSERT INTO identity (one, connector, epoch, incarnation) VALUES (1, ?, ?, ?)",
-                (connector, epoch, incarnation),
+                "INSERT INTO identity (one, organization, connector, epoch, incarnation) VALUES (1, ?, ?, ?, ?)",
+                (organization, connector, epoch, incarnation),
             )
 
     def meet(self, incarnation: str) -> None:
-        """Start afresh under another history of the database; the identity stays."""
-        row = self._one("SELECT connector, epoch FROM identity")
+        """Start afresh under another history of the database; the identity and unsent outcomes stay."""
+        row = self._one("SELECT organization, connector, epoch FROM identity")
         if row:
-            self.restart(row[0], row[1], incarnation)
+            self._restart(row[0], row[1], row[2], incarnation)
 
     def adopt(self, expected: int) -> None:
         """Take the next number from the service. What was in flight is dropped, and a full synchronisation is due."""
@@ -237,7 +247,11 @@ class Store:
             db.execute("UPDATE identity SET sequence = ? WHERE sequence = ?", (sequence - 1, sequence))
 
     def bury(self, sequence: int, at: str, problem: str) -> None:
-        """Put a document that the service calls malformed aside, for people to look at."""
+        """Put a document that the service calls malformed aside, for people to look at.
+
+        Its outcomes stay. From now on they travel one by one, so that a malformed one stops only itself: that one is
+        in the document put aside, and nowhere else.
+        """
         with self.transaction() as db:
             db.execute(
                 "INSERT INTO dead_letters (at, problem, document) SELECT ?, ?, document FROM outbox WHERE sequence = ?",
@@ -247,7 +261,8 @@ class Store:
                 "DELETE FROM dead_letters WHERE rowid <= (SELECT max(rowid) FROM dead_letters) - ?",
                 (DEAD_LETTERS_KEPT,),
             )
-            db.execute("DELETE FROM outcomes WHERE sequence = ?", (sequence,))
+            db.execute("DELETE FROM outcomes WHERE sequence = ? AND suspect = 1", (sequence,))
+            db.execute("UPDATE outcomes SET suspect = 1 WHERE sequence = ?", (sequence,))
         self.discard(sequence)
 
     # -- outcomes, desired, notes ---------------------------------------------------------------------------------
@@ -260,11 +275,22 @@ class Store:
             )
 
     def outcomes(self) -> list[dict[str, Any]]:
-        """Outcomes that no document in flight carries, as many as one document takes."""
+        """Outcomes that no document in flight carries, as many as one document takes; a suspect one goes alone."""
         rows = self.all(
-            "SELECT body FROM outcomes WHERE sequence IS NULL ORDER BY outcome_id LIMIT ?", (OUTCOMES_A_DOCUMENT,)
+            "SELECT body, suspect FROM outcomes WHERE sequence IS NULL ORDER BY suspect, outcome_id LIMIT ?",
+            (OUTCOMES_A_DOCUMENT,),
         )
-        return [json.loads(row[0]) for row in rows]
+        clear = [body for body, suspect in rows if not suspect]
+        return [json.loads(body) for body in clear or [body for body, _ in rows[:1]]]
+
+    def last_outcomes(self) -> Iterator[list[dict[str, Any]]]:
+        """All outcomes that were never answered, in flight or not, by the document; at least one, which may be empty.
+
+        For a farewell, after which nobody speaks any more: what the service has already is ignored by its id.
+        """
+        bodies = [row[0] for row in self.all("SELECT body FROM outcomes ORDER BY outcome_id")]
+        for start in range(0, max(1, len(bodies)), OUTCOMES_A_DOCUMENT):
+            yield [json.loads(body) for body in bodies[start : start + OUTCOMES_A_DOCUMENT]]
 
     @property
     def revision(self) -> int:
