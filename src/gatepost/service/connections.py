@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,6 @@ from gatepost.errors import Problem
 from gatepost.service import audit
 from gatepost.service.database import Scope
 
-SILENT_AFTER = timedelta(minutes=3)
 SYNCS_SHOWN = 12
 FINDINGS_SHOWN = 50
 KINDS = ("quick", "full")
@@ -23,8 +22,9 @@ Row = Mapping[str, Any]
 class Connection:
     """One organization as its connector last told it. Times are None where it never happened.
 
-    ``status`` is pending, connected, disconnected (silent for 3 minutes), replaced or removing. ``last_full`` and
-    ``last_quick`` are when the last one succeeded; ``last_attempt`` when the last of any kind began.
+    ``status`` is pending, connected (its lease runs), disconnected (it said farewell, or its lease ran out), replaced
+    or removing. ``last_full`` and ``last_quick`` are when the last one succeeded; ``last_attempt`` when the last of any
+    kind began to arrive. ``failure`` is why the connector's last attempt failed; that one may never have arrived.
     """
 
     organization_id: UUID
@@ -61,6 +61,11 @@ class Connection:
         ended = (sync for sync in self.recent if sync["kind"] == "full" and sync["state"] not in {"open", "abandoned"})
         newest = next(ended, None)
         return newest if newest and newest["state"] == "held" else None
+
+    @property
+    def trouble(self) -> bool:
+        """Whether something stands at the top of the page that needs a person."""
+        return self.status != "connected" or self.failure is not None or self.held is not None
 
 
 async def organizations(scope: Scope) -> list[dict[str, Any]]:
@@ -124,11 +129,10 @@ async def connection(scope: Scope, organization_id: UUID) -> Connection:
 
 
 def _status(row: Row, now: datetime) -> str:
-    """The organization's state, where connected is split by whether the connector is heard."""
+    """The organization's state, where connected is split by whether the connector's lease runs."""
     if row["state"] != "connected":
         return str(row["state"])
-    heard = row["last_contact"] or row["enrolled_at"]
-    return "connected" if heard and now - heard < SILENT_AFTER else "disconnected"
+    return "connected" if row["lease_until"] and row["lease_until"] > now else "disconnected"
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -143,13 +147,15 @@ def _moment(value: object) -> datetime | None:
     """A time as the connector told it; None where it is none."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        return moment.astimezone(UTC) if moment and moment.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return moment if moment and moment.tzinfo else None
 
 
 async def request_sync(scope: Scope, organization_id: UUID, kind: str, actor: str) -> None:
-    """Ask the connector for a sync; the database wakes it at commit. A full one is not replaced by a quick one.
+    """Ask the connector for a sync; the database wakes it at commit.
+
+    A full one is not replaced by a quick one; after a failed attempt each request counts anew.
 
     Raises Problem 404, 400 for another kind, 409 where no connector is enrolled.
     """

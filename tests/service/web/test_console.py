@@ -1,5 +1,7 @@
 """The pages as they are sent: empty states, states of a connection, a held inventory, history."""
 
+import re
+
 import pytest
 
 from gatepost.domain.contract import Facts, Kind, Status
@@ -14,6 +16,8 @@ def test_an_empty_tenant_is_told_how_to_begin(anna: Visitor, service: Service) -
     """The commands, with the tenant's own name, and the way there from the list."""
     page = anna.get("/connection").text
     assert f"gatepost admin ticket create --tenant {service.slug}" in page
+    assert f"gatepost connector setup --service {service.url} --ticket-file ticket" in page
+    assert "connector.toml holds the address of Exchange" in page
     assert "No devices yet" in anna.get("/devices").text
 
 
@@ -57,7 +61,8 @@ def test_a_connection_shows_what_the_connector_told(anna: Visitor, filled: Speak
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("UPDATE checkins SET last_at = now() - interval '4 minutes'", "The connector does not report"),
+        ("UPDATE checkins SET lease_until = now() - interval '1 second'", "The connector is not connected"),
+        ("UPDATE checkins SET last_at = NULL, lease_until = NULL", "It is set up and has not been started yet."),
         ("UPDATE organizations SET state = 'replaced'", "Another connector has taken over"),
         ("UPDATE organizations SET state = 'removing'", "Being removed"),
     ],
@@ -68,6 +73,48 @@ def test_a_connection_that_is_not_well_says_so(
     """Silence, a replacement and a removal each have their words."""
     look(change)
     assert words in anna.get("/connection").text
+
+
+def test_a_connector_that_said_farewell_is_not_connected(anna: Visitor, filled: Speaker) -> None:
+    """At once, with the time of the last contact; a requested sync says what it waits for."""
+    assert "Connected" in anna.get("/connection").text
+    assert filled.farewell().status_code == 200
+    page = anna.get("/connection").text
+    assert re.search(r"<span>Not connected</span></span><small class=\"since\">since <time", page)
+    assert "A sync that you ask for begins when it is back." in page
+    path = f"/connection/{filled.identity['organization']}/sync"
+    assert anna.post(path, {"kind": "full", "form_token": anna.token()}).headers["Location"].endswith("#full")
+    page = anna.get("/connection").text
+    assert "The sync that was asked for begins when it is back." in page
+    assert "aria-disabled" not in page
+    assert "Nothing needs your attention." not in page
+
+
+def test_a_failed_attempt_is_told_and_can_be_asked_for_again(anna: Visitor, filled: Speaker, look: Look) -> None:
+    """Its sentence stands as the last attempt, nothing says that all is well, and another press is another request."""
+    path, form = f"/connection/{filled.identity['organization']}/sync", {"kind": "full", "form_token": anna.token()}
+    anna.post(path, form)
+    first = look("SELECT sync_requested_at FROM organizations")
+    assert "Nothing needs your attention." in anna.get("/connection").text
+    anna.post(path, form)
+    assert look("SELECT sync_requested_at FROM organizations") == first
+    filled.say(Kind.CYCLE, status=Status(host="GATE01", failure="EX01 did not answer."))
+    page = anna.get("/connection").text
+    assert '<span>Failed</span></span> <span lang="en"><bdi>EX01 did not answer.</bdi>' in page
+    assert "Last sync that arrived" in page
+    assert "Nothing needs your attention." not in page
+    assert "the last attempt failed. The connector tries again by itself" in page
+    assert "aria-disabled" not in page
+    anna.post(path, form)
+    assert look("SELECT sync_requested_at FROM organizations") != first
+
+
+def test_devices_without_a_version_are_proof_of_exchange(anna: Visitor, filled: Speaker) -> None:
+    """A connector that just started does not know the version yet; Exchange was reached all the same."""
+    filled.say(Kind.CYCLE, status=Status(host="GATE01", exchange={"server": "EX01"}))
+    page = anna.get("/connection").text
+    assert "Exchange has not been reached yet" not in page
+    assert "Exchange on <bdi>EX01</bdi>" in page
 
 
 def test_a_running_sync_shows_how_far_it_is(anna: Visitor, speaker: Speaker) -> None:
@@ -88,6 +135,8 @@ def test_a_held_inventory_is_explained_and_accepted(anna: Visitor, speaker: Spea
     page = anna.get("/connection").text
     assert "An inventory is held back" in page
     assert "has 40 devices; 120 are known here, and 80 of them" in page
+    assert "Nothing merged: 80 known devices were missing." in page
+    assert "Nothing needs your attention." not in page
     sync_id = look("SELECT sync_id FROM syncs WHERE state = 'held'")[0]["sync_id"]
     path = f"/connection/{speaker.identity['organization']}/accept"
     form = {"sync_id": sync_id, "form_token": anna.token()}

@@ -5,6 +5,7 @@ the page alone, so that a selection, the focus and a screen reader are not distu
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.responses import Response
 
 from gatepost import __version__
@@ -25,6 +26,7 @@ from gatepost.service.web.sessions import FORM_TOKEN
 LANGUAGE_COOKIE = "gatepost-language"
 ZONE_COOKIE = "gatepost-zone"
 NOTHING = Markup('<span class="nothing" aria-hidden="true">&ndash;</span><span class="unseen">{}</span>')
+BREAKS = re.compile(r"[@/§]")
 MOMENT = Markup('<time datetime="{iso}">{text}</time>')
 
 
@@ -64,10 +66,14 @@ def nothing(context: Context) -> Markup:
 
 @pass_context
 def foreign(context: Context, value: object) -> Markup:
-    """A text of somebody else, isolated, so that its direction and control characters stay inside it."""
+    """A text of somebody else, isolated, so that its direction and control characters stay inside it.
+
+    A line may end before an ``@`` or ``/``, so that an address or a path need not break inside a word.
+    """
     if value is None or value == "":
         return nothing(context)
-    return Markup("<bdi>{}</bdi>").format(words.visible(str(value)))
+    escaped = escape(words.visible(str(value)))
+    return Markup("<bdi>{}</bdi>").format(Markup(BREAKS.sub(r"<wbr>\g<0>", escaped)))  # noqa: S704 - escaped above
 
 
 @pass_context
@@ -120,6 +126,7 @@ def _environment(language: Language) -> Environment:
     )
     environment.install_gettext_translations(language.catalogue, newstyle=True)  # type: ignore[attr-defined]
     filters = (moment, ago, foreign, number, duration, zone_name, plain, word, translated)
+    environment.filters["ordered"] = words.ordered
     environment.tests["moment"] = lambda value: isinstance(value, datetime)
     environment.filters |= {entry.__name__: entry for entry in filters}
     environment.globals |= {

@@ -4,6 +4,7 @@ Each name becomes one text marked for translation, with a tone that picks its co
 (Exchange may grow new ones) is shown as it is.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gatepost.service.web.i18n import N_, Language
@@ -44,7 +45,7 @@ REASONS = {
 CONNECTION_STATES = {
     "pending": Word(N_("Waiting for its connector"), "wait"),
     "connected": Word(N_("Connected"), "good"),
-    "disconnected": Word(N_("Not reporting"), "bad"),
+    "disconnected": Word(N_("Not connected"), "bad"),
     "replaced": Word(N_("Replaced"), "wait"),
     "removing": Word(N_("Being removed"), "wait"),
 }
@@ -141,6 +142,12 @@ def word(language: Language, vocabulary: str, name: object) -> Word:
     """The word for a name, in a language."""
     known = VOCABULARIES[vocabulary].get(str(name).lower())
     return Word(language.text(known.text), known.tone) if known else Word(visible(str(name)))
+
+
+def ordered(rows: Sequence[tuple[str, int]], vocabulary: str) -> list[tuple[str, int]]:
+    """Counted names in the order of their vocabulary, which does not move as the counts do; unknown ones last."""
+    places = {name: place for place, name in enumerate(VOCABULARIES[vocabulary])}
+    return sorted(rows, key=lambda row: (places.get(row[0].lower(), len(places)), row[0]))
 
 
 def visible(text: str) -> str:

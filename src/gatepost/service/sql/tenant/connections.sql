@@ -10,7 +10,7 @@ SELECT organization_id, name, state, sync_requested FROM organizations WHERE org
 -- name: connection
 -- One organization with its newest connector, what that one last said, and the ends of its syncs.
 -- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427"}
-SELECT o.organization_id, o.name, o.state, o.sync_requested, c.host, c.version, c.enrolled_at, i.status,
+SELECT o.organization_id, o.name, o.state, o.sync_requested, c.host, c.version, i.status, i.lease_until,
        i.last_at AS last_contact,
        (SELECT max(started_at) FROM syncs s WHERE s.organization_id = o.organization_id) AS last_attempt,
        (SELECT max(ended_at) FROM syncs s WHERE s.organization_id = o.organization_id AND kind = 'full'
@@ -45,10 +45,12 @@ WHERE organization_id = %(organization_id)s AND ended_at IS NULL
 ORDER BY since DESC, code, subject LIMIT %(limit)s
 
 -- name: request_sync
--- Ask the connector for a sync, unless a full one is asked for already; a trigger wakes it.
+-- Ask the connector for a sync, unless it or a full one is asked for already and has not failed; a trigger wakes it.
 -- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "kind": "quick"}
-UPDATE organizations SET sync_requested = %(kind)s, sync_requested_at = now()
-WHERE organization_id = %(organization_id)s AND sync_requested NOT IN ('full', %(kind)s)
+UPDATE organizations o SET sync_requested = %(kind)s, sync_requested_at = now()
+WHERE o.organization_id = %(organization_id)s AND (sync_requested NOT IN ('full', %(kind)s) OR EXISTS (
+    SELECT FROM connectors c JOIN checkins i ON i.connector_id = c.connector_id
+    WHERE c.organization_id = o.organization_id AND c.epoch = o.epoch AND i.status ->> 'failure' IS NOT NULL))
 
 -- name: accept
 -- An administrator accepts the inventory that is held: the newest full one, of the connector of today.

@@ -50,7 +50,7 @@ async def request_sync(
     kind = str((await request.form()).get("kind", ""))
     async with _database(request).tenant(session.tenant_id) as scope:
         await connections.request_sync(scope, organization_id, kind, session.name)
-    return _back(organization_id)
+    return _back(organization_id, kind)
 
 
 @router.post("/connection/{organization_id}/accept")
@@ -61,11 +61,12 @@ async def accept(
     sync_id = str((await request.form()).get("sync_id", ""))
     async with _database(request).tenant(session.tenant_id) as scope:
         await connections.accept(scope, organization_id, sync_id, session.name)
-    return _back(organization_id)
+    return _back(organization_id, "asked")
 
 
-def _back(organization_id: UUID) -> Response:
-    return RedirectResponse(f"/connection?organization={organization_id}", 303)
+def _back(organization_id: UUID, place: str) -> Response:
+    """To the connection again, with the focus on what was pressed or on what is said of it."""
+    return RedirectResponse(f"/connection?organization={organization_id}#{place}", 303)
 
 
 def _filter(request: Request) -> queries.Filter:
