@@ -87,12 +87,14 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """The service. Without ``database_url`` it runs its own PostgreSQL on ``data``.
 
     ``database_url`` signs in as the app role; ``public_url`` is the address that people type, and decides on cookies.
+    With it, ``trusted_proxies`` (addresses or networks) say for whom they ask; attempts to sign in are counted by that.
     """
 
     data: Path
     host: str = "127.0.0.1"
     port: int = 8443
     public_url: str | None = None
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1",)
     database_url: str | None = None
     postgres_bin: Path | None = None
     tls_certificate: Path | None = None

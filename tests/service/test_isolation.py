@@ -55,7 +55,6 @@ class Filled:
             "people": {"person_id": uuid4(), "upn": SECRET},
             "org_settings": {"organization_id": organization, "settings": Jsonb({"name": SECRET})},
             "findings": {"organization_id": organization, "origin": "sync", "code": SECRET},
-            "sign_in_attempts": {"address": "192.0.2.1", "name": SECRET},
             "desired": {
                 "organization_id": organization,
                 "mailbox_guid": uuid4(),

@@ -37,6 +37,11 @@ def run(
     port: int = typer.Option(8443, "--port", help="Port to listen on; 0 takes a free one."),
     database_url_file: Path | None = URL_FILE,
     public_url: str | None = typer.Option(None, "--public-url", help="The address that people type, behind a proxy."),
+    trusted_proxy: list[str] = typer.Option(
+        ["127.0.0.1"],
+        "--trusted-proxy",
+        help="With --public-url: address or network of a proxy that says for whom it asks; may be repeated.",
+    ),
     tls_certificate: Path | None = typer.Option(None, "--tls-certificate", help="Certificate chain, PEM."),
     tls_key: Path | None = typer.Option(None, "--tls-key", help="Private key, PEM."),
 ) -> None:
@@ -51,6 +56,7 @@ def run(
         host=host,
         port=port,
         public_url=public_url,
+        trusted_proxies=tuple(trusted_proxy),
         database_url=secret_of(database_url_file, "GATEPOST_DATABASE_URL"),
         tls_certificate=tls_certificate,
         tls_key=tls_key,

@@ -1,9 +1,10 @@
 """Administrators of a tenant: passwords, sign-in with its limits, and server-side sessions.
 
 A session's token is ``tenant.session.secret``; the database holds a SHA-256 of the secret only, which is enough for 256
-random bits. Passwords are Argon2id hashes, made and checked in two threads of their own, so that neither the event loop
-nor the memory suffers under a guessing attack. An unknown name costs the same time and gives the same answer as a wrong
-password. Limits count per address and per name with address: they slow a guesser and never lock an account.
+random bits. Passwords are Argon2id hashes, made and checked in two threads of their own, before which only so many may
+wait: neither the event loop nor the memory suffers under a guessing attack. An unknown name, or tenant, costs the same
+time and gives the same answers as a wrong password. Limits count per address, and there per tenant and per name: they
+slow a guesser and never lock an account. They are counted outside of tenants, so that they tell nothing of one.
 """
 
 import asyncio
@@ -11,11 +12,14 @@ import hashlib
 import hmac
 import ipaddress
 import secrets
+import threading
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
 from argon2 import PasswordHasher
@@ -23,7 +27,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from gatepost.domain.events import Event
 from gatepost.errors import Problem, ServiceError
-from gatepost.service import audit
+from gatepost.service import audit, tenants
 from gatepost.service.database import Database, Scope
 
 LIFETIME = timedelta(hours=8)
@@ -33,13 +37,19 @@ SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 1_024
 
 WINDOW = timedelta(minutes=15)
-FREE_TRIES = {"name": 5, "address": 30}
+FREE_TRIES = {"by_name": 5, "by_address": 30, "anywhere": 500}
 FIRST_PAUSE = timedelta(seconds=15)
 
 HASHER = PasswordHasher()
 REFUSED = "The name or the password is not right."
 NOBODY = HASHER.hash(secrets.token_urlsafe(32))
+WAITING = 32
+BUSY_SECONDS = 5
 _THREADS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2")
+_ROOM = threading.BoundedSemaphore(WAITING)
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +102,21 @@ class Token:
             return None
 
 
-async def _hash(password: str) -> str:
-    return await asyncio.get_running_loop().run_in_executor(_THREADS, HASHER.hash, password)
+async def _in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Hash in a thread of ours. Raises Problem 503 ``busy`` where too many wait already."""
+    if not _ROOM.acquire(blocking=False):
+        raise Problem(503, "busy", "Too many people sign in at once. Try again.", retry_after=BUSY_SECONDS)
+    try:
+        return await asyncio.get_running_loop().run_in_executor(_THREADS, partial(function, *args, **kwargs))
+    finally:
+        _ROOM.release()
 
 
-def _matches(stored: str, password: str) -> bool:
+def _matches(stored: str, password: bytes) -> bool:
     try:
         return HASHER.verify(stored, password)
     except (VerificationError, InvalidHashError):
         return False
-
-
-async def _verify(stored: str, password: str) -> bool:
-    return await asyncio.get_running_loop().run_in_executor(_THREADS, _matches, stored, password)
 
 
 async def create_administrator(scope: Scope, name: str, password: str, roles: Iterable[str]) -> UUID:
@@ -122,7 +134,7 @@ async def create_administrator(scope: Scope, name: str, password: str, roles: It
         "administrators.create",
         administrator_id=administrator_id,
         name=name,
-        password_hash=await _hash(password),
+        password_hash=await _in_thread(HASHER.hash, password),
         roles=sorted(roles),
     )
     if not made:
@@ -149,38 +161,48 @@ def pause(failures: int, free: int) -> timedelta:
     return min(FIRST_PAUSE * 2 ** min(failures - free, 10), WINDOW) if failures >= free else timedelta(0)
 
 
-async def _admit(scope: Scope, name: str, address: str) -> None:
+def _counted_by(slug: str, name: str, address: str) -> dict[str, str | bytes]:
+    """What an attempt is counted by; of what was typed, the database gets a digest."""
+    digests = {"slug_hash": slug, "name_hash": name.casefold()}
+    return {
+        "address": address_key(address),
+        **{key: hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for key, text in digests.items()},
+    }
+
+
+async def _admit(scope: Scope, attempt: dict[str, str | bytes]) -> None:
     """Count an attempt before its password is looked at. Raises Problem 429 with the seconds to wait."""
-    await scope.run("administrators.attempts_lock", address=address)
-    seen = await scope.one("administrators.attempts", name=name, address=address, since=datetime.now(UTC) - WINDOW)
+    await scope.run("sign_in.lock", address=attempt["address"])
+    seen = await scope.one("sign_in.attempts", **attempt, since=datetime.now(UTC) - WINDOW)
     assert seen is not None
     for what, free in FREE_TRIES.items():
         last = seen[f"last_{what}"]
-        left = last + pause(seen[f"by_{what}"], free) - datetime.now(UTC) if last else timedelta(0)
+        left = last + pause(seen[what], free) - datetime.now(UTC) if last else timedelta(0)
         if left > timedelta(0):
             seconds = max(1, round(left.total_seconds()))
             raise Problem(429, "busy", f"Too many attempts. Try again in {seconds} seconds.", retry_after=seconds)
-    await scope.run("administrators.attempt", name=name, address=address)
+    await scope.run("sign_in.attempt", **attempt)
 
 
-async def sign_in(database: Database, tenant_id: UUID | None, name: str, password: str, address: str) -> Token:
-    """Sign in with a password; the token of a new session. ``tenant_id`` is None where the address names no tenant.
+async def sign_in(database: Database, slug: str, name: str, password: str, address: str) -> Token:
+    """Sign in with a password at the tenant of this short name, if there is one; the token of a new session.
 
-    Raises Problem 401 ``credentials``, or 429 ``busy`` with ``retry_after`` in seconds.
+    Raises Problem 401 ``credentials``, or 429 or 503 ``busy`` with ``retry_after`` in seconds.
     """
-    name, password, address = name.strip()[:200], password[:LONGEST_PASSWORD], address_key(address)
-    if tenant_id is None:
-        await _verify(NOBODY, password)
+    name, secret = _storable(name.strip()[:200]), password[:LONGEST_PASSWORD].encode("utf-8", "surrogatepass")
+    attempt = _counted_by(slug, name, address)
+    async with database.control() as scope:
+        await _admit(scope, attempt)
+    tenant_id = await tenants.find(database, slug)
+    known = await _find(database, tenant_id, name) if tenant_id else None
+    right = await _in_thread(_matches, known["password_hash"] if known else NOBODY, secret)
+    if not tenant_id:
         raise Problem(401, "credentials", REFUSED)
-    async with database.tenant(tenant_id) as scope:
-        await _admit(scope, name, address)
-        known = await scope.one("administrators.by_name", name=name)
-    right = await _verify(known["password_hash"] if known else NOBODY, password)
     if not known or not right:
         async with database.tenant(tenant_id) as scope:
-            await audit.record(scope, Event.SESSION_REFUSED, name, {"address": address})
+            await audit.record(scope, Event.SESSION_REFUSED, name, {"address": attempt["address"]})
         raise Problem(401, "credentials", REFUSED)
-    renewed = await _hash(password) if HASHER.check_needs_rehash(known["password_hash"]) else None
+    renewed = await _in_thread(HASHER.hash, secret) if HASHER.check_needs_rehash(known["password_hash"]) else None
     token = Token(tenant_id, uuid4(), secrets.token_urlsafe(32))
     async with database.tenant(tenant_id) as scope:
         if renewed:
@@ -188,10 +210,19 @@ async def sign_in(database: Database, tenant_id: UUID | None, name: str, passwor
                 "administrators.renew_hash", administrator_id=known["administrator_id"], password_hash=renewed
             )
         await _open_session(scope, token, known["administrator_id"])
-        since = datetime.now(UTC) - WINDOW
-        await scope.run("administrators.attempts_succeeded", name=name, address=address, since=since)
-        await audit.record(scope, Event.SESSION_OPENED, known["name"], {"address": address})
+        await scope.run("sign_in.succeeded", **attempt, since=datetime.now(UTC) - WINDOW)
+        await audit.record(scope, Event.SESSION_OPENED, known["name"], {"address": attempt["address"]})
     return token
+
+
+def _storable(name: str) -> str:
+    """A name as typed, such as a database can look for."""
+    return name.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+async def _find(database: Database, tenant_id: UUID, name: str) -> dict[str, Any] | None:
+    async with database.tenant(tenant_id) as scope:
+        return await scope.one("administrators.by_name", name=name)
 
 
 async def _open_session(scope: Scope, token: Token, administrator_id: UUID) -> None:

@@ -12,6 +12,7 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from gatepost import __version__
 from gatepost.errors import ServiceError
@@ -19,6 +20,7 @@ from gatepost.service import administration, jobs
 from gatepost.service.database import Database
 from gatepost.service.wake import Waker
 from gatepost.service.web import api, connector, console, health, permissions, problems, static_files
+from gatepost.service.web.limits import BodyLimit
 from gatepost.service.web.sessions import SecurityHeaders
 from gatepost.settings import ServiceSettings
 
@@ -27,6 +29,14 @@ BACKLOG = 2_048
 ROUTERS = (connector.router, health.router, static_files.router, api.router, console.router)
 __all__ = ["Server", "administration", "create_app", "listen", "run"]
 log = logging.getLogger("gatepost.service")
+
+
+class Application(FastAPI):
+    """The application with the security headers on every answer: also on those that are made outside of middleware."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The finished stack, wrapped."""
+        return SecurityHeaders(super().build_middleware_stack())
 
 
 def create_app(settings: ServiceSettings, database: Database) -> FastAPI:
@@ -42,12 +52,12 @@ def create_app(settings: ServiceSettings, database: Database) -> FastAPI:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    app = FastAPI(title="Gatepost", version=__version__, lifespan=background, openapi_url=None)
+    app = Application(title="Gatepost", version=__version__, lifespan=background, openapi_url=None)
     app.state.settings = settings
     app.state.database = database
     app.state.waker = Waker(database.url)
     app.state.stopping = asyncio.Event()
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(BodyLimit)
     for router in ROUTERS:
         app.router.routes.extend(router.routes)  # flat, so that permissions.check sees every route
     problems.register(app)
@@ -95,6 +105,7 @@ class Server(uvicorn.Server):
             access_log=False,
             server_header=False,
             proxy_headers=settings.public_url is not None,
+            forwarded_allow_ips=list(settings.trusted_proxies),
             timeout_graceful_shutdown=GRACE_SECONDS,
             ssl_certfile=settings.tls_certificate,
             ssl_keyfile=settings.tls_key,

@@ -40,7 +40,6 @@ async def prune(database: Database, tenant_id: UUID) -> None:
     async with database.tenant(tenant_id) as scope:
         await scope.run("jobs.prune_outcomes", before=now - OUTCOMES_KEPT)
         await scope.run("jobs.prune_sessions", made_before=now - LIFETIME, seen_before=now - IDLE)
-        await scope.run("jobs.prune_attempts", before=now - ATTEMPTS_KEPT)
         await scope.run("findings.end_old", before=now - FINDINGS_LAST)
     async with database.tenant(tenant_id) as scope:
         await _abandon_stale(scope, now - SYNC_MAY_TAKE)
@@ -91,7 +90,9 @@ def make(database: Database) -> App:
     @app.periodic(cron="17 * * * *")
     @app.task(name="prune-all", queueing_lock="prune-all")
     async def prune_all(timestamp: int) -> None:  # noqa: ARG001 - given by the queue
-        """Every hour, for each tenant."""
+        """Every hour: attempts to sign in, which are no tenant's, and then each tenant."""
+        async with database.control() as scope:
+            await scope.run("sign_in.prune", before=datetime.now(UTC) - ATTEMPTS_KEPT)
         await for_each_tenant("prune")
 
     @app.periodic(cron="43 2 * * *")

@@ -34,7 +34,9 @@ async def create(operator: Database, slug: str, name: str) -> UUID:
 
 
 async def find(database: Database, slug: str) -> UUID | None:
-    """The id of an active tenant by its slug, None if there is none."""
+    """The id of an active tenant by its slug, None if there is none, or where this cannot be one."""
+    if not SLUG.fullmatch(slug):
+        return None
     async with database.control() as scope:
         row = await scope.one("tenants.by_slug", slug=slug)
     return row["tenant_id"] if row and row["state"] == "active" else None

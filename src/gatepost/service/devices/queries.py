@@ -47,7 +47,7 @@ class Cursor:
         try:
             at, guid, organization_id = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
             return cls(datetime.fromisoformat(at).astimezone(UTC), UUID(guid), UUID(organization_id))
-        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise bad_cursor() from error
 
 
@@ -214,7 +214,7 @@ def read_history_cursor(text: str) -> tuple[datetime, int]:
     try:
         at, n = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         return datetime.fromisoformat(at).astimezone(UTC), int(n)
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise bad_cursor() from error
 
 

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from gatepost.domain.contract import ContractError
 from gatepost.errors import DatabaseError, Problem
@@ -55,10 +56,16 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "refused")
+    kind = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}.get(error.status_code, "refused")
     if wants_page(request):
         return await problem_page(request, Problem(error.status_code, kind, ""))
     return document(error.status_code, kind, str(error.detail))
+
+
+async def _hung_up(_: Request, error: Exception) -> Response:
+    """The client went away in the middle of its body; nobody is there to read this."""
+    assert isinstance(error, ClientDisconnect)
+    return Response(status_code=408)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
@@ -76,4 +83,5 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(DatabaseError, _database)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _hung_up)
     app.add_exception_handler(Exception, _unexpected)

@@ -17,11 +17,6 @@ DELETE FROM outcomes WHERE received_at < %(before)s
 -- example: {"made_before": "2026-01-01T00:00:00Z", "seen_before": "2026-01-01T00:00:00Z"}
 DELETE FROM sessions WHERE made_at < %(made_before)s OR seen_at < %(seen_before)s
 
--- name: prune_attempts
--- Attempts to sign in that no limit counts any more.
--- example: {"before": "2026-01-01T00:00:00Z"}
-DELETE FROM sign_in_attempts WHERE at < %(before)s
-
 -- name: stale_syncs
 -- Synchronisations that were begun and never finished.
 -- example: {"before": "2026-01-01T00:00:00Z"}

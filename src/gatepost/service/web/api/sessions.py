@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from gatepost.service import administrators, tenants
+from gatepost.service import administrators
 from gatepost.service.administrators import Session
 from gatepost.service.web.permissions import Permission, public, requires
 from gatepost.service.web.sessions import client_address
@@ -32,8 +32,7 @@ class Opened(BaseModel):
 async def open_session(request: Request, asked: SignIn) -> Opened:
     """Sign in."""
     database = request.app.state.database
-    tenant_id = await tenants.find(database, asked.tenant)
-    token = await administrators.sign_in(database, tenant_id, asked.name, asked.password, client_address(request))
+    token = await administrators.sign_in(database, asked.tenant, asked.name, asked.password, client_address(request))
     return Opened(token=str(token))
 
 

@@ -7,7 +7,7 @@ from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from gatepost.errors import Problem
-from gatepost.service import administrators, tenants
+from gatepost.service import administrators
 from gatepost.service.administrators import Session
 from gatepost.service.database import Database
 from gatepost.service.web import render, sessions
@@ -48,9 +48,8 @@ async def sign_in(request: Request, slug: str) -> Response:
     form = await request.form()
     name, password, wanted = (str(form.get(field, "")) for field in ("name", "password", "next"))
     database: Database = request.app.state.database
-    tenant_id = await tenants.find(database, slug)
     try:
-        token = await administrators.sign_in(database, tenant_id, name, password, sessions.client_address(request))
+        token = await administrators.sign_in(database, slug, name, password, sessions.client_address(request))
     except Problem as problem:
         return _refusal(request, problem, slug, wanted, name)
     before = await sessions.current(request)
