@@ -4,20 +4,24 @@ import json
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from gatepost.connector import credentials, host
 from gatepost.connector.agent import Agent, Scope, status
 from gatepost.connector.store import FILE
-from gatepost.errors import ServiceRefused, SettingsError
+from gatepost.domain.contract import ContractError
+from gatepost.errors import ServiceRefused, SettingsError, UsageError, WireError
+from gatepost.exchange.organization import Organization
 from gatepost.lab.dialects import Fault
 from gatepost.settings import SyncSettings
+from tests.fixtures.connector import Stage, problem
 from tests.fixtures.database import Cluster
 from tests.fixtures.lab import MakeLab
 from tests.fixtures.site import MakeSite, Service, Site, free_port
@@ -95,7 +99,7 @@ def test_a_held_synchronisation_has_its_own_exit_code(make_site: MakeSite) -> No
         site.lab.organization.remove_device(device)
     code, output = finish(site.connector("sync"))
     assert code == 4
-    assert "held: 70 of 100 devices are missing" in output
+    assert "of 100 devices are missing" in output
 
 
 def test_status_tells_what_the_folder_knows(site: Site) -> None:
@@ -235,6 +239,48 @@ def test_a_damaged_answer_is_told_and_recovered_from(make_site: MakeSite, fault:
         until(lambda: not _failure(site), "the end of the failure", site)
     assert site.differences() == []
     assert len(site.lab.shells) == 0
+
+
+class Unlucky(Agent):
+    """A connector whose first attempts at Exchange end with errors that no lab can bring about."""
+
+    errors: ClassVar = [UsageError("-Identity is empty."), WireError("Half a fragment."), ContractError("x", "odd")]
+
+    def _connect(self) -> Organization:
+        """Fail as long as there are errors left."""
+        if self.errors:
+            raise self.errors.pop()
+        return super()._connect()
+
+
+def test_no_error_of_an_attempt_ends_the_inventory(site: Site) -> None:
+    """Whatever an attempt ends with is told and tried again; only a broken store and a successor end a connector."""
+    with Unlucky(site.settings, patience=5) as agent:
+        work = threading.Thread(target=agent._guarded, args=(agent._syncs,))
+        work.start()
+        until(lambda: sealed(site, "full"), "the inventory", site)
+        agent.stop.ask()
+        agent._due.set()
+        work.join(SECONDS)
+        assert (work.is_alive(), agent._error, agent.errors) == (False, None, [])
+
+
+def test_the_service_is_told_which_host_exchange_is_and_no_more(site: Site) -> None:
+    """An address may hold what is nobody's business; until Exchange has answered, its host's name is all there is."""
+    with Agent(site.settings, patience=5) as agent:
+        agent._courier.cycle()
+    [checkin] = site.query("SELECT status FROM checkins WHERE tenant_id = %s")
+    assert checkin["status"]["exchange"] == {"server": "localhost"}
+
+
+def test_a_service_of_another_contract_is_told_and_waited_for(site: Site, stage: Stage) -> None:
+    """``status`` names both sides' versions, the program goes on, and the document does not stay in the way."""
+    stage.answers = [lambda _: problem(422, "contract", supported=[2])]
+    with running(site.of(stage.url)):
+        until(lambda: status(site.settings).failure, "the failure", site)
+        assert "speaks version 2 of the contract, this connector version 1" in str(status(site.settings).failure)
+    assert not site.syncs()
+    assert site.configure().synchronise().state == "sealed"
 
 
 def _failure(site: Site) -> str | None:

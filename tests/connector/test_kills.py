@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from gatepost.connector import credentials
@@ -25,7 +26,7 @@ from tests.fixtures.database import Cluster
 from tests.fixtures.relay import Relay
 from tests.fixtures.site import MakeSite, Service, Site
 
-PAUSE = 0.6  # seconds at most between what is waited for and the kill
+PAUSE = 0.4  # seconds at most between what is waited for and the kill
 MOMENTS = ("early", "open", "sealed")  # as processes find each other again, in the middle of a sync, after one
 STORIES = 6  # changes in the organization between two kills
 END = 60.0
@@ -34,8 +35,8 @@ END = 60.0
 class Killer:
     """Keeps a connector and replicas of the service going, and kills them.
 
-    Each time the connector is dead its store gets an outcome to hand in, unless the store is ``forgetful``: then it is
-    deleted instead, now and then.
+    Each time the connector is dead its store gets an outcome to hand in. Where the store is ``forgetful`` it is deleted
+    before that, now and then, and what the service did not have of its outcomes ``may_be_lost``: nothing else may.
     """
 
     def __init__(self, site: Site, replicas: list[Service], chance: random.Random, *, forgetful: bool) -> None:
@@ -46,6 +47,8 @@ class Killer:
         self._forgetful = forgetful
         self.waits = 0
         self.outcomes: set[str] = set()
+        self.may_be_lost: set[str] = set()
+        self._watching = psycopg.connect(site.urls.superuser, autocommit=True)
 
     def start(self) -> None:
         """Start the connector."""
@@ -56,6 +59,16 @@ class Killer:
         if self._connector is not None:
             self._connector.kill()
             self._connector.communicate()
+
+    def close(self) -> None:
+        """Kill the connector and look no more."""
+        self.stop()
+        self._watching.close()
+
+    def told(self) -> set[str]:
+        """The outcomes that the service has."""
+        rows = self._site.query("SELECT outcome_id FROM outcomes WHERE tenant_id = %s")
+        return {str(row["outcome_id"]) for row in rows}
 
     def kill(self) -> None:
         """Kill one of them, and start it again."""
@@ -68,10 +81,10 @@ class Killer:
         victim = self._chance.choice([None, None, *self._replicas])
         if victim is None:
             self.stop()
-            if not self._forgetful:
-                self._add_outcome()
-            elif self._chance.random() < 0.4:
+            if self._forgetful and self._chance.random() < 0.4:
+                self.may_be_lost |= self.outcomes - self.told()
                 self._delete_store()
+            self._add_outcome()
             self.start()
         else:
             victim.kill()
@@ -88,7 +101,7 @@ class Killer:
 
     def _ids(self, state: str) -> set[str]:
         query = "SELECT sync_id FROM syncs WHERE tenant_id = %s AND state = %s"
-        return {row["sync_id"] for row in self._site.query(query, state)}
+        return {row[0] for row in self._watching.execute(query, (self._site.tenant_id, state))}
 
     def _delete_store(self) -> None:
         for path in self._site.settings.folder.glob(f"{FILE}*"):
@@ -135,7 +148,7 @@ def survive(make_site: MakeSite, replicas: list[Service], *, kills: int, seed: i
             for _ in range(kills):
                 killer.kill()
         finally:
-            killer.stop()
+            killer.close()
         for scope in ("--quick", "--full"):
             last = site.connector("sync", scope, "--json")
             output, _ = last.communicate(timeout=END)
@@ -144,8 +157,9 @@ def survive(make_site: MakeSite, replicas: list[Service], *, kills: int, seed: i
         states = [sync["state"] for sync in site.syncs()]
         assert states.count("sealed") > killer.waits, states
         assert states.count("open") == 0
-        told = site.query("SELECT outcome_id FROM outcomes WHERE tenant_id = %s")
-        assert {str(row["outcome_id"]) for row in told} == killer.outcomes
+        told = killer.told()
+        assert killer.outcomes - killer.may_be_lost <= told <= killer.outcomes
+        assert len(told) > len(killer.outcomes) / 2, (told, killer.outcomes)
         assert "a fault of the connector" not in site.log()
         assert [replica for replica in replicas if unexplained(replica.log.read_text())] == []
 

@@ -152,6 +152,8 @@ def test_a_damaged_page_is_told_as_a_damaged_store(tmp_path: Path) -> None:
 def test_peek_reads_beside_whoever_works_on_it(tmp_path: Path) -> None:
     """Status needs no lock and changes nothing; without a store there is nothing to tell."""
     assert peek(tmp_path / FILE) == ({}, 0)
+    (tmp_path / FILE).touch()
+    assert peek(tmp_path / FILE) == ({}, 0)
     with open_store(tmp_path) as store:
         store.adopt(1)
         store.put(1, b"document")

@@ -253,6 +253,8 @@ class Agent:
             try:
                 head = self._uplink.wait(self._store.revision)
             except UplinkError as error:
+                if isinstance(error, ServiceRefused):  # a document will meet it too, and then it is followed
+                    self._wake.set()
                 self.stop.sleep(backoff.next(getattr(error, "retry_after", None)))
                 continue
             backoff.reset()

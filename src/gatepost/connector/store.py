@@ -330,6 +330,8 @@ def peek(path: Path) -> tuple[dict[str, str], int]:
         return {}, 0
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as db:
+            if not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+                return {}, 0  # it is being made right now
             notes = dict(db.execute("SELECT name, value FROM notes").fetchall())
             return notes, int(db.execute("SELECT count(*) FROM outbox").fetchone()[0])
     except sqlite3.Error as error:
