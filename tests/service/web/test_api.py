@@ -46,7 +46,7 @@ def test_filters_by_state_family_and_organization(library: Library) -> None:
     android = library.script.get("/api/v1/devices", family="android", organization=organization, limit=200).json()
     assert android["total"] == len(android["devices"]) > 0
     both = library.script.get("/api/v1/devices", state="Blocked", family="android", limit=200).json()
-    assert both["total"] is None
+    assert both["total"] == len(both["devices"]) > 0
     assert {row["guid"] for row in both["devices"]} == {row["guid"] for row in blocked["devices"]} & {
         row["guid"] for row in android["devices"]
     }

@@ -1,5 +1,6 @@
 """The pages as they are sent: empty states, states of a connection, a held inventory, history."""
 
+import html
 import re
 
 import pytest
@@ -164,13 +165,77 @@ def test_a_device_shows_its_lists_and_history(anna: Visitor, filled: Speaker) ->
     assert page.count("Dit apparaat staat erop.") == 1
 
 
+def test_statistics_that_were_never_read_are_not_told_as_empty(anna: Visitor, filled: Speaker) -> None:
+    """No group of dashes that reads as if no wipe was requested; once one is known, all are shown."""
+    path = f"/devices/{filled.identity['organization']}/00000000-0000-0000-0000-000000000001"
+    page = anna.get(path).text
+    assert "whether a wipe was requested is not known here" in page
+    assert "Wipe requested" not in page
+    assert "Policy" not in page
+    filled.synchronise([device(0, wipe_requested_at="2026-02-03T04:05:06Z")], scope=Extent.QUICK)
+    page = anna.get(path).text
+    assert "3 Feb 2026, 04:05:06 UTC" in page
+    assert "Wipe sent" in page
+    assert "is not known here" not in page
+
+
+@pytest.mark.parametrize(
+    ("back", "leads"),
+    [
+        ("q=a+b&state=Allowed", "/devices?q=a+b&amp;state=Allowed"),
+        ("//evil.example", "/devices"),
+        ("javascript:alert(1)", "/devices"),
+        ("q=%22%3E%3Cb%3E&next=https://evil.example", "/devices?q=%22%3E%3Cb%3E"),
+    ],
+)
+def test_the_way_back_leads_to_a_list_only(anna: Visitor, filled: Speaker, back: str, leads: str) -> None:
+    """Whatever the address says."""
+    path = f"/devices/{filled.identity['organization']}/00000000-0000-0000-0000-000000000001"
+    assert f'<p class="crumb"><a href="{leads}">' in anna.get(path, params={"back": back}).text
+
+
+MANY = """
+WITH made AS (
+    INSERT INTO device_facts (facts_id, family, os_version) VALUES (gen_random_uuid(), 'other', '{}') RETURNING facts_id
+), devices AS (
+    INSERT INTO devices (organization_id, guid, device_id, family, facts_id, words, row_hash, first_seen, last_seen,
+                         changed_seen_at)
+    SELECT %s, gen_random_uuid(), 'D' || n, 'other', facts_id,
+           ARRAY[CASE WHEN n %% 2 = 0 THEN 'even' ELSE 'odd' END, CASE WHEN n <= 3000 THEN 'old' ELSE 'new' END], n,
+           now() - (21000 - n) * interval '1 second', now(), now() - (21000 - n) * interval '1 second'
+    FROM made, generate_series(1, 21000) n RETURNING organization_id, guid, words
+)
+INSERT INTO device_words (organization_id, device_guid, word)
+SELECT organization_id, guid, unnest(words) FROM devices
+"""
+
+
+def test_a_search_for_common_words_looks_so_far_and_offers_to_look_further(
+    anna: Visitor, speaker: Speaker, look: Look
+) -> None:
+    """Totals are told up to 1,000; two common words that never meet end the search, not the service."""
+    look(MANY, speaker.identity["organization"])
+    assert "More than 1,000 devices" in anna.get("/devices?q=odd").text
+    assert "More than 1,000 devices" in anna.get("/devices?family=other&state=&q=new&sort=changed").text
+    for order in ("newest", "changed"):
+        page = anna.get(f"/devices?q=odd+even&sort={order}").text
+        assert "Not found among the 20,000 devices looked at." in page
+        further = re.search(r'rel="next" href="([^"]*)">Look further', page)
+        assert further
+        page = anna.get(html.unescape(further[1])).text
+        assert "Try fewer letters, or remove a filter." in page
+        assert "Look further" not in page
+
+
 def test_a_device_that_is_gone_says_since_when(anna: Visitor, filled: Speaker, look: Look) -> None:
     """It has its own filter, and its page a notice."""
     look("UPDATE devices SET gone_at = now() WHERE device_id = 'DEV00004'")
     assert "No device fits" in anna.get("/devices?q=dev00004").text
     assert "DEV00004" in anna.get("/devices?state=gone").text
     path = f"/devices/{filled.identity['organization']}/00000000-0000-0000-0000-000000000005"
-    assert "This device is no longer in Exchange" in anna.get(path).text
+    page = anna.get(path).text
+    assert "This device is no longer in Exchange" in page
+    assert "Last known state" in page
 
 
 def test_a_page_that_did_not_change_is_not_sent_again(anna: Visitor, filled: Speaker) -> None:

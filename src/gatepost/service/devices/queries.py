@@ -7,7 +7,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from urllib.parse import urlencode
 from uuid import UUID
@@ -24,6 +24,11 @@ PAGE = 50
 LARGEST_PAGE = 200
 WORDS = 6
 ENOUGH = 2_000
+COUNTED = 1_000
+WALK = 20_000
+LONGEST_TRAIL = 40
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 ORDERS = ("newest", "changed")
 GONE = "gone"
 LAST_CHARACTER = "\U0010ffff"
@@ -38,22 +43,27 @@ class Cursor:
     organization_id: UUID
 
     def __str__(self) -> str:
-        key = json.dumps([iso(self.at), str(self.guid), str(self.organization_id)], separators=(",", ":"))
-        return urlsafe_b64encode(key.encode()).decode().rstrip("=")
+        moment = (self.at - EPOCH) // MICROSECOND
+        key = moment.to_bytes(8, signed=True) + self.guid.bytes + self.organization_id.bytes
+        return urlsafe_b64encode(key).decode().rstrip("=")
 
     @classmethod
     def read(cls, text: str) -> Self:
         """A cursor as it was given out. Raises Problem 400."""
         try:
-            at, guid, organization_id = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-            return cls(datetime.fromisoformat(at).astimezone(UTC), UUID(guid), UUID(organization_id))
-        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            key = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            at = EPOCH + int.from_bytes(key[:8], signed=True) * MICROSECOND
+            return cls(at, UUID(bytes=key[8:24]), UUID(bytes=key[24:]))
+        except (ValueError, OverflowError) as error:
             raise bad_cursor() from error
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which devices, in which order. ``q`` is text to search for; empty texts and None are filters not set."""
+    """Which devices, in which order. ``q`` is text to search for; empty texts and None are filters not set.
+
+    ``trail`` are the cursors of the pages before this one, without the first page, which has none.
+    """
 
     q: str = ""
     state: str = ""
@@ -61,13 +71,19 @@ class Filter:
     organization_id: UUID | None = None
     sort: str = "newest"
     cursor: Cursor | None = None
+    trail: tuple[Cursor, ...] = ()
+
+    @property
+    def page(self) -> int:
+        """Which page this is, the first being 1; as far as the trail goes back."""
+        return len(self.trail) + 2 if self.cursor else 1
 
     @property
     def narrow(self) -> bool:
         """Whether anything but the order is set."""
         return bool(self.q.strip() or self.state or self.family or self.organization_id)
 
-    def query(self, cursor: Cursor | None = None) -> str:
+    def query(self, cursor: Cursor | None = None, trail: Sequence[Cursor] = ()) -> str:
         """The same filter as a query string, for another page."""
         values = {
             "q": self.q,
@@ -76,31 +92,58 @@ class Filter:
             "organization": str(self.organization_id or ""),
             "sort": "" if self.sort == ORDERS[0] else self.sort,
             "cursor": str(cursor or ""),
+            "trail": ".".join(str(step) for step in trail[-LONGEST_TRAIL:]) if cursor else "",
         }
         return urlencode({name: value for name, value in values.items() if value})
+
+    @property
+    def here(self) -> str:
+        """This very page, as a query string."""
+        return self.query(self.cursor, self.trail)
+
+    @property
+    def previous(self) -> str:
+        """The page before this one, as a query string."""
+        return self.query(self.trail[-1], self.trail[:-1]) if self.trail else self.query()
+
+    def following(self, cursor: Cursor) -> str:
+        """The page that begins after a cursor, as a query string."""
+        return self.query(cursor, (*self.trail, self.cursor) if self.cursor else ())
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page. ``next`` is None on the last; ``total`` is None where counting would cost more than it tells."""
+    """One page. ``next`` is None on the last.
+
+    ``total`` is how many devices fit: of the counters, or counted on the first page; None on another, and where more
+    fit than are counted (``many``). ``cut`` says that a search for common words looked at the first of the list only;
+    the next page looks further.
+    """
 
     rows: Sequence[Row]
     next: Cursor | None
     total: int | None
+    many: bool = False
+    cut: bool = False
 
 
 async def page(scope: Scope, wanted: Filter, limit: int = PAGE) -> Page:
     """A page of devices.
 
-    A search begins with its rarest word where few devices have it; else it walks the list, where most fit.
+    A search begins with its rarest word where few devices have it; else it walks the list, where most fit, and no
+    further than ``WALK`` devices, for two common words may never meet.
     """
     organizations = [wanted.organization_id] if wanted.organization_id else await _organizations(scope)
     words = await _words(scope, wanted.q, organizations)
     rare = bool(words) and words[0]["found"] < ENOUGH
     await scope.run("devices_queries.plan_anew")
+    total = await _total(scope, wanted)
+    enough = limit + 1 if wanted.cursor or total is not None else max(limit, COUNTED) + 1
+    parameters = _parameters(wanted, organizations, enough)
     keys = await scope.all(
         f"devices_queries.{wanted.sort}{'_with_words' if rare else ''}",
-        **_parameters(wanted, organizations, limit + 1),
+        **parameters,
+        **({} if rare else {"walk": WALK}),
         **(
             _ranges(words[1:]) | {"first": words[0]["word"], "first_end": words[0]["word_end"]}
             if rare
@@ -113,9 +156,14 @@ async def page(scope: Scope, wanted: Filter, limit: int = PAGE) -> Page:
         organizations=[key["organization_id"] for key in shown],
         guids=[key["guid"] for key in shown],
     )
-    last = shown[-1] if len(keys) > limit else None
+    end = None
+    if words and not rare and len(keys) < enough:
+        end = await scope.one(f"devices_queries.end_of_{wanted.sort}", **parameters | {"walk": WALK - 1})
+    last = shown[-1] if len(keys) > limit else end
     after = Cursor(last["at"], last["guid"], last["organization_id"]) if last else None
-    return Page(rows, after, await _total(scope, wanted))
+    counted = total is None and not wanted.cursor and end is None
+    many = counted and len(keys) >= enough
+    return Page(rows, after, len(keys) if counted and not many else total, many, end is not None and last is end)
 
 
 async def _words(scope: Scope, q: str, organizations: list[UUID]) -> list[Row]:

@@ -4,7 +4,7 @@ Each name becomes one text marked for translation, with a tone that picks its co
 (Exchange may grow new ones) is shown as it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gatepost.service.web.i18n import N_, Language
@@ -120,6 +120,10 @@ DEVICE_GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (N_("Identification"), ("device_id", "guid", "identity")),
     (N_("Seen by Gatepost"), ("first_seen", "last_seen", "changed_seen_at", "changed_at", "gone_at")),
 )  # fmt: skip
+STATISTICS = (
+    "last_sync_attempt_at", "last_success_sync_at", "status", "folders_synced", "policy_applied", "policy_status",
+    "last_policy_update_at", "wipe_requested_at", "wipe_sent_at", "wipe_acknowledged_at", "last_wipe_requestor",
+)  # fmt: skip
 VOCABULARIES = {
     "access_state": ACCESS_STATES,
     "access_state_reason": REASONS,
@@ -148,6 +152,18 @@ def ordered(rows: Sequence[tuple[str, int]], vocabulary: str) -> list[tuple[str,
     """Counted names in the order of their vocabulary, which does not move as the counts do; unknown ones last."""
     places = {name: place for place, name in enumerate(VOCABULARIES[vocabulary])}
     return sorted(rows, key=lambda row: (places.get(row[0].lower(), len(places)), row[0]))
+
+
+def has_statistics(device: Mapping[str, object]) -> bool:
+    """Whether any of a device's synchronisation statistics was ever read; where none was, none is known to be empty."""
+    return any(device[name] is not None for name in STATISTICS)
+
+
+def device_groups(device: Mapping[str, object]) -> list[tuple[str, Sequence[str]]]:
+    """The groups that say something of a device, each with its fields; without statistics where none were read."""
+    left_out = () if has_statistics(device) else STATISTICS
+    groups = [(heading, [name for name in names if name not in left_out]) for heading, names in DEVICE_GROUPS]
+    return [(heading, names) for heading, names in groups if any(device[name] not in {None, ""} for name in names)]
 
 
 def visible(text: str) -> str:

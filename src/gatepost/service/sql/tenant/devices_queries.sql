@@ -15,42 +15,75 @@ FROM unnest(%(words)s::text[], %(word_ends)s::text[]) AS o (word, word_end)
 ORDER BY found, o.word
 
 -- name: newest
--- Keys of a page of devices after a key, newest first, each with a word in every range. A filter that is NULL is not set.
--- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "words": ["iph"], "word_ends": ["ipi"], "after_at": null, "after_guid": null, "after_organization": null, "limit": 50}
+-- Keys of a page of devices after a key, newest first, each with a word in every range, among so many to walk.
+-- A filter that is NULL is not set.
+-- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "words": ["iph"], "word_ends": ["ipi"], "after_at": null, "after_guid": null, "after_organization": null, "limit": 50, "walk": 1000}
 SELECT d.organization_id, d.guid, d.first_seen AS at
-FROM devices d
+FROM (
+    SELECT d.organization_id, d.guid, d.first_seen, d.words FROM devices d
+    WHERE d.organization_id = ANY(%(organizations)s::uuid[])
+      AND (d.gone_at IS NOT NULL) = %(gone)s
+      AND (%(state)s::text IS NULL OR d.access_state = %(state)s)
+      AND (%(family)s::text IS NULL OR d.family = %(family)s)
+      AND (%(after_at)s::timestamptz IS NULL OR (d.first_seen, d.guid, d.organization_id)
+           < (%(after_at)s::timestamptz, %(after_guid)s::uuid, %(after_organization)s::uuid))
+    ORDER BY d.first_seen DESC, d.guid DESC, d.organization_id DESC
+    LIMIT %(walk)s) d
+WHERE NOT EXISTS (
+  SELECT FROM unnest(%(words)s::text[], %(word_ends)s::text[]) AS o (word, word_end)
+  WHERE NOT EXISTS (
+      SELECT FROM unnest(d.words) AS w (word)
+      WHERE w.word >= o.word COLLATE "C" AND w.word < o.word_end COLLATE "C"))
+ORDER BY d.first_seen DESC, d.guid DESC, d.organization_id DESC
+LIMIT %(limit)s
+
+-- name: end_of_newest
+-- The key of the last device that newest walked, where there are more after so many.
+-- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "after_at": null, "after_guid": null, "after_organization": null, "walk": 1000}
+SELECT d.organization_id, d.guid, d.first_seen AS at FROM devices d
 WHERE d.organization_id = ANY(%(organizations)s::uuid[])
   AND (d.gone_at IS NOT NULL) = %(gone)s
   AND (%(state)s::text IS NULL OR d.access_state = %(state)s)
   AND (%(family)s::text IS NULL OR d.family = %(family)s)
   AND (%(after_at)s::timestamptz IS NULL OR (d.first_seen, d.guid, d.organization_id)
        < (%(after_at)s::timestamptz, %(after_guid)s::uuid, %(after_organization)s::uuid))
-  AND NOT EXISTS (
-      SELECT FROM unnest(%(words)s::text[], %(word_ends)s::text[]) AS o (word, word_end)
-      WHERE NOT EXISTS (
-          SELECT FROM unnest(d.words) AS w (word)
-          WHERE w.word >= o.word COLLATE "C" AND w.word < o.word_end COLLATE "C"))
 ORDER BY d.first_seen DESC, d.guid DESC, d.organization_id DESC
-LIMIT %(limit)s
+OFFSET %(walk)s LIMIT 1
 
 -- name: changed
--- Keys of a page of devices after a key, last changed first.
--- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "words": ["iph"], "word_ends": ["ipi"], "after_at": null, "after_guid": null, "after_organization": null, "limit": 50}
+-- Keys of a page of devices after a key, last changed first; as newest.
+-- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "words": ["iph"], "word_ends": ["ipi"], "after_at": null, "after_guid": null, "after_organization": null, "limit": 50, "walk": 1000}
 SELECT d.organization_id, d.guid, d.changed_seen_at AS at
-FROM devices d
+FROM (
+    SELECT d.organization_id, d.guid, d.changed_seen_at, d.words FROM devices d
+    WHERE d.organization_id = ANY(%(organizations)s::uuid[])
+      AND (d.gone_at IS NOT NULL) = %(gone)s
+      AND (%(state)s::text IS NULL OR d.access_state = %(state)s)
+      AND (%(family)s::text IS NULL OR d.family = %(family)s)
+      AND (%(after_at)s::timestamptz IS NULL OR (d.changed_seen_at, d.guid, d.organization_id)
+           < (%(after_at)s::timestamptz, %(after_guid)s::uuid, %(after_organization)s::uuid))
+    ORDER BY d.changed_seen_at DESC, d.guid DESC, d.organization_id DESC
+    LIMIT %(walk)s) d
+WHERE NOT EXISTS (
+  SELECT FROM unnest(%(words)s::text[], %(word_ends)s::text[]) AS o (word, word_end)
+  WHERE NOT EXISTS (
+      SELECT FROM unnest(d.words) AS w (word)
+      WHERE w.word >= o.word COLLATE "C" AND w.word < o.word_end COLLATE "C"))
+ORDER BY d.changed_seen_at DESC, d.guid DESC, d.organization_id DESC
+LIMIT %(limit)s
+
+-- name: end_of_changed
+-- The key of the last device that changed walked, where there are more after so many.
+-- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "after_at": null, "after_guid": null, "after_organization": null, "walk": 1000}
+SELECT d.organization_id, d.guid, d.changed_seen_at AS at FROM devices d
 WHERE d.organization_id = ANY(%(organizations)s::uuid[])
   AND (d.gone_at IS NOT NULL) = %(gone)s
   AND (%(state)s::text IS NULL OR d.access_state = %(state)s)
   AND (%(family)s::text IS NULL OR d.family = %(family)s)
   AND (%(after_at)s::timestamptz IS NULL OR (d.changed_seen_at, d.guid, d.organization_id)
        < (%(after_at)s::timestamptz, %(after_guid)s::uuid, %(after_organization)s::uuid))
-  AND NOT EXISTS (
-      SELECT FROM unnest(%(words)s::text[], %(word_ends)s::text[]) AS o (word, word_end)
-      WHERE NOT EXISTS (
-          SELECT FROM unnest(d.words) AS w (word)
-          WHERE w.word >= o.word COLLATE "C" AND w.word < o.word_end COLLATE "C"))
 ORDER BY d.changed_seen_at DESC, d.guid DESC, d.organization_id DESC
-LIMIT %(limit)s
+OFFSET %(walk)s LIMIT 1
 
 -- name: newest_with_words
 -- As newest, found by their word in the first range, which few have.

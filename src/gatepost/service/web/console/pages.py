@@ -1,6 +1,7 @@
 """The pages: Connection, Devices, Device."""
 
 from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
 from fastapi import Request
@@ -15,6 +16,8 @@ from gatepost.service.web.console.route import console_router
 from gatepost.service.web.permissions import Permission, requires
 
 HISTORY_SHOWN = 100
+LIST_QUERY = {"q", "state", "family", "organization", "sort", "cursor", "trail"}
+LONGEST_BACK = 4_000
 router = console_router()
 
 
@@ -80,7 +83,15 @@ def _filter(request: Request) -> queries.Filter:
         organization_id=_id(asked.get("organization", "")),
         sort=sort if sort in queries.ORDERS else queries.ORDERS[0],
         cursor=queries.Cursor.read(asked["cursor"]) if asked.get("cursor") else None,
+        trail=tuple(queries.Cursor.read(step) for step in asked.get("trail", "").split(".") if step),
     )
+
+
+def _list(request: Request) -> str:
+    """The list that led to a device, as its address told; only what a list can be asked for."""
+    asked = parse_qsl(request.query_params.get("back", "")[:LONGEST_BACK])
+    kept = urlencode([(name, value) for name, value in asked if name in LIST_QUERY])
+    return f"/devices?{kept}" if kept else "/devices"
 
 
 @router.get("/devices")
@@ -95,7 +106,16 @@ async def devices(request: Request, session: Annotated[Session, requires(Permiss
             "states": [*(name for name, _ in connections.by(counts, "state")), queries.GONE],
             "families": [name for name, _ in connections.by(counts, "family")],
         }
-    return render.page(request, "devices.html", session=session, filter=wanted, found=found, choices=choices)
+    return render.page(
+        request,
+        "devices.html",
+        session=session,
+        filter=wanted,
+        found=found,
+        choices=choices,
+        counted=queries.COUNTED,
+        walked=queries.WALK,
+    )
 
 
 @router.get("/devices/{organization_id}/{guid}")
@@ -117,7 +137,9 @@ async def device(
         organization=organization,
         history=history[:HISTORY_SHOWN],
         more_history=len(history) > HISTORY_SHOWN,
-        groups=words.DEVICE_GROUPS,
+        groups=words.device_groups(found),
+        statistics=words.has_statistics(found),
+        back=_list(request),
         labels=words.DEVICE_FIELDS,
         vocabularies=words.VOCABULARIES,
         happenings=words.HAPPENINGS,
