@@ -28,13 +28,13 @@ from tests.service.speaker import Speaker
 from tests.service.web.conftest import Script, Visitor
 
 SETTINGS = ServiceSettings(data=Path("/nonexistent"), port=0)
-OPEN = ("/api/v1/sessions", "/connector/v1/enrolments", "/language")
+OPEN = ("/api/v1/sessions", "/language")
 
 
 @pytest.mark.parametrize("path", OPEN)
 @pytest.mark.parametrize("announced", [True, False])
 def test_a_large_body_is_refused_whether_it_says_so_or_not(service: Service, path: str, announced: bool) -> None:
-    """More than 64 KiB is a 413 for everybody who has not shown a credential; in pieces it is counted."""
+    """More than 64 KiB is a 413; in pieces it is counted."""
 
     def pieces() -> Iterator[bytes]:
         for _ in range(5):

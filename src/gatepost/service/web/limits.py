@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_BODY = 64 * 1024
-LIMITED_ELSEWHERE = frozenset({"/connector/v1/check-ins", "/connector/v1/farewell"})
+LIMITED_ELSEWHERE = "/connector/"
 
 
 class BodyLimit:
@@ -19,7 +19,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, counting what is read of its body."""
-        limited = scope["type"] == "http" and scope["path"] not in LIMITED_ELSEWHERE
+        limited = scope["type"] == "http" and not scope["path"].startswith(LIMITED_ELSEWHERE)
         await self.app(scope, _counted(scope, receive) if limited else receive, send)
 
 
