@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -26,6 +28,7 @@ OPERATOR = typer.Option(
     "--operator-url-file",
     help="File with the URL of your PostgreSQL, for gatepost_operator. Or GATEPOST_OPERATOR_URL. Default: --data.",
 )
+JSON = typer.Option(False, "--json", help="Print JSON: one object a line.")
 TENANT = typer.Option(..., "--tenant", help="The tenant's short name.")
 
 
@@ -49,6 +52,15 @@ def create_tenant(
     print(json.dumps({"tenant": str(made), "slug": slug}))
 
 
+@tenant.command("list")
+def list_tenants(data: Path = DATA, operator_url_file: Path | None = OPERATOR, as_json: bool = JSON) -> None:
+    """List all tenants."""
+    from gatepost.service.app import administration
+
+    with _operator(data, operator_url_file) as url:
+        _print(administration.list_tenants(url), as_json, ("slug", "name", "state"))
+
+
 @administrator.command("create")
 def create_administrator(
     slug: str = TENANT,
@@ -67,12 +79,41 @@ def create_administrator(
     print(json.dumps({"administrator": str(made), "name": name}))
 
 
+@administrator.command("list")
+def list_administrators(
+    slug: str = TENANT, data: Path = DATA, operator_url_file: Path | None = OPERATOR, as_json: bool = JSON
+) -> None:
+    """List a tenant's administrators; times are in UTC."""
+    from gatepost.service.app import administration
+
+    with _operator(data, operator_url_file) as url:
+        found = administration.list_administrators(url, slug)
+    _print(found, as_json, ("name", "roles", "made_at", "last_sign_in_at", "disabled_at"))
+
+
+@administrator.command("password")
+def set_password(
+    slug: str = TENANT,
+    name: str = typer.Option(..., "--name", help="The name to sign in with."),
+    password_file: Path = typer.Option(..., "--password-file", help="File with the new password, on one line."),
+    data: Path = DATA,
+    operator_url_file: Path | None = OPERATOR,
+) -> None:
+    """Give an administrator another password, and end the sessions that were opened with the old one."""
+    from gatepost.service.app import administration
+
+    password = read_secret(password_file)
+    with _operator(data, operator_url_file) as url:
+        ended = administration.set_password(url, slug, name, password)
+    print(json.dumps({"name": name, "sessions_ended": ended}))
+
+
 @ticket.command("create")
 def create_ticket(
     file: Path = typer.Option(..., "--output", help="File to write the ticket to; must not exist; 0600."),
     slug: str = TENANT,
     organization: str = typer.Option(..., "--organization", help="Name of the Exchange organization."),
-    url: str | None = typer.Option(None, "--url", help="The service's address, for the command that is shown."),
+    url: str | None = typer.Option(None, "--url", help="The service's address, for the set-up command that is shown."),
     data: Path = DATA,
     operator_url_file: Path | None = OPERATOR,
 ) -> None:
@@ -83,8 +124,17 @@ def create_ticket(
         os.write(handle, administration.create_ticket(operator_url, slug, organization).encode() + b"\n")
     print(json.dumps({"ticket_file": str(file), "organization": organization, "url": url}))
     output.talk.print(
-        "The ticket is valid once, for 24 hours. Carry the file to the connector's host and keep it secret."
+        "The ticket is valid once, for 24 hours. Carry the file to the connector's host, keep it secret, and run there:"
     )
+    words = ["gatepost", "connector", "setup", "--ticket-file", file.name, "--config", "connector.toml"]
+    output.talk.print(shlex.join([*words, *(["--service", url] if url else [])]), markup=False, soft_wrap=True)
+
+
+def _print(rows: list[dict[str, Any]], as_json: bool, shown: tuple[str, ...]) -> None:
+    if as_json:
+        output.print_json_lines(rows)
+    else:
+        output.print_table(rows, shown)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ class Event(StrEnum):
 
     TENANT_CREATED = "operator:tenant:created"
     ADMINISTRATOR_CREATED = "operator:administrator:created"
+    ADMINISTRATOR_PASSWORD = "operator:administrator:password-set"  # noqa: S105 - what happened, no secret
     TICKET_CREATED = "operator:ticket:created"
     SESSION_OPENED = "console:session:opened"
     SESSION_REFUSED = "console:session:refused"

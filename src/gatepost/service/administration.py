@@ -7,13 +7,14 @@ not.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
+from gatepost.domain.contract import iso
 from gatepost.errors import ServiceError
-from gatepost.service import administrators, enrolment, migrations, tenants
+from gatepost.service import administrators, enrolment, migrations, roles, tenants
 from gatepost.service.database import Database, Scope, check_url
 from gatepost.service.embedded import Postgres, find_binaries
 from gatepost.settings import ServiceSettings
@@ -61,10 +62,14 @@ def migrate(owner_url: str) -> str:
 
 
 def check(app_url: str) -> str:
-    """See that the service could run on this database; returns the schema's revision. Raises DatabaseError."""
+    """See that the service could run on this database; returns the schema's revision.
+
+    Raises SettingsError for the wrong role, DatabaseError.
+    """
 
     async def look() -> None:
         async with await Database.open(app_url) as database:
+            await roles.check_app(database)
             await database.check()
 
     asyncio.run(look())
@@ -72,13 +77,23 @@ def check(app_url: str) -> str:
 
 
 def create_tenant(operator_url: str, slug: str, name: str) -> UUID:
-    """A new tenant. Raises ServiceError."""
+    """A new tenant. Raises ServiceError, SettingsError for the wrong role."""
 
     async def create() -> UUID:
-        async with await Database.open(operator_url) as database:
+        async with _operating(operator_url) as database:
             return await tenants.create(database, slug, name)
 
     return asyncio.run(create())
+
+
+def list_tenants(operator_url: str) -> list[dict[str, Any]]:
+    """Every tenant: short name, name and state."""
+
+    async def look() -> list[dict[str, Any]]:
+        async with _operating(operator_url) as database, database.control() as scope:
+            return await scope.all("tenants.all")
+
+    return [{"slug": row["slug"], "name": row["name"], "state": row["state"]} for row in asyncio.run(look())]
 
 
 def create_administrator(operator_url: str, slug: str, name: str, password: str, roles: list[str]) -> UUID:
@@ -90,6 +105,21 @@ def create_administrator(operator_url: str, slug: str, name: str, password: str,
     return _in_tenant(operator_url, slug, create)
 
 
+def list_administrators(operator_url: str, slug: str) -> list[dict[str, Any]]:
+    """Every administrator of a tenant, as JSON values; times are ISO 8601 in UTC."""
+    found = _in_tenant(operator_url, slug, administrators.listed)
+    return [row | {name: iso(row[name]) for name in row if name.endswith("_at")} for row in found]
+
+
+def set_password(operator_url: str, slug: str, name: str, password: str) -> int:
+    """Another password for an administrator; returns how many sessions it ended. Raises ServiceError."""
+
+    async def change(scope: Scope) -> int:
+        return await administrators.set_password(scope, name, password)
+
+    return _in_tenant(operator_url, slug, change)
+
+
 def create_ticket(operator_url: str, slug: str, organization: str) -> str:
     """A ticket for one enrolment. Raises ServiceError."""
 
@@ -99,12 +129,21 @@ def create_ticket(operator_url: str, slug: str, organization: str) -> str:
     return _in_tenant(operator_url, slug, create)
 
 
+@contextlib.asynccontextmanager
+async def _operating(operator_url: str) -> AsyncIterator[Database]:
+    """The database, signed in by a role that may operate it. Raises SettingsError, DatabaseError."""
+    async with await Database.open(operator_url) as database:
+        await roles.check_operator(database)
+        await database.check()
+        yield database
+
+
 def _in_tenant(operator_url: str, slug: str, task: Callable[[Scope], Awaitable[T]]) -> T:
     async def run() -> T:
-        async with await Database.open(operator_url) as database:
+        async with _operating(operator_url) as database:
             tenant_id = await tenants.find(database, slug)
             if tenant_id is None:
-                raise ServiceError(f"There is no tenant {slug}.", "Make it: gatepost admin tenant create.")
+                raise ServiceError(f"There is no tenant {slug}.", "See: gatepost admin tenant list.")
             return await database.work(tenant_id, task)
 
     return asyncio.run(run())

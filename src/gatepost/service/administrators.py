@@ -124,11 +124,7 @@ async def create_administrator(scope: Scope, name: str, password: str, roles: It
     name = name.strip()
     if not name or len(name) > 200 or not name.isprintable():
         raise ServiceError("The name of an administrator must have 1 to 200 visible characters.", "Choose another.")
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise ServiceError(
-            f"The password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD:,} characters.",
-            "Choose another password.",
-        )
+    _check_password(password)
     administrator_id = uuid4()
     made = await scope.run(
         "administrators.create",
@@ -141,6 +137,32 @@ async def create_administrator(scope: Scope, name: str, password: str, roles: It
         raise ServiceError(f"There is an administrator named {name} already.", "Choose another name.")
     await audit.record(scope, Event.ADMINISTRATOR_CREATED, "operator", {"name": name, "roles": sorted(roles)})
     return administrator_id
+
+
+async def set_password(scope: Scope, name: str, password: str) -> int:
+    """Another password for an administrator, whose sessions end; how many did. Raises ServiceError."""
+    _check_password(password)
+    password_hash = await _in_thread(HASHER.hash, password)
+    changed = await scope.one("administrators.set_password", name=name.strip(), password_hash=password_hash)
+    if changed is None:
+        raise ServiceError(f"There is no administrator named {name}.", "See: gatepost admin administrator list.")
+    ended: int = changed["sessions"]
+    details = {"name": changed["name"], "sessions": ended}
+    await audit.record(scope, Event.ADMINISTRATOR_PASSWORD, "operator", details)
+    return ended
+
+
+async def listed(scope: Scope) -> list[dict[str, Any]]:
+    """Every administrator of the scope's tenant: name, roles, and moments in UTC."""
+    return await scope.all("administrators.all")
+
+
+def _check_password(password: str) -> None:
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise ServiceError(
+            f"The password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD:,} characters.",
+            "Choose another password.",
+        )
 
 
 def address_key(address: str) -> str:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from gatepost import __version__
 from gatepost.errors import ServiceError
-from gatepost.service import administration, jobs
+from gatepost.service import administration, jobs, roles, tls
 from gatepost.service.database import Database
 from gatepost.service.wake import Waker
 from gatepost.service.web import api, connector, console, health, permissions, problems, static_files
@@ -88,9 +88,11 @@ def run(settings: ServiceSettings, ready: Callable[[str], None]) -> None:
 
     async def main(url: str, listener: socket.socket) -> None:
         async with await Database.open(url) as database:
+            await roles.check_app(database)
             await database.check()
             await Server(create_app(settings, database), settings, ready).serve([listener])
 
+    tls.check(settings.tls_certificate, settings.tls_key)
     with listen(settings) as listener, administration.for_service(settings) as url:
         asyncio.run(main(url, listener))
 
