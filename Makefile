@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lock soak bench clean
+.PHONY: help demo test check lock soak bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,7 +12,7 @@ help:
 	@echo "make check  ruff and mypy"
 	@echo "make lock   compile the pinned requirements anew"
 	@echo "make soak   the long runs: hundreds of kills"
-	@echo "make bench  the benchmarks, as tables"
+	@echo "make bench  the benchmarks, as tables: decoding, the lab, ingest, the whole way"
 
 $(VENV)/.demo: requirements/demo.txt pyproject.toml
 	@./tools/venv $(PYTHON) $(VENV) requirements/demo.txt
@@ -42,6 +42,8 @@ soak: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.decode
+	$(BIN)/python -m benchmarks.lab
+	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.pipeline
 
 clean:

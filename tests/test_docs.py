@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import typer
 
@@ -19,10 +20,76 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
+def code_lines(text: str) -> list[str]:
+    """The lines of indented and fenced code, a line that ends in a backslash joined with the next."""
+    fenced, found = False, []
+    for line in text.replace("\\\n", " ").splitlines():
+        if line.strip().startswith("```"):
+            fenced = not fenced
+        elif fenced or line.startswith("    "):
+            found.append(line.strip())
+    return found
+
+
 def commands() -> list[tuple[str, str]]:
-    """Every line of code in the pages that calls ``gatepost``, with its page."""
-    lines = [(page.name, line) for page in PAGES for line in page.read_text(encoding="utf-8").splitlines()]
-    return [(page, line.strip()) for page, line in lines if re.match(r"^\s+gatepost \w", line)]
+    """Every line of code in the pages that calls ``gatepost``, with its page; in a systemd unit too."""
+    lines = [(page.name, line) for page in PAGES for line in code_lines(page.read_text(encoding="utf-8"))]
+    calls = [(page, re.match(r"(?:ExecStart=)?(?:\S*/)?(gatepost \w.*)", line)) for page, line in lines]
+    return [(page, found[1]) for page, found in calls if found]
+
+
+def known_options() -> set[str]:
+    """Every option of every command, from the program itself."""
+    found, left = set(), [typer.main.get_command(app)]
+    while left:
+        command: Any = left.pop()
+        left += getattr(command, "commands", {}).values()
+        found |= {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    return found
+
+
+def options_in_prose() -> list[tuple[str, str]]:
+    """Every option between single backticks, with its page."""
+    text = [(page.name, re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)) for page in PAGES]
+    spans = [(page, span) for page, each in text for span in re.findall(r"`([^`\n]+)`", each)]
+    ours = [(page, span) for page, span in spans if re.match(r"--|gatepost |setup|sync|status|run", span)]
+    return sorted({(page, option) for page, span in ours for option in re.findall(r"(?<!\S)--[a-z][a-z-]+", span)})
+
+
+@pytest.mark.parametrize(("page", "option"), options_in_prose())
+def test_an_option_in_the_docs_exists(page: str, option: str) -> None:
+    """What a sentence or a table names is an option of some command."""
+    assert option in known_options(), page
+
+
+def settings_of(kind: type[msgspec.Struct], prefix: str = "") -> dict[str, str]:
+    """The settings of a kind as the guide writes them, with their defaults as text."""
+    found: dict[str, str] = {}
+    for field in msgspec.structs.fields(kind):
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            found |= settings_of(field.type, f"[{field.name}] ")
+        else:
+            found[prefix + field.name] = default_of(field.default)
+    return found
+
+
+def default_of(value: object) -> str:
+    """A default as the guide writes it."""
+    if value is msgspec.NODEFAULT:
+        return "must be given"
+    if isinstance(value, int | float):
+        return f"{value:,.0f}"
+    return {None: "none", (): "`[]`"}.get(value, f"`{value}`")  # type: ignore[call-overload, no-any-return]
+
+
+def test_the_guide_names_every_setting_of_a_connector_with_its_default() -> None:
+    """The table and the program agree, both ways; a missing CA file is the system's store."""
+    guide = (ROOT / "docs" / "administrators-guide.md").read_text(encoding="utf-8")
+    table = guide.partition("## The settings of a connector")[2].partition("\n## ")[0]
+    named = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", table, re.MULTILINE))
+    wanted = settings_of(ConnectorSettings)
+    wanted |= {name: "the system's store" for name in wanted if name.endswith("ca_file")}
+    assert named == wanted
 
 
 def settings_files() -> list[tuple[str, str]]:
@@ -56,8 +123,8 @@ def test_a_settings_file_in_the_docs_loads(page: str, text: str) -> None:
     [(page, line) for page, line in commands() if line.startswith("gatepost exchange") and "--url" in line],
 )
 def test_a_read_in_the_docs_works(page: str, line: str, lab: Lab) -> None:
-    """What the pages read from mail.example.com is read from a lab, by the same command."""
-    words = shlex.split(line.replace("https://mail.example.com/PowerShell", lab.https_url))[1:]
+    """What the pages read is read from a lab, by the same command."""
+    words = shlex.split(re.sub(r"https://\S+/PowerShell", lab.https_url, line))[1:]
     words[words.index("--user") + 1] = lab.user
     words[words.index("--password-file") + 1] = str(lab.password_file)
     command = [sys.executable, "-m", "gatepost", *words, "--ca-file", str(lab.ca_file)]
