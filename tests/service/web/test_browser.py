@@ -178,6 +178,7 @@ def test_the_focus_stays_on_the_button_that_was_pressed(
     open_page: OpenPage, administered: Service, speaker: Speaker
 ) -> None:
     """By keyboard, over the page that the request answers with and over its refreshing."""
+    speaker.say()
     page = open_page()
     sign_in(page, administered)
     page.locator("#quick").focus()
@@ -210,6 +211,7 @@ def test_a_sync_is_asked_for_with_a_button(
     open_page: OpenPage, administered: Service, speaker: Speaker, look: Look
 ) -> None:
     """The page says so at once, and the connector hears of it."""
+    speaker.say()
     page = open_page()
     sign_in(page, administered)
     page.get_by_role("button", name="Full sync").click()

@@ -72,7 +72,7 @@ def foreign(context: Context, value: object) -> Markup:
     """
     if value is None or value == "":
         return nothing(context)
-    escaped = escape(words.visible(str(value)))
+    escaped = str(escape(words.visible(str(value))))  # no Markup: its join would escape what is put in
     return Markup("<bdi>{}</bdi>").format(Markup(BREAKS.sub(r"<wbr>\g<0>", escaped)))  # noqa: S704 - escaped above
 
 
