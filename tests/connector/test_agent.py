@@ -188,6 +188,17 @@ def test_run_synchronises_checks_in_and_stops_cleanly(make_site: MakeSite) -> No
     assert credentials.load(site.settings.folder).secret not in site.log()
 
 
+def test_what_is_known_of_exchange_outlives_a_restart(site: Site) -> None:
+    """A connector that starts with no sync due still tells the version of Exchange that it last saw."""
+    assert finish(site.connector("sync", "--full"))[0] == 0
+    site.execute("UPDATE checkins SET status = '{}', last_at = NULL WHERE tenant_id = %s")
+    with running(site):
+        until(lambda: site.query("SELECT last_at FROM checkins WHERE tenant_id = %s")[0]["last_at"], "a check-in", site)
+    [checkin] = site.query("SELECT status FROM checkins WHERE tenant_id = %s")
+    assert checkin["status"]["exchange"]["version"].startswith("Version 15")
+    assert sealed(site, "full") == 1
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_any_signal_to_end_is_clean(site: Site, number: signal.Signals) -> None:
     """Ctrl-C and a closed terminal end it as SIGTERM does."""

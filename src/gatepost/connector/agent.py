@@ -5,6 +5,7 @@ least every minute; *inventory* takes the synchronisations that are due; *waitin
 check-in. Each may be cut off at any moment: what matters is in the outbox, at Exchange or at the service.
 """
 
+import json
 import logging
 import random
 import threading
@@ -37,6 +38,7 @@ COMMAND_PATIENCE = 180.0  # longer than a lease, which another instance may hold
 STOP_SECONDS = 30.0
 WAIT_PAUSE = 0.2  # between two held-open requests at least, whatever the service does
 FAILURE, SERVICE_FAILURE, LAST_TRY = "failure", "service_failure", "last_try"
+EXCHANGE = "exchange"
 LAST = {Scope.FULL: "last_full", Scope.QUICK: "last_quick"}
 
 __all__ = ["COMMAND_PATIENCE", "Agent", "Progress", "Report", "Scope", "State", "start_process", "status"]
@@ -54,7 +56,6 @@ class Agent:
         self._settings = settings
         self._patience = patience
         self._progress = progress or Unwatched()
-        self._capabilities: Capabilities | None = None
         self._failure: str | None = None
         self._exchange = log.Outage("Exchange")
         self._service = log.Outage("the service")
@@ -94,7 +95,7 @@ class Agent:
         self._store.remember(**{LAST_TRY: _now()})
         try:
             with self._connect() as organization:
-                self._capabilities = organization.capabilities
+                self._store.remember(**{EXCHANGE: json.dumps(_seen(organization.capabilities))})
                 report = self._inventory.run(organization, scope)
         except GatepostError as error:
             self._fail(str(error))
@@ -131,15 +132,8 @@ class Agent:
 
     def _status(self) -> Status:
         """How this connector is, for every document."""
-        seen = self._capabilities
-        exchange: dict[str, Any] = {"server": urlsplit(self._settings.exchange.url).hostname}
-        if seen is not None:
-            exchange = {
-                "server": seen.server,
-                "version": seen.version,
-                "domain_controller": seen.domain_controller,
-                "projection": seen.projection,
-            }
+        server = urlsplit(self._settings.exchange.url).hostname or ""
+        exchange = {"server": server, **json.loads(self._store.note(EXCHANGE) or "{}")}
         return Status(
             version=__version__,
             host=host.name(),
@@ -284,6 +278,16 @@ def _interrupt() -> None:
 
 def _raise_stopped() -> None:
     raise Stopped
+
+
+def _seen(capabilities: Capabilities) -> dict[str, Any]:
+    """What the service shows of Exchange; kept, so that it is known before the first sync after a start."""
+    return {
+        "server": capabilities.server,
+        "version": capabilities.version,
+        "domain_controller": capabilities.domain_controller,
+        "projection": capabilities.projection,
+    }
 
 
 def _now() -> str:
