@@ -26,7 +26,7 @@ from gatepost.service.web.sessions import FORM_TOKEN
 LANGUAGE_COOKIE = "gatepost-language"
 ZONE_COOKIE = "gatepost-zone"
 NOTHING = Markup('<span class="nothing" aria-hidden="true">&ndash;</span><span class="unseen">{}</span>')
-BREAKS = re.compile(r"[@/§]")
+BREAKS = re.compile(r"(?<=\w)[@/§]")
 MOMENT = Markup('<time datetime="{iso}">{text}</time>')
 
 
@@ -68,7 +68,7 @@ def nothing(context: Context) -> Markup:
 def foreign(context: Context, value: object) -> Markup:
     """A text of somebody else, isolated, so that its direction and control characters stay inside it.
 
-    A line may end before an ``@`` or ``/``, so that an address or a path need not break inside a word.
+    A line may end before an ``@``, ``/`` or ``§`` after a word, so that an address or a path need not break inside a word.
     """
     if value is None or value == "":
         return nothing(context)
