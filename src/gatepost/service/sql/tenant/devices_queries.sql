@@ -39,7 +39,7 @@ LIMIT %(limit)s
 
 -- name: end_of_newest
 -- The key of the last device that newest walked, where there are more after so many.
--- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "after_at": null, "after_guid": null, "after_organization": null, "walk": 1000}
+-- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "after_at": null, "after_guid": null, "after_organization": null, "walk": 0}
 SELECT d.organization_id, d.guid, d.first_seen AS at FROM devices d
 WHERE d.organization_id = ANY(%(organizations)s::uuid[])
   AND (d.gone_at IS NOT NULL) = %(gone)s
@@ -74,7 +74,7 @@ LIMIT %(limit)s
 
 -- name: end_of_changed
 -- The key of the last device that changed walked, where there are more after so many.
--- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "after_at": null, "after_guid": null, "after_organization": null, "walk": 1000}
+-- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "gone": false, "state": null, "family": null, "after_at": null, "after_guid": null, "after_organization": null, "walk": 0}
 SELECT d.organization_id, d.guid, d.changed_seen_at AS at FROM devices d
 WHERE d.organization_id = ANY(%(organizations)s::uuid[])
   AND (d.gone_at IS NOT NULL) = %(gone)s
