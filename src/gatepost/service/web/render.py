@@ -68,7 +68,7 @@ def nothing(context: Context) -> Markup:
 def foreign(context: Context, value: object) -> Markup:
     """A text of somebody else, isolated, so that its direction and control characters stay inside it.
 
-    A line may end before an ``@``, ``/`` or ``§`` after a word, so that an address or a path need not break inside a word.
+    A line may end before an ``@``, ``/`` or ``§`` after a word, so that addresses and paths need not break inside one.
     """
     if value is None or value == "":
         return nothing(context)
