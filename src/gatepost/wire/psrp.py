@@ -70,9 +70,7 @@ class Reassembler:
     def finish(self) -> None:
         """Say that no more data comes."""
         if self._rest or self._parts:
-            raise WireError(
-                "The answer ended in the middle of a fragment.", "Nothing of it was used; try again."
-            )
+            raise WireError("The answer ended in the middle of a fragment.", "Nothing of it was used; try again.")
 
     def _collect(self, object_id: int, number: int, flags: int, blob: bytes) -> bytes | None:
         """Keep one part of a message; the whole message once its last part is there."""
