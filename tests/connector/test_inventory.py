@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -162,16 +163,20 @@ def guid(number: int) -> str:
     return f"00000000-0000-4000-8000-{number:012d}"
 
 
-def device(number: int, **fields: object) -> Device:
+def device(number: int, **fields: Any) -> Device:
     """A device of the mailbox with number 1."""
-    given = dict.fromkeys(Device._fields) | {"guid": guid(number), "device_id": f"D{number}", "mailbox_dn": "cn=ONE"}
-    return Device(**(given | fields))  # type: ignore[arg-type]
+    given: dict[str, Any] = dict.fromkeys(Device._fields) | {
+        "guid": guid(number),
+        "device_id": f"D{number}",
+        "mailbox_dn": "cn=ONE",
+    }
+    return Device(**(given | fields))
 
 
-def mailbox(number: int, **fields: object) -> Mailbox:
+def mailbox(number: int, **fields: Any) -> Mailbox:
     """A mailbox named One."""
-    given = dict.fromkeys(Mailbox._fields) | {"guid": guid(number), "dn": "CN=One", "kind": "user"}
-    return Mailbox(**(given | {"allowed_ids": (), "blocked_ids": ()} | fields))  # type: ignore[arg-type]
+    given: dict[str, Any] = dict.fromkeys(Mailbox._fields) | {"guid": guid(number), "dn": "CN=One", "kind": "user"}
+    return Mailbox(**(given | {"allowed_ids": (), "blocked_ids": ()} | fields))
 
 
 def test_poison_rows_stop_only_themselves(site: Site) -> None:

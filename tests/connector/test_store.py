@@ -2,6 +2,7 @@
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,9 @@ def open_store(folder: Path, connector: str = "c", epoch: int = 1, organization:
     return Store(folder / FILE, organization, connector, epoch, "history-1")
 
 
-def answer(sequence: int, **fields: object) -> Answer:
+def answer(sequence: int, **fields: Any) -> Answer:
     """An answer of the service."""
-    return Answer(sequence=sequence, server_time="2026-11-22T12:00:00Z", incarnation="history-1", **fields)  # type: ignore[arg-type]
+    return Answer(sequence=sequence, server_time="2026-11-22T12:00:00Z", incarnation="history-1", **fields)
 
 
 def test_a_document_survives_byte_for_byte_until_it_is_answered(tmp_path: Path) -> None:

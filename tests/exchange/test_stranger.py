@@ -3,7 +3,7 @@
 import datetime as dt
 from pathlib import Path
 
-from gatepost.domain.devices import OrganizationSettings
+from gatepost.domain.devices import Device, Mailbox, OrganizationSettings
 from gatepost.exchange.organization import Organization
 from gatepost.settings import ExchangeSettings
 from tests.exchange import stranger
@@ -21,12 +21,15 @@ def test_an_endpoint_never_met_is_read(tmp_path: Path) -> None:
             found = organization.settings()
         assert (capabilities.projection, capabilities.version) == (False, None)
         assert capabilities.device_cmdlet == "Get-MobileDevice"
-        assert first.guid == "0b6d5a0c-0000-4000-8000-000000000001"  # type: ignore[union-attr]
-        assert first.mailbox_dn == mailbox.dn == "CN=Jan\\, J.,DC=strange"  # type: ignore[union-attr]
-        assert first.os == "iOS 19.1 😀 _x000A_"  # type: ignore[union-attr]
-        assert first.changed_at == dt.datetime(2026, 3, 1, 9, 30, tzinfo=dt.UTC)  # type: ignore[union-attr]
-        assert (second.device_id, second.user_agent) == (None, "")  # type: ignore[union-attr]
-        assert mailbox.allowed_ids == ("APPLF2LX", "X")  # type: ignore[union-attr]
-        assert (mailbox.blocked_ids, mailbox.eas_enabled) == ((), True)  # type: ignore[union-attr]
+        assert isinstance(first, Device)
+        assert isinstance(second, Device)
+        assert isinstance(mailbox, Mailbox)
+        assert first.guid == "0b6d5a0c-0000-4000-8000-000000000001"
+        assert first.mailbox_dn == mailbox.dn == "CN=Jan\\, J.,DC=strange"
+        assert first.os == "iOS 19.1 😀 _x000A_"
+        assert first.changed_at == dt.datetime(2026, 3, 1, 9, 30, tzinfo=dt.UTC)
+        assert (second.device_id, second.user_agent) == (None, "")
+        assert mailbox.allowed_ids == ("APPLF2LX", "X")
+        assert (mailbox.blocked_ids, mailbox.eas_enabled) == ((), True)
         assert found == OrganizationSettings("Quarantine", name="Mobile Mailbox Settings")
         assert state.deleted == 1

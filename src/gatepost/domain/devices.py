@@ -22,14 +22,6 @@ class MailboxKind(StrEnum):
     GONE = "gone"
 
 
-class ClientKind(StrEnum):
-    """How the person's client talks to Exchange."""
-
-    NATIVE = "native"
-    OUTLOOK = "outlook"
-    OUTLOOK_CLOUD = "outlook-cloud"
-
-
 class Device(NamedTuple):
     """One ActiveSync partnership; the key is ``guid``. ``device_id`` may occur in several mailboxes.
 

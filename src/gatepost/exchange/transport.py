@@ -65,6 +65,7 @@ class _SystemTrust(HTTPAdapter):
                     raise _TooLargeError
                 yield piece
 
+        # requests and pypsrp both read through this method of this one answer, and offer no limit of their own.
         response.raw.stream = bounded  # type: ignore[method-assign]
         return response
 

@@ -124,6 +124,7 @@ def _environment(language: Language) -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
+    # The i18n extension, loaded above, adds this method; Jinja's types do not know it.
     environment.install_gettext_translations(language.catalogue, newstyle=True)  # type: ignore[attr-defined]
     filters = (moment, ago, foreign, number, duration, zone_name, plain, word, translated)
     environment.filters["ordered"] = words.ordered
