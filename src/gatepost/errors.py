@@ -24,6 +24,7 @@ then the remedy. ``exit_code`` is what the command line returns for it.
     ├── UplinkError                the service, seen by the connector                        1
     │   ├── ServiceUnreachable     no connection, time-out, 5xx                              5
     │   └── ServiceRefused         a problem document; its type decides what follows         6
+    ├── WriteRefused               a write may not start: mode, scope, ceiling or lease      4
     ├── StoreError                 the connector's SQLite file                               1
     └── ServiceError               inside the service                                        1
         ├── NoTenantScope          a tenant statement without a tenant: a programmer's mistake
@@ -197,6 +198,16 @@ class ServiceRefused(UplinkError):
         self.type = type
         self.fields = fields or {}
         super().__init__(f"The service refused the request ({status} {type}): {detail}")
+
+
+class WriteRefused(GatepostError):
+    """A write to Exchange may not start; nothing of it was sent. ``why`` is mode, scope, ceiling or lease."""
+
+    exit_code = 4
+
+    def __init__(self, why: str, cause: str, remedy: str = "") -> None:
+        self.why = why
+        super().__init__(cause, remedy)
 
 
 class StoreError(GatepostError):

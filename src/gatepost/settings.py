@@ -16,13 +16,19 @@ T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
 
 AUTH_METHODS = ("kerberos", "negotiate", "basic")
+PROXY_AUTH_METHODS = ("basic", "negotiate")
+MODES = ("observe", "enforce")
 
 
 class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to reach one Exchange organization; the same names as the options of ``gatepost exchange``.
 
     ``url`` is the remote PowerShell endpoint. ``allowed_redirects`` are host names a 302 may lead to.
-    ``envelope`` is the largest answer asked for, in bytes; ``timeout`` bounds one HTTP request.
+    ``envelope`` is the largest answer asked for, in bytes; ``timeout`` bounds one HTTP request, ``write_timeout`` one
+    write as a whole, and after ``recycle_after`` a session is closed and opened anew, all in seconds. ``runspaces``
+    bounds the sessions open at a time. ``proxy_user`` and ``proxy_password_file`` sign in at the proxy by
+    ``proxy_auth``; hosts of ``no_proxy`` (names, or endings that begin with a dot) are reached past it. ``controllers``
+    are domain controllers to prefer, by full name.
     """
 
     url: str
@@ -31,9 +37,16 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     password_file: Path | None = None
     ca_file: Path | None = None
     proxy: str | None = None
+    proxy_auth: str = "basic"
+    proxy_user: str | None = None
+    proxy_password_file: Path | None = None
+    no_proxy: tuple[str, ...] = ()
     allowed_redirects: tuple[str, ...] = ()
+    controllers: tuple[str, ...] = ()
     envelope: int = 512_000
     timeout: float = 60.0
+    write_timeout: float = 60.0
+    recycle_after: float = 1_800.0
     runspaces: int = 6
 
     def __post_init__(self) -> None:
@@ -48,6 +61,10 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         if self.auth == "basic" and not self.url.lower().startswith("https://"):
             raise SettingsError(
                 "auth is basic over plain HTTP, which sends the password in clear.", "Use an https address."
+            )
+        if self.proxy_auth not in PROXY_AUTH_METHODS:
+            raise SettingsError(
+                f"proxy_auth is {self.proxy_auth!r}.", f"Choose one of {', '.join(PROXY_AUTH_METHODS)}."
             )
         if self.timeout <= 0 or self.runspaces < 1 or self.envelope < 32_768:
             raise SettingsError("timeout, runspaces or envelope is too small.", "Use at least 1 s, 1 and 32768 bytes.")
@@ -66,21 +83,42 @@ class UplinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class SyncSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How often the inventory is taken, in seconds: full once a day, quick every 15 minutes unless set."""
+    """How often the inventory is taken, in seconds: full once a day, quick every 15 minutes unless set.
+
+    ``overlap`` is how far behind its watermark a quick sync looks; a difference counts as drift only ``grace`` after
+    our own write, for until then it may be replication. ``statistics_every`` is how old a device's statistics may get;
+    0 asks for none. All in seconds.
+    """
 
     full_every: float = 86_400.0
     quick_every: float = 900.0
+    overlap: float = 900.0
+    grace: float = 1_200.0
+    statistics_every: float = 86_400.0
 
 
 class ConnectorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One connector: the folder of its store and identity, its Exchange, its service. ``mode`` is a local decision."""
+    """One connector: the folder of its store and identity, its Exchange, its service.
+
+    What it may do is a local decision, which the service cannot change: ``mode`` (``observe`` writes nothing,
+    ``enforce`` writes), ``scope`` (the mailboxes that may be written: addresses, ``@domain`` or ``*``) and ``ceiling``
+    (writes that take access away, an hour).
+    """
 
     folder: Path
     exchange: ExchangeSettings
     service: UplinkSettings
     sync: SyncSettings = msgspec.field(default_factory=SyncSettings)
     mode: str = "observe"
+    scope: tuple[str, ...] = ("*",)
     ceiling: int = 1_000
+
+    def __post_init__(self) -> None:
+        """Refuse a mode that is none: a misspelt one must not be taken for either."""
+        if self.mode not in MODES:
+            raise SettingsError(f"mode is {self.mode!r}.", f"Choose one of {', '.join(MODES)}.")
+        if self.ceiling < 0:
+            raise SettingsError("ceiling is below 0.", "Give a number of writes an hour; 0 takes no access away.")
 
 
 class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -106,6 +144,9 @@ class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     ``story_every`` is the pause between the changes of a running story, in seconds; 0 tells none.
     ``projection`` lets ``Select-Object`` run behind a cmdlet; ``latency`` is added to every cmdlet, in seconds.
+    ``replication`` is how long a change takes from one domain controller to the others, ``effect`` how long after a
+    change a device's access state follows, both in seconds. ``roles`` are the management roles of the account; none
+    means all. ``keytab`` has the key of the endpoint's service principal, for Kerberos.
     """
 
     devices: int = 1_000
@@ -120,6 +161,10 @@ class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     projection: bool = True
     latency: float = 0.0
     story_every: float = 0.0
+    replication: float = 0.0
+    effect: float = 0.0
+    roles: tuple[str, ...] = ()
+    keytab: Path | None = None
 
 
 def _refuse_sign_in_within(section: str, url: str, proxy: str | None) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gatepost.errors import UsageError
 from gatepost.exchange import cmdlets
-from gatepost.exchange.organization import mailbox_dn
+from gatepost.exchange.reading import mailbox_dn
 from gatepost.wire.psrp import Command
 
 

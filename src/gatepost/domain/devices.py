@@ -85,6 +85,32 @@ class Mailbox(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class AccessLists:
+    """A mailbox's two lists as read from ``controller`` (None where the session's own was not known).
+
+    A list that the endpoint does not show is None, which is not the same as an empty one.
+    """
+
+    allowed: tuple[str, ...] | None
+    blocked: tuple[str, ...] | None
+    controller: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessChange:
+    """What is to change in one mailbox's lists, in one write."""
+
+    allow: tuple[str, ...] = ()
+    disallow: tuple[str, ...] = ()
+    block: tuple[str, ...] = ()
+    unblock: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to change."""
+        return bool(self.allow or self.disallow or self.block or self.unblock)
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """One Exchange server of the organization."""
 

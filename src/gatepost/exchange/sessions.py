@@ -29,7 +29,7 @@ from gatepost.errors import (
     SignInRefused,
     WireError,
 )
-from gatepost.exchange.transport import Transport
+from gatepost.exchange.transport import Permit, Transport
 from gatepost.settings import ExchangeSettings
 from gatepost.wire import soap
 from gatepost.wire.psrp import Asked, Command, Ended, ErrorRecord, Event, Output, Pipeline, Runspace, Warned
@@ -84,18 +84,21 @@ class Session:
         finally:
             self._transport.close()
 
-    def output(self, *commands: Command, errors: list[ErrorRecord] | None = None) -> Iterator[list[bytes]]:
+    def output(
+        self, *commands: Command, errors: list[ErrorRecord] | None = None, permit: Permit | None = None
+    ) -> Iterator[list[bytes]]:
         """Run a pipeline; its output objects as CLIXML, in batches as they arrive.
 
         Error records raise CmdletFailed after the last object, or go to ``errors`` where a list is given; a failed
-        pipeline always raises. A caller that stops early ends the pipeline on the server.
+        pipeline always raises. A caller that stops early ends the pipeline on the server. ``permit`` is asked just
+        before any bytes leave that tell the server what to do.
         """
         pipeline_id = uuid4()
         pipeline = self._runspace.pipeline(pipeline_id, commands)
         seen: list[ErrorRecord] = [] if errors is None else errors
         command_id, over = None, False
         try:
-            command_id = self._start(pipeline, pipeline_id)
+            command_id = self._start(pipeline, pipeline_id, permit)
             for batch, over in self._receive(pipeline, command_id, commands[0].name, seen):  # noqa: B007
                 if batch:
                     yield batch
@@ -106,9 +109,11 @@ class Session:
             if command_id is not None and not over:
                 self._end(command_id)
 
-    def objects(self, *commands: Command, errors: list[ErrorRecord] | None = None) -> list[bytes]:
+    def objects(
+        self, *commands: Command, errors: list[ErrorRecord] | None = None, permit: Permit | None = None
+    ) -> list[bytes]:
         """Run a pipeline whose output is small; all its objects."""
-        return [payload for batch in self.output(*commands, errors=errors) for payload in batch]
+        return [payload for batch in self.output(*commands, errors=errors, permit=permit) for payload in batch]
 
     def _create(self) -> None:
         opening = self._runspace.opening()
@@ -124,13 +129,14 @@ class Session:
                     server=self.server,
                 )
 
-    def _start(self, pipeline: Pipeline, pipeline_id: UUID) -> str:
+    def _start(self, pipeline: Pipeline, pipeline_id: UUID, permit: Permit | None) -> str:
         """Send a pipeline; the command id that its output is asked for with, which is the pipeline's unless told."""
         first, *further = pipeline.opening(_PIECE, _PIECE)
-        reply = self._ask(soap.command(self._target(), uuid4(), self._shell, pipeline_id, first), "starting a command")
+        opening = soap.command(self._target(), uuid4(), self._shell, pipeline_id, first)
+        reply = self._ask(opening, "starting a command", permit)
         command_id = soap.read_command_id(reply) or str(pipeline_id).upper()
         for piece in further:
-            self._ask(soap.send(self._target(), uuid4(), self._shell, command_id, piece), "sending a command")
+            self._ask(soap.send(self._target(), uuid4(), self._shell, command_id, piece), "sending a command", permit)
         return command_id
 
     def _receive(
@@ -199,8 +205,8 @@ class Session:
             server=self.server,
         )
 
-    def _ask(self, envelope: bytes, doing: str) -> soap.Reply:
-        answer = soap.parse(self._transport.post(envelope))
+    def _ask(self, envelope: bytes, doing: str, permit: Permit | None = None) -> soap.Reply:
+        answer = soap.parse(self._transport.post(envelope, permit=permit))
         if isinstance(answer, soap.Fault):
             raise self._fault(answer, doing)
         return answer

@@ -6,7 +6,7 @@ and translates every failure once. One transport serves one thread.
 
 import ssl
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -37,6 +37,9 @@ _PORTS = {"http": 80, "https": 443}
 _SOAP = "application/soap+xml;charset=UTF-8"
 _BOUNDARY = "Encrypted Boundary"
 
+Permit = Callable[[], None]
+"""Called just before the bytes of a write leave; raises WriteRefused where it may not start."""
+
 
 class _TooLargeError(requests.exceptions.RequestException):
     """An answer goes on beyond anything that Exchange sends."""
@@ -47,13 +50,19 @@ class _SystemTrust(HTTPAdapter):
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
+        self.permit: Permit | None = None
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - requests' signature
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
 
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - requests' signature
-        """Bound what is read of an answer, whoever reads it: the sign-in reads a refusal before we see it."""
+        """Send once permitted; bound what is read of the answer, whoever reads it.
+
+        The sign-in sends and reads by itself, so this is the one place where all bytes pass.
+        """
+        if self.permit is not None:
+            self.permit()
         response = super().send(*args, **kwargs)
         stream = response.raw.stream
 
@@ -87,13 +96,17 @@ class Transport:
         self.server = urlsplit(settings.url).hostname or settings.url
         self._settings = settings
         self._password = password
+        self._adapter = _SystemTrust(self._trust())
         self._session = self._new_session()
         self._wrap: WinRMEncryption | None = None
 
-    def post(self, envelope: bytes, timeout: float | None = None) -> bytes:
-        """Send one envelope; the bytes of the answer, which may be a SOAP fault. ``timeout`` is in seconds."""
+    def post(self, envelope: bytes, timeout: float | None = None, permit: Permit | None = None) -> bytes:
+        """Send one envelope; the bytes of the answer, which may be a SOAP fault. ``timeout`` is in seconds.
+
+        ``permit`` is asked each time before bytes leave; what it raises comes out, and nothing was sent.
+        """
         limit = timeout or self._settings.timeout
-        with self._in_our_words():
+        with self._in_our_words(), self._permitted(permit):
             for _ in range(_REDIRECTS + 1):
                 elsewhere = self._sign_in(limit) if self._encrypts and self._wrap is None else None
                 response = elsewhere or self._send(envelope, limit)
@@ -101,6 +114,14 @@ class Transport:
                     return self._read(response)
                 self._follow(response)
         raise NotExchange(f"{self.server} redirects in a circle.", "Name the final address.", server=self.server)
+
+    @contextmanager
+    def _permitted(self, permit: Permit | None) -> Iterator[None]:
+        self._adapter.permit = permit
+        try:
+            yield
+        finally:
+            self._adapter.permit = None
 
     def close(self) -> None:
         """Close the connection."""
@@ -112,9 +133,8 @@ class Transport:
         session.trust_env = False
         session.headers.update({"User-Agent": "Gatepost", "Accept-Encoding": "identity"})
         session.proxies = {"http": settings.proxy, "https": settings.proxy} if settings.proxy else {}
-        adapter = _SystemTrust(self._trust())
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
+        session.mount("https://", self._adapter)
+        session.mount("http://", self._adapter)
         session.auth = self._auth()
         return session
 
