@@ -2,14 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SECONDS ?= 30
 
-.PHONY: help demo test check lock soak bench clean
+.PHONY: help demo test check fuzz lock soak bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   see it work on this machine, in a browser"
 	@echo "make test   install what the tests need, and run them"
-	@echo "make check  ruff and mypy"
+	@echo "make check  ruff, mypy, and 30 seconds of fuzzing what comes from outside"
 	@echo "make lock   compile the pinned requirements anew"
 	@echo "make soak   the long runs: hundreds of kills"
 	@echo "make bench  the benchmarks, as tables: decoding, the lab, ingest, the whole way"
@@ -33,6 +34,13 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(MAKE) --no-print-directory fuzz
+
+# What is found is written to the file that it names; make an example of it in tests/wire.
+fuzz: $(VENV)/.dev
+	@if $(BIN)/python -c "import atheris" 2>/dev/null; then \
+	    $(BIN)/python -m tests.fuzz.wire -max_total_time=$(SECONDS); \
+	else echo "there is no fuzzer for this platform" >&2; fi
 
 lock: $(VENV)/.dev
 	@./tools/lock $(BIN)

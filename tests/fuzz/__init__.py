@@ -1,0 +1,1 @@
+"""Fuzz targets: what comes from outside, bent by a machine that watches which branches it reaches."""
