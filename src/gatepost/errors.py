@@ -13,6 +13,7 @@ then the remedy. ``exit_code`` is what the command line returns for it.
     │   └── UnreadableObject       one object of an answer; the rest of the answer is kept
     ├── ExchangeError              one Exchange organization, seen by the connector          1
     │   ├── ExchangeUnreachable    no connection, time-out, reset                            5
+    │   │   └── ExchangeAvoided    not asked, because it failed too often just before        5
     │   ├── UntrustedCertificate   TLS was refused by us                                     5
     │   ├── NotExchange            something answers, but not remote PowerShell              5
     │   ├── SignInRefused          wrong user, password or method                            6
@@ -94,6 +95,10 @@ class ExchangeUnreachable(ExchangeError):
     exit_code = 5
 
 
+class ExchangeAvoided(ExchangeUnreachable):
+    """Nothing was sent: the server failed too often just before. The cause says since when and why."""
+
+
 class UntrustedCertificate(ExchangeError):
     """The server's certificate was not accepted."""
 
@@ -119,12 +124,18 @@ class SessionLost(ExchangeError):
 
 
 class ExchangeBusy(ExchangeError):
-    """Exchange pushes back; ``retry_after`` is in seconds."""
+    """Exchange pushes back; ``retry_after`` is in seconds.
+
+    ``about`` is what there is too much of: ``commands`` or ``shells`` of this account, or the ``server`` is not ready.
+    """
 
     exit_code = 5
 
-    def __init__(self, cause: str, remedy: str = "", *, server: str = "", retry_after: float = 30.0) -> None:
+    def __init__(
+        self, cause: str, remedy: str = "", *, server: str = "", retry_after: float = 30.0, about: str = "commands"
+    ) -> None:
         self.retry_after = retry_after
+        self.about = about
         super().__init__(cause, remedy, server=server)
 
 

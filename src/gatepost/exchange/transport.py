@@ -28,6 +28,7 @@ from gatepost.errors import (
     SignInRefused,
     UntrustedCertificate,
 )
+from gatepost.exchange.sockets import Sockets
 from gatepost.settings import ExchangeSettings
 
 _ANSWER_BYTES = 32 * 1024 * 1024
@@ -36,6 +37,7 @@ _REDIRECT = frozenset({301, 302, 303, 307, 308})
 _PORTS = {"http": 80, "https": 443}
 _SOAP = "application/soap+xml;charset=UTF-8"
 _BOUNDARY = "Encrypted Boundary"
+_LONGEST_PAUSE = 300.0
 
 Permit = Callable[[], None]
 """Called just before the bytes of a write leave; raises WriteRefused where it may not start."""
@@ -51,7 +53,14 @@ class _SystemTrust(HTTPAdapter):
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
         self.permit: Permit | None = None
+        self.sockets = Sockets()
         super().__init__(max_retries=0)
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - requests' signature
+        """The connection pool for a request, watched, so that its sockets can be cut."""
+        pool = super().get_connection_with_tls_context(*args, **kwargs)
+        self.sockets.watch(pool)
+        return pool
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - requests' signature
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
@@ -101,12 +110,13 @@ class Transport:
         self._wrap: WinRMEncryption | None = None
 
     def post(self, envelope: bytes, timeout: float | None = None, permit: Permit | None = None) -> bytes:
-        """Send one envelope; the bytes of the answer, which may be a SOAP fault. ``timeout`` is in seconds.
+        """Send one envelope; the bytes of the answer, which may be a SOAP fault.
 
-        ``permit`` is asked each time before bytes leave; what it raises comes out, and nothing was sent.
+        ``timeout`` bounds all of it, in seconds, however steadily bytes trickle. ``permit`` is asked each time before
+        bytes leave; what it raises comes out, and nothing was sent.
         """
         limit = timeout or self._settings.timeout
-        with self._in_our_words(), self._permitted(permit):
+        with self._in_time(limit), self._in_our_words(), self._permitted(permit):
             for _ in range(_REDIRECTS + 1):
                 elsewhere = self._sign_in(limit) if self._encrypts and self._wrap is None else None
                 response = elsewhere or self._send(envelope, limit)
@@ -122,6 +132,23 @@ class Transport:
             yield
         finally:
             self._adapter.permit = None
+
+    @contextmanager
+    def _in_time(self, limit: float) -> Iterator[None]:
+        """Cut the connection after ``limit`` seconds, and say so."""
+        with self._adapter.sockets.cut_after(limit) as late:
+            try:
+                yield
+            except ExchangeUnreachable as error:
+                if late.is_set():
+                    raise self._unreachable(
+                        f"it did not answer in time ({limit:.0f} s)", "Check the network, or give it more time."
+                    ) from error
+                raise
+
+    def cut(self) -> None:
+        """End the request under way, from another thread: it fails at once. The next one connects anew."""
+        self._adapter.sockets.cut()
 
     def close(self) -> None:
         """Close the connection."""
@@ -226,7 +253,7 @@ class Transport:
             return self._decrypted(body, boundary)
         if "soap+xml" in kind or "text/xml" in kind:
             return body
-        raise self._not_soap(response.status_code, kind)
+        raise self._not_soap(response.status_code, kind, response.headers.get("retry-after", ""))
 
     def _decrypted(self, body: bytes, boundary: str) -> bytes:
         assert self._wrap is not None
@@ -238,13 +265,16 @@ class Transport:
                 "its encrypted answer cannot be read", "It is asked again in a new session."
             ) from error
 
-    def _not_soap(self, status: int, kind: str) -> ExchangeError:
+    def _not_soap(self, status: int, kind: str, retry_after: str = "") -> ExchangeError:
         """The error for an answer that is no SOAP: a web server's page, or nothing."""
         if status in {429, 503}:
+            seconds = {"retry_after": min(float(retry_after), _LONGEST_PAUSE)} if retry_after.isdecimal() else {}
             return ExchangeBusy(
                 f"The web server of {self.server} is not ready ({status}).",
                 "Try again later.",
                 server=self.server,
+                about="server",
+                **seconds,
             )
         if status in {403, 407}:
             who = "The proxy" if status == 407 else self.server
