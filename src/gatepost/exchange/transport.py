@@ -140,6 +140,7 @@ class Transport:
             try:
                 yield
             except ExchangeUnreachable as error:
+                self._wrap = None  # a sign-in ends with its connection
                 if late.is_set():
                     raise self._unreachable(
                         f"it did not answer in time ({limit:.0f} s)", "Check the network, or give it more time."
@@ -196,15 +197,21 @@ class Transport:
         return urlsplit(self.address).scheme == "http"
 
     def _send(self, envelope: bytes, timeout: float) -> requests.Response:
-        headers = {"Content-Type": _SOAP}
-        if self._encrypts:
-            headers, envelope = self._encrypted(envelope)
-        response = self._post(envelope, headers, timeout)
-        if response.status_code == 401 and self._encrypts and self._wrap is not None:
-            self._wrap = None
-        return response
+        """Send one envelope as it must travel; once more where the sign-in had to be renewed, as the first was refused.
 
-    def _post(self, body: bytes, headers: dict[str, str], timeout: float) -> requests.Response:
+        A sealed message is for one sign-in only, so the library's own answer to a 401, the same bytes again, is no use.
+        """
+        headers = {"Content-Type": _SOAP}
+        if not self._encrypts:
+            return self._post(envelope, headers, timeout)
+        response = self._post(*self._encrypted(envelope), timeout, auth=_signed_in)
+        if response.status_code != 401:
+            return response
+        response.content  # noqa: B018 - read, so that the connection is free
+        self._wrap = None
+        return self._sign_in(timeout) or self._post(*self._encrypted(envelope), timeout, auth=_signed_in)
+
+    def _post(self, body: bytes, headers: dict[str, str], timeout: float, auth: Any = None) -> requests.Response:  # noqa: ANN401 - requests' auth objects
         return self._session.post(
             self.address,
             data=body,
@@ -212,6 +219,7 @@ class Transport:
             timeout=(min(timeout, 15.0), timeout),
             allow_redirects=False,
             stream=True,
+            auth=auth,
         )
 
     def _sign_in(self, timeout: float) -> requests.Response | None:
@@ -237,10 +245,10 @@ class Transport:
     def _host(self) -> str:
         return urlsplit(self.address).hostname or ""
 
-    def _encrypted(self, envelope: bytes) -> tuple[dict[str, str], bytes]:
+    def _encrypted(self, envelope: bytes) -> tuple[bytes, dict[str, str]]:
         assert self._wrap is not None
         kind, payload = self._wrap.wrap_message(envelope)
-        return {"Content-Type": f'{kind};protocol="{self._wrap.protocol}";boundary="{_BOUNDARY}"'}, payload
+        return payload, {"Content-Type": f'{kind};protocol="{self._wrap.protocol}";boundary="{_BOUNDARY}"'}
 
     def _read(self, response: requests.Response) -> bytes:
         """The answer's bytes, decrypted; or what its status means."""
@@ -390,6 +398,11 @@ class Transport:
 
     def _unreachable(self, why: str, remedy: str) -> ExchangeUnreachable:
         return ExchangeUnreachable(f"{self.server} cannot be reached: {why}.", remedy, server=self.server)
+
+
+def _signed_in(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Sign-in for a request on a connection that has one."""
+    return request
 
 
 def _reason(error: BaseException) -> str:
