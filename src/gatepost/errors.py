@@ -21,7 +21,8 @@ then the remedy. ``exit_code`` is what the command line returns for it.
     │   ├── ExchangeBusy           throttled; says how long to wait                          5
     │   ├── CmdletFailed           an error record or a failed pipeline
     │   ├── CmdletNotGranted       the account's roles do not have it                        6
-    │   └── AnswerTruncated        Exchange said that it left results out
+    │   ├── AnswerTruncated        Exchange said that it left results out
+    │   └── WriteUncertain         a write was sent, and nobody can tell whether it was done
     ├── UplinkError                the service, seen by the connector                        1
     │   ├── ServiceUnreachable     no connection, time-out, 5xx                              5
     │   └── ServiceRefused         a problem document; its type decides what follows         6
@@ -33,7 +34,12 @@ then the remedy. ``exit_code`` is what the command line returns for it.
         └── DatabaseError          cannot be reached, or needs a migration                   5
 """
 
+import re
 from typing import ClassVar
+
+_CATEGORY = re.compile(r"\[FailureCategory=[\w ]*-(\w+)\]")
+_DENIED = ("ADOperationException", "ADScopeException", "UnauthorizedAccessException", "SecurityException")
+_NOT_FOUND = ("ManagementObjectNotFoundException", "ADNoSuchObjectException")
 
 
 class GatepostError(Exception):
@@ -164,6 +170,21 @@ class CmdletFailed(ExchangeError):
         detail = f" [{error_id}]" if error_id else ""
         super().__init__(f"{cmdlet} failed{where}: {message}{detail}", remedy, server=server)
 
+    @property
+    def access_denied(self) -> bool:
+        """Whether the directory or a write scope refuses this one object: no retry helps, others are not concerned."""
+        return self._is_one_of(_DENIED)
+
+    @property
+    def not_found(self) -> bool:
+        """Whether the object that was named is not there."""
+        return self._is_one_of(_NOT_FOUND)
+
+    def _is_one_of(self, names: tuple[str, ...]) -> bool:
+        """Whether the exception's type, or the failure category within the error id, has one of these names."""
+        thrown = {self.exception_type.rpartition(".")[2], *_CATEGORY.findall(self.error_id)}
+        return not thrown.isdisjoint(names)
+
 
 class CmdletNotGranted(ExchangeError):
     """A cmdlet or parameter does not exist for this account: its roles do not grant it."""
@@ -183,6 +204,21 @@ class CmdletNotGranted(ExchangeError):
 
 class AnswerTruncated(ExchangeError):
     """Exchange warned that it left results out, so the answer must not be used as a full listing."""
+
+
+class WriteUncertain(ExchangeError):
+    """A write left us and its end is not known; ``cmdlet`` is what was sent. Only a later read tells: never repeat it.
+
+    Also where the write went well and could not be read back.
+    """
+
+    def __init__(self, cmdlet: str, why: str, *, server: str = "") -> None:
+        self.cmdlet = cmdlet
+        super().__init__(
+            f"Nobody can tell whether {cmdlet} was carried out on {server or 'the server'}: {why}",
+            "It is not repeated; the next reading shows what became of it.",
+            server=server,
+        )
 
 
 class UplinkError(GatepostError):

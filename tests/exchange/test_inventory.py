@@ -91,8 +91,8 @@ def check_mailboxes(theirs: list[dict[str, Any]], ours: list[Mailbox]) -> None:
         assert mailbox.primary_smtp == as_ours(entry["PrimarySmtpAddress"])
         assert mailbox.display_name == entry["DisplayName"]
         assert mailbox.eas_enabled == entry["ActiveSyncEnabled"]
-        assert list(mailbox.allowed_ids) == as_ours(entry["ActiveSyncAllowedDeviceIDs"])
-        assert list(mailbox.blocked_ids) == as_ours(entry["ActiveSyncBlockedDeviceIDs"])
+        assert mailbox.allowed_ids == tuple(as_ours(entry["ActiveSyncAllowedDeviceIDs"]))
+        assert mailbox.blocked_ids == tuple(as_ours(entry["ActiveSyncBlockedDeviceIDs"]))
         assert mailbox.mailbox_policy == as_ours(entry["ActiveSyncMailboxPolicy"])
         assert mailbox.changed_at == moment(entry["WhenChangedUTC"])
 

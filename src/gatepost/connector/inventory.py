@@ -313,7 +313,8 @@ def _too_long(mailbox: Mailbox) -> dict[str, str]:
     return {
         "code": "list-too-long",
         "subject": mend(mailbox.primary_smtp or mailbox.guid),
-        "cause": f"It has {len(mailbox.allowed_ids)} allowed and {len(mailbox.blocked_ids)} blocked device ids.",
+        "cause": f"It has {len(mailbox.allowed_ids or ())} allowed and {len(mailbox.blocked_ids or ())} blocked "
+        "device ids.",
         "remedy": "Shorten the lists in Exchange; until then this mailbox is not told, and nothing is called gone.",
     }
 

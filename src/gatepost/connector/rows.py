@@ -38,7 +38,8 @@ class Mender:
 
 def oversized(mailbox: Mailbox) -> bool:
     """Whether a mailbox's lists are too long to be told: no part of them is told then, since half a list misleads."""
-    return sum(map(len, mailbox.allowed_ids)) + sum(map(len, mailbox.blocked_ids)) > LIST_LIMIT
+    ids = (*(mailbox.allowed_ids or ()), *(mailbox.blocked_ids or ()))
+    return sum(map(len, ids)) > LIST_LIMIT
 
 
 def mend(text: str) -> str:

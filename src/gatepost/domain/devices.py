@@ -69,7 +69,10 @@ class Statistics(NamedTuple):
 
 
 class Mailbox(NamedTuple):
-    """One mailbox with its personal lists; the key is ``guid``. ``dn`` joins it to its devices."""
+    """One mailbox with its personal lists; the key is ``guid``. ``dn`` joins it to its devices.
+
+    A list that the endpoint does not show is None, which is not the same as an empty one.
+    """
 
     guid: str
     dn: str | None
@@ -78,8 +81,8 @@ class Mailbox(NamedTuple):
     display_name: str | None
     kind: str
     eas_enabled: bool | None
-    allowed_ids: tuple[str, ...]
-    blocked_ids: tuple[str, ...]
+    allowed_ids: tuple[str, ...] | None
+    blocked_ids: tuple[str, ...] | None
     mailbox_policy: str | None
     changed_at: datetime | None
 

@@ -66,8 +66,8 @@ def mailbox(number: int, row: Row, kinds: dict[str, MailboxKind]) -> Mailbox | U
         display_name=text(name),
         kind=kinds.get(guid, MailboxKind.USER).value,
         eas_enabled=enabled if isinstance(enabled, bool) else None,
-        allowed_ids=texts(allowed),
-        blocked_ids=texts(blocked),
+        allowed_ids=listed(allowed),
+        blocked_ids=listed(blocked),
         mailbox_policy=text(policy),
         changed_at=moment(changed),
     )
@@ -113,6 +113,11 @@ def texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - a decoded value of a
     if value is None or value == "":
         return ()
     return tuple(text(entry) or "" for entry in value) if isinstance(value, list) else (text(value) or "",)
+
+
+def listed(value: Any) -> tuple[str, ...] | None:  # noqa: ANN401 - a decoded value of any type
+    """A list as texts, None where it is not shown: Exchange sends an empty list as a list, and a hidden one as null."""
+    return None if value is None else texts(value)
 
 
 def moment(value: Any) -> datetime | None:  # noqa: ANN401 - a decoded value of any type
