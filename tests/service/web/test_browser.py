@@ -26,6 +26,7 @@ LONG = "00000000-0000-0000-0000-000000000004"
 def sign_in(page: Page, service: Service) -> None:
     """Sign in as a person does, with the keyboard: the name has the focus."""
     page.goto(f"{service.url}/t/{service.slug}/")
+    page.locator("input:focus").wait_for()  # a browser gives the focus after the page has loaded
     page.keyboard.type(service.administrator)
     page.keyboard.press("Tab")
     page.keyboard.type(service.password)
