@@ -12,7 +12,7 @@ from psrpcore.types import PSString, deserialize, serialize
 
 from gatepost.lab import shapes
 from gatepost.lab.clixml import TICKS, Choice, Kind, Plan, Property, Shape, escape, time_text
-from gatepost.lab.organization import Device
+from gatepost.lab.rows import Device
 from gatepost.lab.seeding import BEGINNING_OF_TIME, END_OF_TIME, make_organization
 
 TEXT = st.text(max_size=40) | st.text("_xX0041AaFfD83D<>&]]'\"\x00\x1f\x7f\x9f\n😀", max_size=20)

@@ -4,7 +4,7 @@ import pytest
 
 from gatepost.lab import shapes
 from gatepost.lab.filters import FilterError, compile_filter, parse_time
-from gatepost.lab.organization import TICKS, Device, Mailbox
+from gatepost.lab.rows import TICKS, Device, Mailbox
 from gatepost.lab.seeding import make_organization
 from gatepost.lab.server import Lab
 from tests.lab.peer import COMPLETED, FAILED, run, session

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from gatepost.lab.names import canonical_part, dn_part
-from gatepost.lab.organization import ON_PREMISES, Organization, ticks_now
+from gatepost.lab.organization import Organization, ticks_now
+from gatepost.lab.rows import ON_PREMISES
 from gatepost.lab.scenario import Story
 from gatepost.lab.seeding import Seeder, fill, make_organization
 

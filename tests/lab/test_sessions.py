@@ -12,7 +12,7 @@ from pypsrp.shell import SignalCode
 from requests.exceptions import SSLError
 
 from gatepost.lab.cmdlets import FIRST_RESULTS, MORE_RESULTS
-from gatepost.lab.organization import ON_PREMISES
+from gatepost.lab.rows import ON_PREMISES
 from gatepost.lab.server import Lab
 from tests.fixtures.lab import MakeLab
 from tests.lab.peer import COMPLETED, FAILED, connection, finish, run, session

@@ -5,7 +5,7 @@ Everything here is invented or generic; the shapes follow what phones and Exchan
 
 from typing import NamedTuple
 
-from gatepost.lab.organization import Handset
+from gatepost.lab.rows import Handset
 
 GIVEN = (
     "Anna", "Bram", "Chloë", "Daan", "Eva", "Femke", "Gijs", "Hanneke", "Ingrid", "Joost", "Kees", "Liesbeth",

@@ -14,7 +14,8 @@ from typing import Any
 from gatepost.lab import errors, shapes
 from gatepost.lab.binding import Arguments, Cmdlet, Parameter
 from gatepost.lab.filters import FilterError, compile_filter
-from gatepost.lab.organization import ON_PREMISES, TICKS, Device, Mailbox, Organization, ServerStatus
+from gatepost.lab.organization import Organization, UnknownControllerError, View
+from gatepost.lab.rows import ON_PREMISES, TICKS, Device, Mailbox, ServerStatus
 
 DEFAULT_RESULTS = 1_000
 
@@ -48,6 +49,14 @@ class Call:
             or self.session.controller
             or self.organization.domains[0].controllers[0]
         )
+
+    @property
+    def view(self) -> View:
+        """The organization as that controller has it, and where changes of this call are made. Raises CmdletError."""
+        try:
+            return self.organization.view(self.controller)
+        except UnknownControllerError as error:
+            raise errors.not_found(self.cmdlet.name, self.controller, self.controller) from error
 
     def sees(self, mailbox: Mailbox) -> bool:
         """Whether the session's view holds the mailbox: its whole forest, or the first domain."""
@@ -111,12 +120,12 @@ def get_devices(call: Call) -> Iterable[Device]:
     if identity is not None:
         return _one_device(call, identity)
     if mailbox is not None:
-        owner = call.organization.find_mailbox(mailbox)
+        owner = call.view.find_mailbox(mailbox)
         if owner is None or not call.sees(owner):
             call.fail(errors.not_found(call.cmdlet.name, mailbox, call.controller))
             return ()
         return call.limit(list(owner.devices))
-    return call.limit(device for device in call.organization.devices if call.sees(device.mailbox))
+    return call.limit(device for device in call.view.devices if call.sees(device.mailbox))
 
 
 def get_native_devices(call: Call) -> Iterable[Device]:
@@ -125,7 +134,7 @@ def get_native_devices(call: Call) -> Iterable[Device]:
 
 
 def _one_device(call: Call, identity: str) -> tuple[Device, ...]:
-    device = call.organization.find_device(identity)
+    device = call.view.find_device(identity)
     if device is None or not call.sees(device.mailbox):
         call.fail(errors.not_found(call.cmdlet.name, identity, call.controller))
         return ()
@@ -182,8 +191,8 @@ def _boxes(call: Call, kinds: frozenset[str]) -> Iterable[Mailbox]:
     """The recipients of these kinds in view: all, or the one of ``-Identity``."""
     identity = call.arguments.text("Identity")
     if identity is None:
-        return call.limit(box for box in call.organization.mailboxes if box.kind in kinds and call.sees(box))
-    box = call.organization.find_mailbox(identity)
+        return call.limit(box for box in call.view.mailboxes if box.kind in kinds and call.sees(box))
+    box = call.view.find_mailbox(identity)
     if box is None or box.kind not in kinds or not call.sees(box):
         call.fail(errors.not_found(call.cmdlet.name, identity, call.controller))
         return ()
@@ -248,7 +257,7 @@ def set_view(call: Call) -> Iterable[object]:
 
 def get_mobile_settings(call: Call) -> Iterable[object]:
     """Get-ActiveSyncOrganizationSettings: the one object there is."""
-    return (call.organization.settings,)
+    return (call.view.settings,)
 
 
 def get_commands(call: Call) -> Iterable[Cmdlet]:

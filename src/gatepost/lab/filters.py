@@ -16,7 +16,7 @@ from operator import attrgetter, ge, gt, le, lt
 from typing import Any
 
 from gatepost.lab.clixml import Kind, Property
-from gatepost.lab.organization import TICKS
+from gatepost.lab.rows import TICKS
 
 Predicate = Callable[[Any], bool]
 

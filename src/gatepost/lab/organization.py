@@ -1,20 +1,26 @@
-"""An Exchange organization in memory: its forest, servers, mailboxes and ActiveSync partnerships.
+"""An Exchange organization in memory, as each of its domain controllers sees it.
 
-Rows are mutable and small, for half a million of them must fit; what many share (a ``Handset``) is kept once, and what
-can be told from other fields (identities, distinguished names) is computed. Times are ticks: 100 ns since 1970, UTC.
-Readers take a snapshot and walk it while a story goes on changing rows.
+What a client reads and changes goes through the ``View`` of one controller. Readers take a snapshot and walk it while
+others go on changing rows.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
-from gatepost.lab.names import canonical_part, dn_part, key
-
-TICKS = 10_000_000
+from gatepost.lab.names import key
+from gatepost.lab.rows import (
+    AccessRule,
+    Device,
+    DeviceClass,
+    Domain,
+    Mailbox,
+    MailboxPolicy,
+    MobileSettings,
+    Server,
+)
 
 
 def ticks_now() -> int:
@@ -22,215 +28,12 @@ def ticks_now() -> int:
     return time.time_ns() // 100
 
 
-@dataclass(frozen=True)
-class Domain:
-    """One domain of the forest; mailboxes live in ``unit``."""
-
-    name: str
-    netbios: str
-    unit: str
-    controllers: tuple[str, ...]
-
-    @cached_property
-    def dn(self) -> str:
-        """The distinguished name of the domain."""
-        return ",".join(f"DC={part}" for part in self.name.split("."))
-
-    @cached_property
-    def unit_dn(self) -> str:
-        """The distinguished name of the unit, as it ends a mailbox's name."""
-        return f",OU={dn_part(self.unit)},{self.dn}"
-
-    @cached_property
-    def unit_path(self) -> str:
-        """The canonical name of the unit, as it begins a mailbox's identity."""
-        return f"{self.name}/{canonical_part(self.unit)}/"
+class UnknownControllerError(LookupError):
+    """No domain controller of the forest has that name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """One Exchange server; ``controllers`` are the domain controllers that it names when it is asked for its status."""
-
-    guid: str
-    name: str
-    domain: Domain
-    site: str
-    roles: str
-    version: str
-    edition: str
-    created: int
-    controllers: tuple[str, ...] = ()
-
-    @property
-    def fqdn(self) -> str:
-        """The host name with its domain."""
-        return f"{self.name.lower()}.{self.domain.name}"
-
-    @property
-    def dn(self) -> str:
-        """Where the server stands in the configuration partition."""
-        group = "CN=Exchange Administrative Group (FYDIBOHF23SPDLT),CN=Administrative Groups,CN=Lab"
-        return f"CN={self.name},CN=Servers,{group},CN=Microsoft Exchange,CN=Services,CN=Configuration,{self.domain.dn}"
-
-
-@dataclass(frozen=True, slots=True)
-class ServerStatus:
-    """A server, with what it says when it is asked for its status."""
-
-    server: Server
-    controllers: tuple[str, ...] = ()
-    config_controller: str | None = None
-
-
-@dataclass(slots=True)
-class Mailbox:
-    """One mailbox, or what is left of one (``kind`` of the recipient as Exchange calls it)."""
-
-    guid: str
-    name: str
-    alias: str
-    display_name: str
-    domain: Domain
-    kind: str
-    server: str
-    created: int
-    changed: int
-    smtp: str | None
-    enabled: bool = True
-    allowed: tuple[str, ...] = ()
-    blocked: tuple[str, ...] = ()
-    policy: str | None = "Default"
-    linked_master: str | None = None
-    account_disabled: bool = False
-    devices: list["Device"] = field(default_factory=list)
-    dn: str = field(init=False)
-    identity: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Keep the distinguished and the canonical name: every name of every device begins with them."""
-        self.dn = f"CN={dn_part(self.name)}{self.domain.unit_dn}"
-        self.identity = self.domain.unit_path + canonical_part(self.name)
-
-    @property
-    def upn(self) -> str:
-        """The sign-in name."""
-        return f"{self.alias}@{self.domain.name}"
-
-    @property
-    def legacy_dn(self) -> str:
-        """The X.500 address that Exchange made of the alias."""
-        return f"/o=Lab/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Recipients/cn={self.alias}"
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """All proxy addresses; the primary one has the prefix in capitals."""
-        return (f"SMTP:{self.smtp}", f"smtp:{self.alias}@{self.domain.name}") if self.smtp else ()
-
-    @property
-    def has_devices(self) -> bool:
-        """Whether any device has a partnership."""
-        return bool(self.devices)
-
-    @property
-    def policy_is_default(self) -> bool:
-        """Whether the mailbox policy was never chosen."""
-        return self.policy == "Default"
-
-    @property
-    def recipient_type(self) -> str:
-        """The coarse recipient type beside ``kind``."""
-        return RECIPIENT_TYPES[self.kind]
-
-    @property
-    def account_control(self) -> str:
-        """The flags of the user account, as Get-User prints them."""
-        return "AccountDisabled, NormalAccount" if self.account_disabled else "NormalAccount"
-
-
-RECIPIENT_TYPES = {
-    "UserMailbox": "UserMailbox",
-    "LinkedMailbox": "UserMailbox",
-    "SharedMailbox": "UserMailbox",
-    "RoomMailbox": "UserMailbox",
-    "RemoteUserMailbox": "MailUser",
-    "DisabledUser": "User",
-    "User": "User",
-}
-"""Each kind of recipient, with its coarse type."""
-
-ON_PREMISES = frozenset({"UserMailbox", "LinkedMailbox", "SharedMailbox", "RoomMailbox"})
-"""The kinds with a mailbox here; ``DisabledUser`` and ``User`` have none any more, ``RemoteUserMailbox`` elsewhere."""
-
-
-@dataclass(frozen=True, slots=True)
-class Handset:
-    """What many phones say of themselves in the same words."""
-
-    device_type: str | None
-    model: str | None
-    os: str | None
-    language: str | None
-    user_agent: str | None
-    client_type: str
-    client_version: str
-    prefix: str
-
-    @property
-    def is_outlook(self) -> bool:
-        """Whether Get-ActiveSyncDevice leaves this client out."""
-        return self.client_type in {"REST", "Outlook"}
-
-
-@dataclass(slots=True)
-class Device:
-    """One partnership. ``name`` is the directory object's: client and id, joined by ``§``."""
-
-    guid: str
-    device_id: str
-    handset: Handset
-    mailbox: Mailbox
-    friendly_name: str | None
-    imei: str | None
-    phone: str | None
-    operator: str | None
-    state: str
-    reason: str
-    rule: str | None
-    first_sync: int | None
-    created: int
-    changed: int
-
-    @property
-    def name(self) -> str:
-        """The directory object's name."""
-        return f"{self.handset.prefix}§{self.device_id}"
-
-    @property
-    def dn(self) -> str:
-        """The distinguished name: two steps below the mailbox."""
-        return f"CN={dn_part(self.name)},CN=ExchangeActiveSyncDevices,{self.mailbox.dn}"
-
-    @property
-    def identity(self) -> str:
-        """The canonical name, which Exchange prints as identity."""
-        return f"{self.mailbox.identity}/ExchangeActiveSyncDevices/{canonical_part(self.name)}"
-
-    @property
-    def short_identity(self) -> str:
-        """The form with the mailbox's name that Exchange takes as well."""
-        return f"{self.mailbox.name}\\ExchangeActiveSyncDevices\\{self.name}"
-
-
-@dataclass(slots=True)
-class MobileSettings:
-    """The organization's mobile settings."""
-
-    guid: str
-    default_level: str = "Allow"
-    admins: tuple[str, ...] = ("helpdesk@lab.example",)
-    user_insert: str | None = None
-    notification_insert: str | None = ""
-    name: str = "Mobile Mailbox Settings"
+class NotWritableError(Exception):
+    """The object lives in a domain of which this controller has a copy that is only read."""
 
 
 class Organization:
@@ -244,10 +47,24 @@ class Organization:
         self._lock = threading.Lock()
         self._mailboxes: dict[str, Mailbox] = {}
         self._devices: dict[str, Device] = {}
+        self._rules: dict[str, AccessRule] = {}
+        self._policies: dict[str, MailboxPolicy] = {}
         self._names: dict[str, Mailbox] | None = None
 
     def __repr__(self) -> str:
         return f"<Organization {len(self._mailboxes)} mailboxes, {len(self._devices)} devices>"
+
+    @property
+    def controllers(self) -> tuple[str, ...]:
+        """The domain controllers of the forest, by full name."""
+        return tuple(name for domain in self.domains for name in domain.controllers)
+
+    def view(self, controller: str | None = None) -> "View":
+        """The organization as a controller has it; None: the first. Raises UnknownControllerError."""
+        wanted = self.controllers[0] if controller is None else controller.lower()
+        if wanted not in self.controllers:
+            raise UnknownControllerError(wanted)
+        return View(self, wanted)
 
     @property
     def mailboxes(self) -> list[Mailbox]:
@@ -260,6 +77,18 @@ class Organization:
         """All devices, as of now."""
         with self._lock:
             return list(self._devices.values())
+
+    @property
+    def rules(self) -> list[AccessRule]:
+        """All device access rules, as of now."""
+        with self._lock:
+            return list(self._rules.values())
+
+    @property
+    def policies(self) -> list[MailboxPolicy]:
+        """All mailbox policies, as of now."""
+        with self._lock:
+            return list(self._policies.values())
 
     def add_mailbox(self, mailbox: Mailbox) -> Mailbox:
         """Take in a mailbox."""
@@ -275,12 +104,39 @@ class Organization:
             device.mailbox.devices.append(device)
         return device
 
-    def change_device(self, device: Device, **fields: Any) -> None:  # noqa: ANN401 - values of any field
-        """Set fields of a device and stamp the change."""
+    def add_rule(self, rule: AccessRule) -> AccessRule:
+        """Take in a rule."""
+        with self._lock:
+            self._rules[rule.guid] = rule
+        return rule
+
+    def remove_rule(self, rule: AccessRule) -> None:
+        """Take a rule away."""
+        with self._lock:
+            self._rules.pop(rule.guid, None)
+
+    def add_policy(self, policy: MailboxPolicy) -> MailboxPolicy:
+        """Take in a policy."""
+        with self._lock:
+            self._policies[policy.guid] = policy
+        return policy
+
+    def remove_policy(self, policy: MailboxPolicy) -> None:
+        """Take a policy away."""
+        with self._lock:
+            self._policies.pop(policy.guid, None)
+
+    def change(self, row: Any, **fields: Any) -> None:  # noqa: ANN401 - any row, values of any field
+        """Set fields of a row and stamp the change."""
         with self._lock:
             for name, value in fields.items():
-                setattr(device, name, value)
-            device.changed = self.clock()
+                setattr(row, name, value)
+            row.changed = self.clock()
+            self._names = None if isinstance(row, Mailbox) else self._names
+
+    def change_device(self, device: Device, **fields: Any) -> None:  # noqa: ANN401 - values of any field
+        """Set fields of a device and stamp the change."""
+        self.change(device, **fields)
 
     def remove_device(self, device: Device) -> None:
         """Take a device away, as removing the partnership does."""
@@ -291,11 +147,7 @@ class Organization:
 
     def change_mailbox(self, mailbox: Mailbox, **fields: Any) -> None:  # noqa: ANN401 - values of any field
         """Set fields of a mailbox and stamp the change."""
-        with self._lock:
-            for name, value in fields.items():
-                setattr(mailbox, name, value)
-            mailbox.changed = self.clock()
-            self._names = None
+        self.change(mailbox, **fields)
 
     def find_mailbox(self, identity: str) -> Mailbox | None:
         """The mailbox of a guid, DN, canonical name, address, alias, account or name."""
@@ -314,6 +166,126 @@ class Organization:
             # The id is part of every spelling: looking for it first spares the making of most names.
             alike = (device for device in self._devices.values() if key(device.device_id) in wanted)
             return next((device for device in alike if wanted in _device_keys(device)), None)
+
+
+class View:
+    """The organization as one domain controller has it, and the changes that originate there.
+
+    Rows are as of when they were read: pass them back to change them, and never set their fields. A change returns the
+    row as the controller has it then. Changes raise NotWritableError for a mailbox or device of another domain.
+    """
+
+    def __init__(self, organization: Organization, controller: str) -> None:
+        self._organization = organization
+        self.controller = controller
+
+    @property
+    def mailboxes(self) -> list[Mailbox]:
+        """All mailboxes and their remains."""
+        return self._organization.mailboxes
+
+    @property
+    def devices(self) -> list[Device]:
+        """All devices."""
+        return self._organization.devices
+
+    @property
+    def settings(self) -> MobileSettings:
+        """The organization's mobile settings."""
+        return self._organization.settings
+
+    @property
+    def rules(self) -> list[AccessRule]:
+        """The device access rules."""
+        return self._organization.rules
+
+    @property
+    def policies(self) -> list[MailboxPolicy]:
+        """The mailbox policies."""
+        return self._organization.policies
+
+    @property
+    def classes(self) -> list[DeviceClass]:
+        """The types and models of the devices that there are."""
+        seen: dict[tuple[str | None, str | None], int] = {}
+        for device in self.devices:
+            kind = (device.handset.device_type, device.handset.model)
+            seen[kind] = max(seen.get(kind, 0), device.changed)
+        return [DeviceClass(str(uuid5(NAMESPACE_OID, repr(kind))), *kind, at) for kind, at in seen.items()]
+
+    def find_mailbox(self, identity: str) -> Mailbox | None:
+        """The mailbox of a guid, DN, canonical name, address, alias, account or name."""
+        return self._organization.find_mailbox(identity)
+
+    def find_device(self, identity: str) -> Device | None:
+        """The device of a guid, DN, canonical name or the short form with the mailbox's name."""
+        return self._organization.find_device(identity)
+
+    def find_rule(self, identity: str) -> AccessRule | None:
+        """The rule of a guid or name."""
+        return next((rule for rule in self.rules if key(identity) in {key(rule.guid), key(rule.name)}), None)
+
+    def find_policy(self, identity: str) -> MailboxPolicy | None:
+        """The policy of a guid or name."""
+        return next((policy for policy in self.policies if key(identity) in {key(policy.guid), key(policy.name)}), None)
+
+    def may_write(self, mailbox: Mailbox) -> bool:
+        """Whether the mailbox lives in this controller's own domain."""
+        return self.controller in mailbox.domain.controllers
+
+    def change_mailbox(self, mailbox: Mailbox, **fields: Any) -> Mailbox:  # noqa: ANN401 - values of any field
+        """Set fields of a mailbox."""
+        self._check(mailbox)
+        self._organization.change(mailbox, **fields)
+        return mailbox
+
+    def change_device(self, device: Device, **fields: Any) -> Device:  # noqa: ANN401 - values of any field
+        """Set fields of a device."""
+        self._check(device.mailbox)
+        self._organization.change(device, **fields)
+        return device
+
+    def remove_device(self, device: Device) -> None:
+        """Take a device away, as removing the partnership does."""
+        self._check(device.mailbox)
+        self._organization.remove_device(device)
+
+    def change_settings(self, **fields: Any) -> MobileSettings:  # noqa: ANN401 - values of any field
+        """Set fields of the organization's mobile settings."""
+        self._organization.change(self.settings, **fields)
+        return self.settings
+
+    def add_rule(self, rule: AccessRule) -> AccessRule:
+        """Take in a rule; its times are set here."""
+        rule.created = rule.changed = self._organization.clock()
+        return self._organization.add_rule(rule)
+
+    def change_rule(self, rule: AccessRule, **fields: Any) -> AccessRule:  # noqa: ANN401 - values of any field
+        """Set fields of a rule."""
+        self._organization.change(rule, **fields)
+        return rule
+
+    def remove_rule(self, rule: AccessRule) -> None:
+        """Take a rule away."""
+        self._organization.remove_rule(rule)
+
+    def add_policy(self, policy: MailboxPolicy) -> MailboxPolicy:
+        """Take in a policy; its times are set here."""
+        policy.created = policy.changed = self._organization.clock()
+        return self._organization.add_policy(policy)
+
+    def change_policy(self, policy: MailboxPolicy, **fields: Any) -> MailboxPolicy:  # noqa: ANN401 - any field
+        """Set fields of a policy."""
+        self._organization.change(policy, **fields)
+        return policy
+
+    def remove_policy(self, policy: MailboxPolicy) -> None:
+        """Take a policy away."""
+        self._organization.remove_policy(policy)
+
+    def _check(self, mailbox: Mailbox) -> None:
+        if not self.may_write(mailbox):
+            raise NotWritableError(mailbox.dn)
 
 
 def _index(mailboxes: Iterable[Mailbox]) -> dict[str, Mailbox]:

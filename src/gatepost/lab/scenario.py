@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from gatepost.lab.catalogue import LINES
-from gatepost.lab.organization import ON_PREMISES, TICKS, Device, Organization, ticks_now
+from gatepost.lab.organization import Organization, ticks_now
+from gatepost.lab.rows import ON_PREMISES, TICKS, Device
 from gatepost.lab.seeding import Seeder
 
 _KEEP = 20

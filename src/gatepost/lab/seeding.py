@@ -10,7 +10,8 @@ from itertools import accumulate
 
 from gatepost.lab import catalogue
 from gatepost.lab.catalogue import CLOUD_CACHE, LINES, OPERATORS, PROFILES, Line
-from gatepost.lab.organization import TICKS, Device, Domain, Handset, Mailbox, MobileSettings, Organization, Server
+from gatepost.lab.organization import Organization
+from gatepost.lab.rows import TICKS, AccessRule, Device, Domain, Handset, Mailbox, MailboxPolicy, MobileSettings, Server
 
 START = 1_748_736_000 * TICKS
 """When the seeded past ends: 1 June 2025, 00:00 UTC."""
@@ -21,7 +22,7 @@ END_OF_TIME = 253_402_300_799 * TICKS + TICKS - 1
 """The last moment of the year 9999."""
 
 ROOT = Domain("lab.example", "LAB", "Gebruikers", ("dc1.lab.example", "dc2.lab.example"))
-CHILD = Domain("emea.lab.example", "EMEA", "Users", ("dc1.emea.lab.example",))
+CHILD = Domain("emea.lab.example", "EMEA", "Users", ("dc1.emea.lab.example", "dc2.emea.lab.example"))
 
 _STATES = (
     (88, "Allowed", "Global"),
@@ -44,6 +45,13 @@ class Seeder:
         self.random = random.Random(seed)
         self.profile = PROFILES[profile]
         self.organization = Organization((ROOT, CHILD), tuple(self._servers()), MobileSettings(self.guid()))
+        self.organization.add_policy(
+            MailboxPolicy("Default", True, {}, self.guid(), START - 3 * YEAR, START - 3 * YEAR)
+        )
+        for name in catalogue.RULES:
+            query, characteristic = name.removesuffix(")").split(" (")
+            times = (START - 2 * YEAR, START - 2 * YEAR)
+            self.organization.add_rule(AccessRule(name, query, characteristic, "Block", self.guid(), *times))
         self._people = 0
 
     def guid(self) -> str:

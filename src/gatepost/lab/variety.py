@@ -8,7 +8,7 @@ from dataclasses import replace
 from gatepost.lab import shapes
 from gatepost.lab.clixml import Kind, Plan, Property, Shape
 from gatepost.lab.dialects import Dialect, Fault
-from gatepost.lab.organization import Device
+from gatepost.lab.rows import Device
 
 SPOILT = 3
 """Which object of a listing a fault spoils, counted from 0."""
