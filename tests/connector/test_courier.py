@@ -18,7 +18,7 @@ from gatepost.connector.uplink import Uplink
 from gatepost.domain.contract import Facts, Kind, Status, Sync, Table
 from gatepost.errors import ServiceRefused, ServiceUnreachable, SettingsError, UplinkError
 from gatepost.settings import UplinkSettings
-from tests.fixtures.connector import Reply, Request, Stage, good, problem
+from tests.fixtures.connector import Reply, Request, Stage, good, problem, wanted
 
 
 class Desk:
@@ -79,14 +79,14 @@ def test_a_document_says_who_and_how_the_connector_is(desk: Desk) -> None:
 
 def test_pages_of_desired_state_are_read_to_the_end(desk: Desk) -> None:
     """While the service has more, it is asked again at once."""
-    rows = [{"mailbox": "m", "device_id": f"d{n}"} for n in range(3)]
+    rows = [wanted(f"d{n}") for n in range(3)]
     desk.stage.answers = [
         lambda request: good(request, revision=1, desired=(rows[0],), more=True),
         lambda request: good(request, revision_from=1, revision=2, desired=(rows[1],), more=True),
         lambda request: good(request, revision_from=2, revision=3, desired=(rows[2],)),
     ]
     desk.courier.cycle()
-    assert list(desk.store.desired()) == rows
+    assert list(desk.store.desired()) == [row.document() for row in rows]
 
 
 def test_a_gap_is_adopted_and_the_cycle_said_again(desk: Desk) -> None:

@@ -9,6 +9,7 @@ import pytest
 from gatepost.connector.store import FILE, SCHEMA, Store, peek
 from gatepost.domain.contract import Answer
 from gatepost.errors import StoreError
+from tests.fixtures.connector import wanted
 
 
 def open_store(folder: Path, connector: str = "c", epoch: int = 1, organization: str = "o") -> Store:
@@ -81,14 +82,13 @@ def test_adopting_a_sequence_drops_the_baseline_and_what_was_in_flight(tmp_path:
 
 def test_desired_state_is_stored_with_its_revision(tmp_path: Path) -> None:
     """A page from a revision adds to what is held; a page from 0 replaces it."""
-    first = {"mailbox": "m", "device_id": "d", "level": "allow"}
-    second = {"mailbox": "m", "device_id": "e", "level": "block"}
+    first, second = wanted("d"), wanted("e")
     with open_store(tmp_path) as store:
         store.settle(1, answer(1, revision=4, desired=(first,)))
         store.settle(2, answer(2, revision_from=4, revision=5, desired=(second,)))
-        assert (store.revision, list(store.desired())) == (5, [first, second])
+        assert (store.revision, list(store.desired())) == (5, [first.document(), second.document()])
         store.settle(3, answer(3, revision_from=0, revision=9, desired=(second,)))
-        assert (store.revision, list(store.desired())) == (9, [second])
+        assert (store.revision, list(store.desired())) == (9, [second.document()])
 
 
 @pytest.mark.parametrize(("connector", "epoch"), [("other", 1), ("c", 2)])
@@ -104,7 +104,7 @@ def test_a_store_of_another_enrolment_starts_afresh(tmp_path: Path, connector: s
 def test_another_history_of_the_database_starts_afresh(tmp_path: Path) -> None:
     """After a restore nothing that was learned before counts, but for who we are."""
     with open_store(tmp_path) as store:
-        store.settle(1, answer(1, revision=4, desired=({"mailbox": "m", "device_id": "d"},)))
+        store.settle(1, answer(1, revision=4, desired=(wanted("d"),)))
         store.meet("history-2")
         assert (store.incarnation, store.sequence, store.revision, list(store.desired())) == ("history-2", None, 0, [])
     with open_store(tmp_path) as store:

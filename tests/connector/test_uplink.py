@@ -16,11 +16,11 @@ import pytest
 from gatepost.connector.answers import Head
 from gatepost.connector.credentials import Credentials, Identity
 from gatepost.connector.uplink import Uplink, pack
-from gatepost.domain.contract import CheckIn, Kind, seal
+from gatepost.domain.contract import Answer, CheckIn, Kind, seal, write_answer
 from gatepost.errors import ServiceRefused, ServiceUnreachable, SettingsError
 from gatepost.lab.certificates import make_certificates
 from gatepost.settings import UplinkSettings
-from tests.fixtures.connector import Reply, Stage, good, problem
+from tests.fixtures.connector import Reply, Stage, good, problem, wanted
 
 DOCUMENT = pack(seal(CheckIn("org", 1, "history-1", 1, Kind.CYCLE)))
 
@@ -262,12 +262,27 @@ def test_a_wait_that_is_answered_with_no_number_is_not_the_services(
 
 
 @pytest.mark.parametrize(
-    "row", [{"x": 1}, {"mailbox": {"a": 1}, "device_id": "d"}, {"mailbox": "m"}, {"mailbox": "m", "device_id": None}]
+    ("change", "place"),
+    [
+        ({"mailbox": {"a": 1}}, "mailbox"),
+        ({"mailbox": "m"}, "mailbox"),
+        ({"device_id": None}, "device_id"),
+        ({"device_id": ""}, "device_id"),
+        ({"level": "kill"}, "level"),
+        ({"entry": None}, "entry"),
+        ({"revision": -1}, "revision"),
+        ({"owned": ["gate"]}, r"owned\[0\]"),
+        ({"tried": "allow"}, "tried"),
+    ],
 )
-def test_desired_state_of_nobody_is_not_the_services(stage: Stage, identity: Identity, row: dict[str, object]) -> None:
-    """A row without its key could not be kept; none of the page is."""
-    stage.answers = [lambda request: good(request, desired=({"mailbox": "m", "device_id": "d"}, row))]
-    with pytest.raises(ServiceUnreachable, match=r"desired\[1\]\.(mailbox|device_id): expected a text"):
+def test_a_desired_row_that_is_none_is_not_the_services(
+    stage: Stage, identity: Identity, change: dict[str, object], place: str
+) -> None:
+    """A row that cannot be understood must not be worked on; none of the page is kept."""
+    rows = [wanted("d").document(), wanted("e").document() | change]
+    body = json.loads(write_answer(Answer(1, "2026-11-22T12:00:00Z", "history-1"))) | {"desired": rows}
+    stage.answers = [lambda _: Reply(body=json.dumps(body).encode())]
+    with pytest.raises(ServiceUnreachable, match=rf"malformed at desired\[1\]\.{place}: expected"):
         uplink(stage, identity).check_in(DOCUMENT)
 
 

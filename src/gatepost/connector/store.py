@@ -235,7 +235,7 @@ class Store:
                 db.execute("DELETE FROM desired")
             db.executemany(
                 "INSERT OR REPLACE INTO desired (mailbox, device_id, row) VALUES (?, ?, ?)",
-                [(row["mailbox"], row["device_id"], json.dumps(row)) for row in answer.desired],
+                [(row.mailbox, row.device_id, json.dumps(row.document())) for row in answer.desired],
             )
             self._note(db, REVISION, str(answer.revision))
 

@@ -6,15 +6,16 @@ Rows are lists beside a list of column names, so that a later version may add co
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
+from gatepost.domain.desired import Desired, read_desired
 from gatepost.domain.devices import Device, Mailbox, Statistics
-from gatepost.errors import GatepostError
+from gatepost.domain.fields import ContractError as ContractError  # noqa: PLC0414 - it belongs to the contract
+from gatepost.domain.fields import choice, dumps, loads, mapping, mappings, sequence, text, whole
 
 CONTRACT = 1
 ROWS_A_DOCUMENT = 2_000
@@ -24,21 +25,11 @@ DESIRED_A_PAGE = 5_000
 LEASE_SECONDS = 120
 
 Row = Sequence[Any]
-E = TypeVar("E", bound=StrEnum)
 
 DEVICE_COLUMNS: tuple[str, ...] = (
     "guid", "device_id", "mailbox_guid", *(name for name in Device._fields[3:]), *(Statistics._fields[1:]),
 )  # fmt: skip
 MAILBOX_COLUMNS: tuple[str, ...] = Mailbox._fields
-
-
-class ContractError(GatepostError):
-    """A document that is not what the contract says; ``place`` is a path such as ``facts.devices.columns``."""
-
-    def __init__(self, place: str, problem: str) -> None:
-        self.place = place
-        self.problem = problem
-        super().__init__(f"The document is malformed at {place}: {problem}.")
 
 
 class Kind(StrEnum):
@@ -87,7 +78,9 @@ class Status:
     """The connector's own state, shown on the console.
 
     ``exchange`` has server, version, domain_controller and projection; ``next_syncs`` has full and quick as ISO times;
-    ``ceiling`` has limit and used; ``failure`` is the sentence of the last failed synchronisation, None when it worked.
+    ``failure`` is the sentence of the last failed synchronisation, None when it worked. The local limits of writing:
+    ``mode`` is observe or enforce, empty from a connector that does not write; ``scope`` are the mailboxes that may be
+    written (addresses, ``@domain`` or ``*``); ``ceiling`` has limit and used, in writes that take access away, an hour.
     """
 
     version: str = ""
@@ -96,6 +89,8 @@ class Status:
     ceiling: Mapping[str, int] = field(default_factory=dict)
     next_syncs: Mapping[str, str] = field(default_factory=dict)
     failure: str | None = None
+    mode: str = ""
+    scope: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +111,12 @@ class Sync:
 
 @dataclass(frozen=True, slots=True)
 class CheckIn:
-    """One numbered document from connector to service."""
+    """One numbered document from connector to service.
+
+    ``revision`` is the one up to which the connector holds what is desired: with mode ``enforce`` it acknowledges that
+    work may begin on it. ``outcomes`` are JSON objects, each with ``outcome_id`` and ``about``: those about access are
+    read by ``domain.desired.read_outcome``.
+    """
 
     organization: str
     epoch: int
@@ -142,7 +142,11 @@ class SyncResult:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The service's answer to a check-in. ``sync`` asks the connector for a synchronisation: none, quick or full."""
+    """The service's answer to a check-in. ``sync`` asks the connector for a synchronisation: none, quick or full.
+
+    ``taken_away`` counts the organization's reported writes of the last hour that added a block or removed an allow
+    entry: the connector's ceiling counts no less than that, whatever its own store remembers.
+    """
 
     sequence: int
     server_time: str
@@ -152,12 +156,13 @@ class Answer:
     revision_from: int = 0
     revision: int = 0
     more: bool = False
-    desired: tuple[Mapping[str, Any], ...] = ()
+    desired: tuple[Desired, ...] = ()
     orders: tuple[Mapping[str, Any], ...] = ()
     notices: tuple[Mapping[str, Any], ...] = ()
     sync: str = "none"
     held: Mapping[str, int] = field(default_factory=lambda: {"count": 0})
     result: SyncResult | None = None
+    taken_away: int = 0
 
 
 def iso(moment: datetime | None) -> str | None:
@@ -167,7 +172,7 @@ def iso(moment: datetime | None) -> str | None:
 
 def seal(check_in: CheckIn) -> bytes:
     """The bytes of a check-in: canonical enough to be sent again and digested."""
-    return _dumps(_plain(check_in))
+    return dumps(_plain(check_in))
 
 
 def digest(document: bytes) -> str:
@@ -177,7 +182,7 @@ def digest(document: bytes) -> str:
 
 def row_text(row: Row) -> bytes:
     """A row's canonical JSON."""
-    return _dumps(list(row))
+    return dumps(list(row))
 
 
 def row_hash(row: Row) -> int:
@@ -216,64 +221,66 @@ class ListingDigest:
 
 def read_check_in(document: bytes) -> CheckIn:
     """Read a check-in. Raises ``ContractError`` that names the field; rows are checked by their reader, one by one."""
-    raw = _object(_loads(document), "document")
-    facts = _object(raw.get("facts", {}), "facts")
+    raw = mapping(loads(document), "document")
+    facts = mapping(raw.get("facts", {}), "facts")
     if not isinstance(raw.get("contract"), int):
         raise ContractError("contract", "expected a whole number")
     return CheckIn(
         contract=raw["contract"],
-        organization=_text(raw, "organization"),
-        epoch=_whole(raw, "epoch"),
-        incarnation=_text(raw, "incarnation"),
-        sequence=_whole(raw, "sequence"),
-        kind=_choice(Kind, raw.get("kind"), "kind"),
-        revision=_whole(raw, "revision"),
-        status=_read_status(_object(raw.get("status", {}), "status")),
+        organization=text(raw, "organization"),
+        epoch=whole(raw, "epoch"),
+        incarnation=text(raw, "incarnation"),
+        sequence=whole(raw, "sequence"),
+        kind=choice(Kind, raw.get("kind"), "kind"),
+        revision=whole(raw, "revision"),
+        status=_read_status(mapping(raw.get("status", {}), "status")),
         sync=_read_sync(raw.get("sync")),
         facts=Facts(
             devices=_read_table(facts.get("devices"), "facts.devices"),
             mailboxes=_read_table(facts.get("mailboxes"), "facts.mailboxes"),
-            gone=tuple(str(guid) for guid in _list(facts.get("gone", []), "facts.gone")),
-            settings=None if facts.get("settings") is None else _object(facts["settings"], "facts.settings"),
-            findings=_objects(facts.get("findings", []), "facts.findings"),
+            gone=tuple(str(guid) for guid in sequence(facts.get("gone", []), "facts.gone")),
+            settings=None if facts.get("settings") is None else mapping(facts["settings"], "facts.settings"),
+            findings=mappings(facts.get("findings", []), "facts.findings"),
             people=_read_table(facts.get("people"), "facts.people"),
             groups=_read_table(facts.get("groups"), "facts.groups"),
         ),
-        outcomes=_objects(raw.get("outcomes", []), "outcomes"),
+        outcomes=mappings(raw.get("outcomes", []), "outcomes"),
     )
 
 
 def write_answer(answer: Answer) -> bytes:
     """The bytes of an answer."""
-    return _dumps(_plain(answer))
+    return dumps(_plain(answer))
 
 
 def read_answer(document: bytes) -> Answer:
     """Read an answer. Raises ``ContractError`` that names the field."""
-    raw = _object(_loads(document), "document")
+    raw = mapping(loads(document), "document")
     result = raw.get("result")
     return Answer(
-        sequence=_whole(raw, "sequence"),
-        server_time=_text(raw, "server_time"),
-        incarnation=_text(raw, "incarnation"),
-        lease_seconds=_whole(raw, "lease_seconds"),
-        write_in_seconds=_whole(raw, "write_in_seconds"),
-        revision_from=_whole(raw, "revision_from"),
-        revision=_whole(raw, "revision"),
+        sequence=whole(raw, "sequence"),
+        server_time=text(raw, "server_time"),
+        incarnation=text(raw, "incarnation"),
+        lease_seconds=whole(raw, "lease_seconds"),
+        write_in_seconds=whole(raw, "write_in_seconds"),
+        revision_from=whole(raw, "revision_from"),
+        revision=whole(raw, "revision"),
         more=raw.get("more") is True,
-        desired=_objects(raw.get("desired", []), "desired"),
-        orders=_objects(raw.get("orders", []), "orders"),
-        notices=_objects(raw.get("notices", []), "notices"),
+        desired=tuple(
+            read_desired(row, f"desired[{number}]")
+            for number, row in enumerate(mappings(raw.get("desired", []), "desired"))
+        ),
+        orders=mappings(raw.get("orders", []), "orders"),
+        notices=mappings(raw.get("notices", []), "notices"),
         sync=str(raw.get("sync", "none")),
-        held=_object(raw.get("held", {"count": 0}), "held"),
-        result=None if result is None else _read_result(_object(result, "result")),
+        held=mapping(raw.get("held", {"count": 0}), "held"),
+        result=None if result is None else _read_result(mapping(result, "result")),
+        taken_away=whole(raw, "taken_away"),
     )
 
 
 def _read_result(raw: Mapping[str, Any]) -> SyncResult:
-    return SyncResult(
-        _text(raw, "state"), str(raw.get("why", "")), _objects(raw.get("rejected", []), "result.rejected")
-    )
+    return SyncResult(text(raw, "state"), str(raw.get("why", "")), mappings(raw.get("rejected", []), "result.rejected"))
 
 
 def _read_status(raw: Mapping[str, Any]) -> Status:
@@ -281,34 +288,36 @@ def _read_status(raw: Mapping[str, Any]) -> Status:
     return Status(
         version=str(raw.get("version", "")),
         host=str(raw.get("host", "")),
-        exchange=_object(raw.get("exchange", {}), "status.exchange"),
-        ceiling=_object(raw.get("ceiling", {}), "status.ceiling"),
-        next_syncs=_object(raw.get("next_syncs", {}), "status.next_syncs"),
+        exchange=mapping(raw.get("exchange", {}), "status.exchange"),
+        ceiling=mapping(raw.get("ceiling", {}), "status.ceiling"),
+        next_syncs=mapping(raw.get("next_syncs", {}), "status.next_syncs"),
         failure=None if failure is None else str(failure),
+        mode=str(raw.get("mode", "")),
+        scope=tuple(str(entry) for entry in sequence(raw.get("scope", []), "status.scope")),
     )
 
 
 def _read_sync(raw: Any) -> Sync | None:  # noqa: ANN401 - foreign JSON
     if raw is None:
         return None
-    sync = _object(raw, "sync")
+    sync = mapping(raw, "sync")
     return Sync(
-        sync_id=_text(sync, "sync_id"),
-        scope=_choice(Scope, sync.get("scope", Scope.FULL), "sync.scope"),
-        devices=_whole(sync, "devices"),
-        mailboxes=_whole(sync, "mailboxes"),
+        sync_id=text(sync, "sync_id"),
+        scope=choice(Scope, sync.get("scope", Scope.FULL), "sync.scope"),
+        devices=whole(sync, "devices"),
+        mailboxes=whole(sync, "mailboxes"),
         digest=str(sync.get("digest", "")),
-        part=_whole(sync, "part"),
-        unreadable=_whole(sync, "unreadable"),
+        part=whole(sync, "part"),
+        unreadable=whole(sync, "unreadable"),
     )
 
 
 def _read_table(raw: Any, place: str) -> Table:  # noqa: ANN401 - foreign JSON
     if raw is None:
         return Table()
-    table = _object(raw, place)
-    columns = tuple(str(name) for name in _list(table.get("columns", []), f"{place}.columns"))
-    rows = _list(table.get("rows", []), f"{place}.rows")
+    table = mapping(raw, place)
+    columns = tuple(str(name) for name in sequence(table.get("columns", []), f"{place}.columns"))
+    rows = sequence(table.get("rows", []), f"{place}.rows")
     if len(rows) > ROWS_A_DOCUMENT:
         raise ContractError(f"{place}.rows", f"{len(rows)} rows, at most {ROWS_A_DOCUMENT} are allowed")
     for number, row in enumerate(rows):
@@ -330,52 +339,3 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - foreign JSON
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
     return value
-
-
-def _dumps(value: Any) -> bytes:  # noqa: ANN401 - foreign JSON
-    """Compact JSON in ASCII, so that a lone surrogate in a device's name is kept and never breaks a document."""
-    return json.dumps(value, separators=(",", ":")).encode("ascii")
-
-
-def _loads(document: bytes) -> Any:  # noqa: ANN401 - foreign JSON
-    try:
-        return json.loads(document)
-    except (ValueError, RecursionError) as error:
-        raise ContractError("document", f"not JSON ({error})") from error
-
-
-def _object(value: Any, place: str) -> Mapping[str, Any]:  # noqa: ANN401 - foreign JSON
-    if not isinstance(value, dict):
-        raise ContractError(place, "expected an object")
-    return value
-
-
-def _list(value: Any, place: str) -> list[Any]:  # noqa: ANN401 - foreign JSON
-    if not isinstance(value, list):
-        raise ContractError(place, "expected a list")
-    return value
-
-
-def _objects(value: Any, place: str) -> tuple[Mapping[str, Any], ...]:  # noqa: ANN401 - foreign JSON
-    return tuple(_object(entry, f"{place}[{number}]") for number, entry in enumerate(_list(value, place)))
-
-
-def _text(raw: Mapping[str, Any], name: str) -> str:
-    value = raw.get(name)
-    if not isinstance(value, str) or not value:
-        raise ContractError(name, "expected a text that is not empty")
-    return value
-
-
-def _whole(raw: Mapping[str, Any], name: str) -> int:
-    value = raw.get(name, 0)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
-        raise ContractError(name, "expected a whole number from 0")
-    return value
-
-
-def _choice(kind: type[E], value: Any, place: str) -> E:  # noqa: ANN401 - foreign JSON
-    try:
-        return kind(value)
-    except ValueError as error:
-        raise ContractError(place, f"expected one of {', '.join(kind)}") from error

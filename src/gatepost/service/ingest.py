@@ -29,6 +29,7 @@ from gatepost.domain.contract import (
     read_check_in,
 )
 from gatepost.domain.contract import Scope as Extent
+from gatepost.domain.desired import read_desired
 from gatepost.domain.events import Event
 from gatepost.errors import Problem
 from gatepost.service import audit, findings, syncs
@@ -321,8 +322,9 @@ async def _answer(
     held = await scope.one("syncs.held", **key)
     revision = head["revision"] if head else 0
     begin_at = sealed.revision if sealed.revision <= revision else 0
-    desired = await scope.all("ingest.desired", **key, revision=begin_at, limit=DESIRED_A_PAGE)
-    reached = desired[-1]["revision"] if len(desired) >= DESIRED_A_PAGE else revision
+    rows = await scope.all("ingest.desired", **key, revision=begin_at, limit=DESIRED_A_PAGE)
+    desired = tuple(read_desired(row, "desired") for row in rows)
+    reached = desired[-1].revision if len(desired) >= DESIRED_A_PAGE else revision
     return Answer(
         sequence=sealed.sequence,
         server_time=iso(datetime.now(UTC)) or "",
@@ -332,7 +334,7 @@ async def _answer(
         revision_from=begin_at,
         revision=reached,
         more=reached < revision,
-        desired=tuple(desired),
+        desired=desired,
         sync=organization["sync_requested"] if organization else "none",
         held={"count": held["held"] if held else 0},
         result=result,
