@@ -15,51 +15,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeVar
 
-from gatepost.domain.contract import ContractError
+from gatepost.domain.desired import Desired, Entry, Level, ListName, Presence
 from gatepost.domain.devices import AccessChange, AccessLists
-
-E = TypeVar("E", bound=StrEnum)
-
-LONGEST_ID = 4_000
-LARGEST = 2**63 - 1
-
-
-class Level(StrEnum):
-    """The levels of a decision; leave means hands off."""
-
-    LEAVE = "leave"
-    ALLOW = "allow"
-    QUARANTINE = "quarantine"
-    BLOCK = "block"
-
-
-class List(StrEnum):
-    """A mailbox's two lists."""
-
-    ALLOW = "allow"
-    BLOCK = "block"
-
-    @property
-    def other(self) -> "List":
-        """The opposite list."""
-        return List.BLOCK if self is List.ALLOW else List.ALLOW
-
-
-@dataclass(frozen=True, slots=True)
-class Desired:
-    """One desired row: in which list this id shall have an entry of ours, None for neither.
-
-    ``ours`` are the lists in which an entry of this id is ours: by the ledger, or because a write of ours may have made
-    it and nobody reported that.
-    """
-
-    device_id: str
-    entry: List | None
-    revision: int = 0
-    level: Level = Level.LEAVE
-    ours: frozenset[List] = frozenset()
 
 
 class Verdict(StrEnum):
@@ -79,15 +37,20 @@ class Ruling:
 
     row: Desired
     verdict: Verdict
-    present: Mapping[List, tuple[str, ...]] = field(default_factory=dict)
-    add: frozenset[List] = frozenset()
-    remove: frozenset[List] = frozenset()
+    present: Mapping[ListName, tuple[str, ...]] = field(default_factory=dict)
+    add: frozenset[ListName] = frozenset()
+    remove: frozenset[ListName] = frozenset()
     why: str = ""
+
+    @property
+    def before(self) -> Presence:
+        """Whether the id stands in each list, as read."""
+        return presence(self.present)
 
     @property
     def takes_away(self) -> bool:
         """Whether the change of this row takes access away: a block is added, or an allow entry withdrawn."""
-        return List.BLOCK in self.add or List.ALLOW in self.remove
+        return ListName.BLOCK in self.add or ListName.ALLOW in self.remove
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +96,16 @@ def plan(
     return Plan(_change(rulings), tuple(rulings))
 
 
-def present(device_id: str, lists: AccessLists) -> dict[List, tuple[str, ...]]:
+def present(device_id: str, lists: AccessLists) -> dict[ListName, tuple[str, ...]]:
     """The spellings of an id that stand in each list; a list that is not shown is left out."""
     folded = fold(device_id)
-    shown = {List.ALLOW: lists.allowed, List.BLOCK: lists.blocked}
+    shown = {ListName.ALLOW: lists.allowed, ListName.BLOCK: lists.blocked}
     return {name: tuple(each for each in ids if fold(each) == folded) for name, ids in shown.items() if ids is not None}
+
+
+def presence(standing: Mapping[ListName, Collection[str]]) -> Presence:
+    """The same as an outcome tells it."""
+    return Presence(*(bool(standing[name]) if name in standing else None for name in ListName))
 
 
 def fold(device_id: str) -> str:
@@ -145,43 +113,49 @@ def fold(device_id: str) -> str:
     return device_id.lower()
 
 
-def read_desired(raw: Mapping[str, Any]) -> Desired:
-    """A row of an answer. Raises ContractError that names the field."""
-    device_id = raw.get("device_id")
-    if not isinstance(device_id, str) or not 0 < len(device_id) <= LONGEST_ID or not device_id.isprintable():
-        raise ContractError("desired.device_id", "expected an id")
-    revision = raw.get("revision")
-    if not isinstance(revision, int) or isinstance(revision, bool) or not 0 <= revision <= LARGEST:
-        raise ContractError("desired.revision", "expected a whole number from 0")
-    level = _one_of(Level, raw.get("level"), "desired.level")
-    entry = None if raw.get("entry") == "none" else _one_of(List, raw.get("entry"), "desired.entry")
-    if entry is not None and entry.value != level.value:
-        raise ContractError("desired.entry", f"an entry in the {entry} list does not make the level {level}")
-    return Desired(device_id, entry, revision, level, _lists(raw, "owned") | _lists(raw, "tried"))
+def ours(row: Desired) -> frozenset[ListName]:
+    """The lists in which an entry of this id is ours: by the ledger, or by a write that nobody reported."""
+    return frozenset((*row.owned, *row.tried))
 
 
 # -- one id ------------------------------------------------------------------------------------------------------------
 
 
 def _rule(group: Sequence[Desired], lists: AccessLists) -> Ruling:
-    """The verdict on one id, for the newest of its rows."""
-    row = max(group, key=lambda each: (each.revision, each.device_id))
+    """The verdict on one id, for the newest of its rows that wants an entry."""
+    row = max(group, key=lambda each: (each.entry is not Entry.NONE, each.revision, each.device_id))
+    wanted = None if row.entry is Entry.NONE else ListName(row.entry)
     standing = present(row.device_id, lists)
-    ours = frozenset[List]().union(*(each.ours for each in group))
-    if len(standing) < len(List):
+    if len(standing) < len(ListName):
         return Ruling(row, Verdict.HIDDEN, standing, why="the endpoint does not show both lists")
-    if len({each.entry for each in group}) > 1:
-        return Ruling(row, Verdict.CONFLICT, standing, why="two rows differ only in the case of the id")
-    if any(len(spellings) > 1 for spellings in standing.values()):
-        return Ruling(row, Verdict.CONFLICT, standing, why="the id stands in one list in several spellings")
-    foreign = {name for name in List if standing[name] and name not in ours}
-    if row.entry is not None and row.entry.other in foreign:
-        return Ruling(row, Verdict.CONFLICT, standing, why=f"the {row.entry.other} list has an entry that is not ours")
-    if row.level is Level.QUARANTINE and foreign:
-        return Ruling(row, Verdict.CONFLICT, standing, why=f"an entry that is not ours decides: {_names(foreign)}")
-    add = frozenset({row.entry} if row.entry is not None and not standing[row.entry] else ())
-    remove = frozenset(name for name in List if standing[name] and name in ours and name is not row.entry)
+    mine = frozenset[ListName]().union(*map(ours, group))
+    foreign = {name for name in ListName if standing[name] and name not in mine}
+    if why := _conflict(group, row, wanted, standing, foreign):
+        return Ruling(row, Verdict.CONFLICT, standing, why=why)
+    add = frozenset({wanted} if wanted is not None and not standing[wanted] else ())
+    remove = frozenset(name for name in ListName if standing[name] and name in mine and name is not wanted)
     return Ruling(row, Verdict.CHANGE if add or remove else Verdict.UNCHANGED, standing, add, remove)
+
+
+def _conflict(
+    group: Sequence[Desired],
+    row: Desired,
+    wanted: ListName | None,
+    standing: Mapping[ListName, tuple[str, ...]],
+    foreign: Collection[ListName],
+) -> str:
+    """Why nothing may be written for an id, '' where it may."""
+    if wanted is not None and wanted.value != row.level.value:
+        return f"an entry in the {wanted} list does not make the level {row.level}"
+    if len({each.entry for each in group} - {Entry.NONE}) > 1:
+        return "two rows that differ only in the case of the id want opposite entries"
+    if any(len(spellings) > 1 for spellings in standing.values()):
+        return "the id stands in one list in several spellings"
+    if wanted is not None and wanted.opposite in foreign:
+        return f"the {wanted.opposite} list has an entry that is not ours"
+    if row.level is Level.QUARANTINE and foreign:
+        return f"an entry that is not ours decides, in the {' and the '.join(sorted(foreign))} list"
+    return ""
 
 
 def _instead(ruling: Ruling, verdict: Verdict, why: str) -> Ruling:
@@ -198,30 +172,15 @@ def _beside(ruling: Ruling, row: Desired) -> Ruling:
 def _change(rulings: Iterable[Ruling]) -> AccessChange:
     made = [ruling for ruling in rulings if ruling.verdict is Verdict.CHANGE]
 
-    def added(name: List) -> tuple[str, ...]:
+    def added(name: ListName) -> tuple[str, ...]:
         return tuple(ruling.row.device_id for ruling in made if name in ruling.add)
 
-    def removed(name: List) -> tuple[str, ...]:
+    def removed(name: ListName) -> tuple[str, ...]:
         return tuple(spelling for ruling in made if name in ruling.remove for spelling in ruling.present[name])
 
     return AccessChange(
-        allow=added(List.ALLOW), disallow=removed(List.ALLOW), block=added(List.BLOCK), unblock=removed(List.BLOCK)
+        allow=added(ListName.ALLOW),
+        disallow=removed(ListName.ALLOW),
+        block=added(ListName.BLOCK),
+        unblock=removed(ListName.BLOCK),
     )
-
-
-def _names(lists: Iterable[List]) -> str:
-    return " and ".join(sorted(lists))
-
-
-def _lists(raw: Mapping[str, Any], name: str) -> frozenset[List]:
-    values = raw.get(name, [])
-    if not isinstance(values, list):
-        raise ContractError(f"desired.{name}", "expected a list")
-    return frozenset(_one_of(List, value, f"desired.{name}") for value in values)
-
-
-def _one_of(kind: type[E], value: Any, place: str) -> E:  # noqa: ANN401 - foreign JSON
-    try:
-        return kind(value)
-    except ValueError as error:
-        raise ContractError(place, f"expected one of {', '.join(kind)}") from error
