@@ -9,8 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -39,8 +38,13 @@ log = logging.getLogger(__name__)
 CONFIGURATION = soap.RESOURCE_PREFIX + "Microsoft.Exchange"
 _OPERATION_TIMEOUT = 20.0
 _SILENCE = 900.0
+_CLOSING = 5.0
+_MOMENT = 0.05
 _PIECE = 48 * 1024
 _ACCESS_DENIED = 5
+_BROKEN = frozenset(
+    {"InvalidRunspaceStateException", "InvalidRunspacePoolStateException", "PSRemotingTransportException"}
+)
 
 
 class Session:
@@ -52,18 +56,23 @@ class Session:
         self._id = uuid4()
         self._runspace = Runspace(self._id)
         self._shell: dict[str, str] = {}
+        self._left = threading.Event()
         self.server = urlsplit(settings.url).hostname or settings.url
 
     @classmethod
     def open(cls, settings: ExchangeSettings, password: str | None) -> Self:
         """A session whose runspace is open. Raises the ExchangeError family; leaves no shell behind."""
         session = cls(settings, password)
-        try:
-            session._create()
-        except BaseException:
-            session.close()
-            raise
+        session.start()
         return session
+
+    def start(self) -> None:
+        """Open the shell and its runspace. Raises the ExchangeError family; leaves no shell behind."""
+        try:
+            self._create()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -73,12 +82,18 @@ class Session:
     ) -> None:
         self.close()
 
+    def cut(self) -> None:
+        """End what is under way, from any thread: it fails at once. Only ``close`` is of use afterwards."""
+        self._left.set()
+        self._transport.cut()
+
     def close(self) -> None:
         """Delete the shell and close the connection. Never raises: a shell that cannot be deleted expires."""
+        self._left.set()
         shell, self._shell = self._shell, {}
         try:
             if shell:
-                self._transport.post(soap.delete(self._target(), uuid4(), shell), timeout=15.0)
+                self._transport.post(soap.delete(self._target(), uuid4(), shell), timeout=_CLOSING)
         except Exception as error:
             log.warning("the shell on %s could not be deleted and will expire: %s", self.server, error)
         finally:
@@ -106,7 +121,7 @@ class Session:
                 raise self._failure(commands[0].name, seen[0])
         finally:
             pipeline.close()
-            if command_id is not None and not over:
+            if command_id is not None and not over and self._shell:
                 self._end(command_id)
 
     def objects(
@@ -120,7 +135,7 @@ class Session:
         reply = self._ask(soap.create(self._target(), uuid4(), self._id, opening), "opening a session")
         self._shell = soap.read_shell(reply)
         while not self._runspace.opened:
-            for stream in self._received(None, threading.Event()).streams:
+            for stream in self._received(None, self._left).streams:
                 self._runspace.feed(stream)
             if self._runspace.broken is not None:
                 raise NotExchange(
@@ -144,23 +159,30 @@ class Session:
     ) -> Iterator[tuple[list[bytes], bool]]:
         """Each receive's output objects, and whether the server has closed the command.
 
-        The next receive is under way while the caller works on this one's objects; never more than one is.
+        The next receive is under way while the caller works on this one's objects; never more than one is. One that
+        nobody waits for any more is cut off.
         """
-        with ThreadPoolExecutor(1, "receive") as ahead, _set_at_end(threading.Event()) as left:
+        left = threading.Event()
+        with ThreadPoolExecutor(1, "receive") as ahead:
             coming = ahead.submit(self._received, command_id, left)
-            ended = False
-            while not ended:
-                received = coming.result()
-                batch: list[bytes] = []
-                for stream in received.streams:
-                    for event in pipeline.feed(stream):
-                        ended = self._take(event, name, batch, errors) or ended
-                if received.done and not ended:
-                    pipeline.finish()
-                    raise WireError(f"{self.server} closed the output of {name} without an end.", "Try again.")
-                if not ended:
-                    coming = ahead.submit(self._received, command_id, left)
-                yield batch, received.done
+            try:
+                ended = False
+                while not ended:
+                    received = coming.result()
+                    batch: list[bytes] = []
+                    for stream in received.streams:
+                        for event in pipeline.feed(stream):
+                            ended = self._take(event, name, batch, errors) or ended
+                    if received.done and not ended:
+                        pipeline.finish()
+                        raise WireError(f"{self.server} closed the output of {name} without an end.", "Try again.")
+                    if not ended:
+                        coming = ahead.submit(self._received, command_id, left)
+                    yield batch, received.done
+            finally:
+                left.set()
+                while not wait([coming], _MOMENT).done:
+                    self._transport.cut()
 
     def _take(self, event: Event, name: str, batch: list[bytes], errors: list[ErrorRecord]) -> bool:
         """Sort one event; True at the end of the pipeline."""
@@ -192,7 +214,9 @@ class Session:
     def _received(self, command_id: str | None, left: threading.Event) -> soap.Received:
         """One receive that brought something; waits through operation time-outs, until its caller has ``left``."""
         silent_since = time.monotonic()
-        while time.monotonic() - silent_since < _SILENCE and not left.is_set():
+        while time.monotonic() - silent_since < _SILENCE:
+            if left.is_set() or self._left.is_set():
+                raise SessionLost(f"The session with {self.server} was ended from this side.", server=self.server)
             envelope = soap.receive(self._target(), uuid4(), self._shell, command_id)
             answer = soap.parse(self._transport.post(envelope))
             if not isinstance(answer, soap.Fault):
@@ -214,7 +238,7 @@ class Session:
     def _end(self, command_id: str) -> None:
         """End a command on the server; one that cannot be ended goes with its shell."""
         try:
-            self._transport.post(soap.signal(self._target(), uuid4(), self._shell, command_id), timeout=15.0)
+            self._transport.post(soap.signal(self._target(), uuid4(), self._shell, command_id), timeout=_CLOSING)
         except GatepostError as error:
             log.warning("a command on %s could not be ended: %s", self.server, error)
 
@@ -226,6 +250,12 @@ class Session:
         """The error for an error record; a name or parameter that is not there was not granted."""
         if record.exception_type.endswith("CommandNotFoundException") or "CommandNotFound" in record.error_id:
             return CmdletNotGranted(name, server=self.server)
+        if record.exception_type.rpartition(".")[2] in _BROKEN:
+            return SessionLost(
+                f"The runspace on {self.server} is broken: {record.message}",
+                "Try again: that opens a new session.",
+                server=self.server,
+            )
         if record.error_id.startswith("NamedParameterNotFound"):
             return CmdletNotGranted(name, server=self.server, parameter=_quoted(record.message))
         return CmdletFailed(
@@ -243,22 +273,16 @@ class Session:
             return SessionLost(says, "Try again: that opens a new session.", server=self.server)
         if fault.code == soap.TOO_MANY_SHELLS:
             return ExchangeBusy(
-                says, "Close other sessions of this account, or wait until they expire.", server=self.server
+                says,
+                "Close other sessions of this account, or wait until they expire.",
+                server=self.server,
+                about="shells",
             )
         if fault.code == soap.TOO_MANY_COMMANDS:
             return ExchangeBusy(says, "Try again after that.", server=self.server, retry_after=_milliseconds(fault))
         if fault.code == _ACCESS_DENIED:
             return SignInRefused(says, "The account may not use remote PowerShell here.", server=self.server)
         return ExchangeError(says, "Look at the server's event log.", server=self.server)
-
-
-@contextmanager
-def _set_at_end(event: threading.Event) -> Iterator[threading.Event]:
-    """An event that is set when the block is left, however that happens."""
-    try:
-        yield event
-    finally:
-        event.set()
 
 
 def _quoted(message: str) -> str:

@@ -133,6 +133,8 @@ class Shell:
                 raise wsman.timed_out()
             if self._gone:
                 raise wsman.shell_gone(self.id)
+            if command and command not in self._commands:
+                raise wsman.command_gone(command)
             dialect = self._engine.dialect
             parts = outbox.fill(min(budget, dialect.envelope) - _HEADER, Layout(dialect.fragment, dialect.share), ends)
             done = running is not None and outbox.empty and running.ended

@@ -1,0 +1,52 @@
+"""The same work for many items, by a few threads, with results in any order and nothing kept."""
+
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+from gatepost.errors import ExchangeError, WireError
+
+T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 - an item
+
+
+def each(
+    do: Callable[[I], T], items: Iterable[I], workers: int, dismiss: Callable[[frozenset[int]], None]
+) -> Iterator[tuple[I, T | ExchangeError]]:
+    """Each item with its result, or with the error that it met; any other exception ends it all.
+
+    ``items`` is read as it is needed, in the caller's thread. A caller that stops early ends the work under way:
+    ``dismiss`` is told which threads, by their ids, and must make them come back soon.
+    """
+    threads: set[int] = set()
+    under_way: dict[Future[T], I] = {}
+    waiting = iter(items)
+    with ThreadPoolExecutor(workers, "each", lambda: threads.add(threading.get_ident())) as crew:
+        try:
+            while True:
+                for item in itertools.islice(waiting, 2 * workers - len(under_way)):
+                    under_way[crew.submit(do, item)] = item
+                if not under_way:
+                    return
+                for done in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    item, outcome = under_way.pop(done), _outcome(done)
+                    yield item, outcome
+        finally:
+            for future in under_way:
+                future.cancel()
+            if under_way:
+                dismiss(frozenset(threads))
+
+
+def _outcome(done: Future[T]) -> T | ExchangeError:
+    """The result, or the error as a value."""
+    try:
+        return done.result()
+    except ExchangeError as error:
+        return error
+    except WireError as error:
+        wrapped = ExchangeError(error.cause, error.remedy)
+        wrapped.__cause__ = error
+        return wrapped
