@@ -20,7 +20,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "domain": ({"errors"}, {"re2"}),
     "exchange": (
         {"wire", "domain.devices", "domain.settings", "errors", "settings"},
-        {"spnego", "pypsrp", "requests", "urllib3"},
+        {"spnego", "pypsrp", "urllib3", "cryptography"},
     ),
     "connector": ({"exchange", "domain", "errors", "settings"}, {"requests", "urllib3", "cryptography", "ldap"}),
     "service": (

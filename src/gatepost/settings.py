@@ -3,10 +3,12 @@
 No setting holds a secret: passwords, keys and tokens are named by file. Durations are in seconds.
 """
 
+import ipaddress
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -18,6 +20,11 @@ S = TypeVar("S", bound=msgspec.Struct)
 AUTH_METHODS = ("kerberos", "negotiate", "basic")
 PROXY_AUTH_METHODS = ("basic", "negotiate")
 MODES = ("observe", "enforce")
+EXCHANGE_ONLINE = (
+    "office365.com", "office365.us", "outlook.com", "office.com", "outlook.de", "outlook.cn", "outlook.us",
+    "apps.mil",
+)  # fmt: skip
+"""The domains below which Exchange Online answers, in all of Microsoft's clouds."""
 
 
 class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,11 +63,23 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise SettingsError(
                 f"url is not an address: {self.url}.", "Give one such as https://mail.example.com/PowerShell."
             )
+        host = _host_of(self.url)
+        refuse_exchange_online(host, f"url is {self.url}")
         if self.auth not in AUTH_METHODS:
             raise SettingsError(f"auth is {self.auth!r}.", f"Choose one of {', '.join(AUTH_METHODS)}.")
         if self.auth == "basic" and not self.url.lower().startswith("https://"):
             raise SettingsError(
                 "auth is basic over plain HTTP, which sends the password in clear.", "Use an https address."
+            )
+        if self.auth == "kerberos" and _is_number(host):
+            raise SettingsError(
+                f"auth is kerberos and the address is a number ({host}), for which Kerberos gives no ticket.",
+                "Name the server by its own full name, such as http://ex1.example.com/PowerShell.",
+            )
+        if self.proxy and not (self.proxy.lower().startswith("http://") and _host_of(self.proxy)):
+            raise SettingsError(
+                f"proxy is not the address of an HTTP proxy: {self.proxy}.",
+                "Give one such as http://proxy.example.com:3128.",
             )
         if self.proxy_auth not in PROXY_AUTH_METHODS:
             raise SettingsError(
@@ -165,6 +184,39 @@ class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     effect: float = 0.0
     roles: tuple[str, ...] = ()
     keytab: Path | None = None
+
+
+def refuse_exchange_online(host: str, where: str) -> None:
+    """Refuse a host of Exchange Online, which has no remote PowerShell; ``where`` begins the sentence."""
+    if any(f".{host.lower()}".endswith(f".{domain}") for domain in EXCHANGE_ONLINE):
+        raise SettingsError(
+            f"{where}, which is Exchange Online: Microsoft has switched its remote PowerShell off.",
+            "Gatepost is for Exchange on premises; name one of its servers. Phones of mailboxes in Exchange Online are"
+            " Intune's own affair.",
+        )
+
+
+def _host_of(address: str) -> str:
+    """The host in an address. Raises SettingsError where it cannot be one."""
+    try:
+        split = urlsplit(address)
+        host, _ = split.hostname or "", split.port
+    except ValueError as error:
+        raise SettingsError(f"{address} is not an address: {error}.", "Check brackets and the port.") from error
+    if not host:
+        raise SettingsError(
+            f"{address} is not an address: it names no host.", "Give one such as https://mail.example.com/PowerShell."
+        )
+    return host
+
+
+def _is_number(host: str) -> bool:
+    """Whether a host is an IP address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _refuse_sign_in_within(section: str, url: str, proxy: str | None) -> None:
