@@ -16,6 +16,7 @@ class Dialect:
 
     ``fragment`` is the largest PSRP fragment in bytes, ``share`` how many of them share one stream element.
     ``select_limit`` is the largest number of property names that Select-Object takes. ``redirect`` is "path" or "port".
+    ``clock`` is how far the web server's clock is ahead, in seconds.
     """
 
     shuffled: bool = False
@@ -29,6 +30,7 @@ class Dialect:
     other_types: bool = False
     short_identity: bool = False
     cookie: bool = False
+    clock: float = 0.0
     redirect: str = ""
     select_limit: int = 0
     progress: bool = False
@@ -47,6 +49,8 @@ DIALECTS: dict[str, Dialect] = {
     "other-types": Dialect(other_types=True),
     "short-identity": Dialect(short_identity=True),
     "cookies": Dialect(cookie=True),
+    "clock-ahead": Dialect(clock=86_400.0),
+    "clock-behind": Dialect(clock=-86_400.0),
     "redirect-path": Dialect(redirect="path"),
     "redirect-port": Dialect(redirect="port"),
     "narrow-select": Dialect(select_limit=11),
@@ -69,8 +73,13 @@ DIALECTS: dict[str, Dialect] = {
 
 
 class Fault(StrEnum):
-    """One thing that goes wrong, and stays wrong while it is chosen."""
+    """One thing that goes wrong; ``faults.Faults`` says when."""
 
+    REFUSED = "refused"
+    HANG = "hang"
+    REDIRECTED = "redirected"
+    SIGNED_OUT = "signed-out"
+    LOST_AFFINITY = "lost-affinity"
     HTML_500 = "html-500"
     HTML_200 = "html-200"
     BUSY_503 = "busy-503"
@@ -78,6 +87,8 @@ class Fault(StrEnum):
     DOCTYPE_SOAP = "doctype-soap"
     TRUNCATED_FRAGMENT = "truncated-fragment"
     BREAK_OFF = "break-off"
+    RESET = "reset"
+    DRIP = "drip"
     DOCTYPE_CLIXML = "doctype-clixml"
     MALFORMED_OBJECT = "malformed-object"
     HUGE_PROPERTY = "huge-property"
@@ -86,11 +97,21 @@ class Fault(StrEnum):
     UNKNOWN_CA = "unknown-ca"
     ACCESS_DENIED = "access-denied"
     SHELL_LOST = "shell-lost"
+    TOO_MANY_SHELLS = "too-many-shells"
     THROTTLED = "throttled"
+    MICRO_DELAY = "micro-delay"
     SILENT = "silent"
+    RUNSPACE_BROKEN = "runspace-broken"
+    HALF_WAY = "half-way"
+    PROMPT = "prompt"
 
 
 FAULT_MEANINGS: dict[Fault, str] = {
+    Fault.REFUSED: "a new connection is reset before a byte is read",
+    Fault.HANG: "a request is read and never answered; the connection stays open",
+    Fault.REDIRECTED: "a request is answered by a redirect to a host that nobody named",
+    Fault.SIGNED_OUT: "the connection forgets who has signed in, and answers 401",
+    Fault.LOST_AFFINITY: "a request goes to a server that does not know its shell",
     Fault.HTML_500: "every request is answered by an HTML page with status 500",
     Fault.HTML_200: "every request is answered by an HTML page with status 200",
     Fault.BUSY_503: "every request is answered by status 503 with Retry-After",
@@ -98,6 +119,8 @@ FAULT_MEANINGS: dict[Fault, str] = {
     Fault.DOCTYPE_SOAP: "the answer to Receive has a document type with an entity",
     Fault.TRUNCATED_FRAGMENT: "the last fragment of an answer is shorter than its header says",
     Fault.BREAK_OFF: "the connection ends in the middle of an answer to Receive",
+    Fault.RESET: "the connection is reset in the middle of an answer to Receive",
+    Fault.DRIP: "an answer to Receive trickles, a byte at a time",
     Fault.DOCTYPE_CLIXML: "one object of a listing has a document type with an entity",
     Fault.MALFORMED_OBJECT: "one object of a listing is not well-formed",
     Fault.HUGE_PROPERTY: "one object of a listing has a property of 2 MB",
@@ -106,8 +129,13 @@ FAULT_MEANINGS: dict[Fault, str] = {
     Fault.UNKNOWN_CA: "the certificate is from an authority other than the published one",
     Fault.ACCESS_DENIED: "signing in works, but the account may not use remote PowerShell",
     Fault.SHELL_LOST: "every Receive for a command finds its shell gone",
+    Fault.TOO_MANY_SHELLS: "every new shell is refused, as by the quota of concurrent shells",
     Fault.THROTTLED: "every command is refused, with the milliseconds to wait in the text of the fault",
+    Fault.MICRO_DELAY: "a cmdlet starts late and warns that it was delayed",
     Fault.SILENT: "a command never has any output, and never ends",
+    Fault.RUNSPACE_BROKEN: "a command finds its runspace broken, and so does each that follows in it",
+    Fault.HALF_WAY: "a pipeline fails when half of its output is given",
+    Fault.PROMPT: "a cmdlet asks a person to confirm, and waits",
 }
 """What each fault does; docs/lab.md prints this table."""
 
@@ -126,12 +154,3 @@ def dialect_named(names: str) -> Dialect:
         }
         made = replace(made, **changed)
     return made
-
-
-def faults_named(names: str) -> frozenset[Fault]:
-    """The faults of one or more names joined by commas. Raises SettingsError."""
-    wanted = [part.strip() for part in names.split(",") if part.strip()]
-    try:
-        return frozenset(Fault(name) for name in wanted)
-    except ValueError as error:
-        raise SettingsError(f"There is no such fault: {error}.", f"Choose from {', '.join(Fault)}.") from error

@@ -8,14 +8,16 @@ import socketserver
 import ssl
 import sys
 import threading
-from collections.abc import Set as AbstractSet
+import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from gatepost.lab import spoiling, wsman
 from gatepost.lab.dialects import Dialect, Fault
+from gatepost.lab.endings import Ending, deliver, hang, reset
+from gatepost.lab.faults import Faults
 from gatepost.lab.operations import Service
 from gatepost.lab.signin import Accounts, Connection
 
@@ -24,6 +26,8 @@ log = logging.getLogger(__name__)
 PATH = "/powershell"
 MOVED_PATH = "/PowerShell-Proxy/EX1"
 COOKIE = "X-BackEndCookie"
+ELSEWHERE = "elsewhere.example"
+RETRY_AFTER = "7"
 SOAP_TYPE = "application/soap+xml;charset=UTF-8"
 LARGEST_REQUEST = 2_000_000
 
@@ -48,7 +52,7 @@ class Endpoint(socketserver.ThreadingTCPServer):
         *,
         tls: ssl.SSLContext | None,
         dialect: Dialect,
-        faults: AbstractSet[Fault],
+        faults: Faults,
         moved_to: str = "",
     ) -> None:
         self.service = service
@@ -77,6 +81,13 @@ class Endpoint(socketserver.ThreadingTCPServer):
         with self._connections_lock:
             for connection in self._connections:
                 _cut(connection)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401, ARG002 - as the base has it
+        """Whether a new connection is taken."""
+        if self.faults.strikes(Fault.REFUSED):
+            reset(request)
+            return False
+        return True
 
     def opened(self, connection: socket.socket) -> None:
         """Remember a connection, to be cut when the endpoint stops."""
@@ -118,7 +129,11 @@ class Handler(BaseHTTPRequestHandler):
             self.request = self.server.tls.wrap_socket(self.request, server_side=True)
         self.server.opened(self.request)
         super().setup()
-        self.connection_state = Connection(
+        self.connection_state = self._signed_out()
+
+    def _signed_out(self) -> Connection:
+        """The state of a connection on which nobody has signed in."""
+        return Connection(
             self.server.accounts, tls=self.server.tls is not None, ntlm_only=Fault.NTLM_ONLY in self.server.faults
         )
 
@@ -153,13 +168,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def _broken(self) -> bool:
         """Answer instead of the endpoint, where a fault says that it is not itself."""
-        faults = self.server.faults
-        if Fault.HTML_500 in faults:
+        strikes = self.server.faults.strikes
+        if strikes(Fault.HTML_500):
             self._html(HTTPStatus.INTERNAL_SERVER_ERROR)
-        elif Fault.HTML_200 in faults:
+        elif strikes(Fault.HTML_200):
             self._html(HTTPStatus.OK)
-        elif Fault.BUSY_503 in faults:
-            self._html(HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "7"})
+        elif strikes(Fault.BUSY_503):
+            self._html(HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": RETRY_AFTER})
+        elif strikes(Fault.REDIRECTED):
+            self._moved(f"https://{ELSEWHERE}{PATH}", "")
+        elif strikes(Fault.HANG):
+            hang(self.connection)
+            self.close_connection = True
         else:
             return False
         return True
@@ -186,6 +206,10 @@ class Handler(BaseHTTPRequestHandler):
     def _authenticated(self, body: bytes) -> None:
         """Sign in first; then the request, out of its encryption where it must have one."""
         state = self.connection_state
+        if state.user is not None and self.server.faults.strikes(Fault.SIGNED_OUT):
+            self.connection_state = self._signed_out()
+            self._refuse(None)
+            return
         answer = state.sign_in(self.headers.get("Authorization"))
         if state.user is None:
             self._refuse(answer)
@@ -214,6 +238,9 @@ class Handler(BaseHTTPRequestHandler):
         address = f"{scheme}://{self.headers.get('Host')}{split.path}"
         full = query.get("serializationlevel") == "full"
         service = self.server.service
+        if _names_a_shell(body) and self.server.faults.strikes(Fault.LOST_AFFINITY):
+            self._soap(HTTPStatus.INTERNAL_SERVER_ERROR, service.lost(wsman.parse(body)), extra)
+            return
         if self.server.dialect.cookie and COOKIE not in self.headers.get("Cookie", ""):
             extra = {**extra, "Set-Cookie": f"{COOKIE}=EX1~1942062522; path=/; HttpOnly"}
             if _names_a_shell(body):
@@ -221,18 +248,20 @@ class Handler(BaseHTTPRequestHandler):
                 self._soap(HTTPStatus.INTERNAL_SERVER_ERROR, parts, extra)
                 return
         status, parts, request = service.answer(body, user, address, full=full)
-        cut = False
+        ending = Ending.WHOLE
         if self.server.faults and request is not None and request.action == wsman.RECEIVE:
-            cut = Fault.BREAK_OFF in self.server.faults and spoiling.has_output(parts)
+            ending = spoiling.ending(parts, self.server.faults)
             parts = spoiling.spoil(parts, self.server.faults)
-        self._soap(HTTPStatus(status), parts, extra, cut=cut)
+        self._soap(HTTPStatus(status), parts, extra, ending)
 
-    def _soap(self, status: HTTPStatus, parts: list[bytes], extra: dict[str, str], *, cut: bool = False) -> None:
+    def _soap(
+        self, status: HTTPStatus, parts: list[bytes], extra: dict[str, str], ending: Ending = Ending.WHOLE
+    ) -> None:
         if not self.connection_state.sealed:
-            self._send(status, parts, {"Content-Type": SOAP_TYPE, **extra}, cut=cut)
+            self._send(status, parts, {"Content-Type": SOAP_TYPE, **extra}, ending=ending)
             return
         kind, body = self.connection_state.seal(b"".join(parts))
-        self._send(status, [body], {"Content-Type": kind, **extra}, cut=cut)
+        self._send(status, [body], {"Content-Type": kind, **extra}, ending=ending)
 
     def _html(self, status: HTTPStatus, extra: dict[str, str] | None = None) -> None:
         page = _HTML.format(status.value, status.phrase).encode()
@@ -245,21 +274,21 @@ class Handler(BaseHTTPRequestHandler):
         headers: dict[str, str],
         offers: tuple[str, ...] = (),
         *,
-        cut: bool = False,
+        ending: Ending = Ending.WHOLE,
     ) -> None:
-        """Head and body in one write; ``cut`` breaks off in the middle of the body."""
+        """Head and body in one write, unless a fault has it end otherwise."""
         size = sum(map(len, parts))
         lines = [
             f"HTTP/1.1 {status.value} {status.phrase}",
             f"Server: {self.server_version}",
-            f"Date: {self.date_time_string()}",
+            f"Date: {self.date_time_string(time.time() + self.server.dialect.clock)}",
             *(f"{name}: {value}" for name, value in headers.items()),
             *(f"WWW-Authenticate: {offer}" for offer in offers),
             f"Content-Length: {size}",
         ]
-        data = b"".join((("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"), *parts))
-        self.connection.sendall(data[: len(data) - size // 2] if cut else data)
-        self.close_connection = self.close_connection or cut
+        head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+        goes_on = deliver(self.connection, head, b"".join(parts), ending)
+        self.close_connection = self.close_connection or not goes_on
 
 
 def _names_a_shell(body: bytes) -> bool:

@@ -1,10 +1,10 @@
 """The operations of WS-Management on shells: an envelope in, an envelope out."""
 
 from collections.abc import Callable
-from collections.abc import Set as AbstractSet
 
 from gatepost.lab import wsman
 from gatepost.lab.dialects import Dialect, Fault
+from gatepost.lab.faults import Faults
 from gatepost.lab.shells import Shells, decode
 from gatepost.lab.wsman import Request, Writer
 
@@ -15,7 +15,7 @@ THROTTLE = 2_500
 class Service:
     """Answers requests of signed-in users. ``address`` is what Create says the endpoint is."""
 
-    def __init__(self, shells: Shells, machine: str, dialect: Dialect, faults: AbstractSet[Fault]) -> None:
+    def __init__(self, shells: Shells, machine: str, dialect: Dialect, faults: Faults) -> None:
         self._shells = shells
         self._machine = machine
         self._faults = faults
@@ -54,6 +54,8 @@ class Service:
             )
         if Fault.ACCESS_DENIED in self._faults:
             raise wsman.Fault(wsman.ACCESS_DENIED, "AccessDenied", "Access is denied.")
+        if self._faults.strikes(Fault.TOO_MANY_SHELLS):
+            raise wsman.too_many_shells(len(self._shells))
         content = wsman.text_of(request.body, wsman.POWERSHELL, "creationXml")
         if content is None:
             raise wsman.bad_request("Create has no creationXml.")
@@ -69,7 +71,7 @@ class Service:
 
     def _command(self, request: Request, user: str, _full: bool, _address: str) -> list[bytes]:
         shell = self._shells.find(request.shell, user)
-        if Fault.THROTTLED in self._faults:
+        if self._faults.strikes(Fault.THROTTLED):
             raise wsman.too_many_commands(THROTTLE)
         data = decode(wsman.text_of(request.body, wsman.SHELL, "Arguments"))
         return [self._write.commanded(request, shell.command(request.command, data))]
@@ -81,7 +83,7 @@ class Service:
         return [self._write.answer(request, self._write.tag(wsman.SHELL, "SendResponse"))]
 
     def _receive(self, request: Request, user: str, _full: bool, _address: str) -> list[bytes]:
-        if request.command and Fault.SHELL_LOST in self._faults:
+        if request.command and self._faults.strikes(Fault.SHELL_LOST):
             raise wsman.shell_gone(request.shell or "")
         shell = self._shells.find(request.shell, user)
         ends = self._write.stream_ends(request.command)

@@ -7,7 +7,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -15,7 +14,8 @@ from gatepost.lab import errors
 from gatepost.lab.binding import Cmdlet, Parameter, bind
 from gatepost.lab.clixml import Choice, Plan, Shape
 from gatepost.lab.cmdlets import CMDLETS, Call, Session
-from gatepost.lab.dialects import Dialect, Fault
+from gatepost.lab.dialects import Dialect
+from gatepost.lab.faults import Faults
 from gatepost.lab.organization import Organization
 from gatepost.lab.variety import spoil, variants, vary
 
@@ -80,7 +80,7 @@ class Engine:
         profile: str,
         projection: bool,
         dialect: Dialect,
-        faults: AbstractSet[Fault],
+        faults: Faults,
     ) -> None:
         self.organization = organization
         self.dialect = dialect

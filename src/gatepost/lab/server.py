@@ -17,8 +17,9 @@ from typing import Self
 from gatepost.errors import SettingsError
 from gatepost.lab.catalogue import PROFILES
 from gatepost.lab.certificates import make_certificates
-from gatepost.lab.dialects import Dialect, Fault, dialect_named, faults_named
+from gatepost.lab.dialects import Dialect, Fault, dialect_named
 from gatepost.lab.endpoint import Endpoint
+from gatepost.lab.faults import Faults, faults_named
 from gatepost.lab.operations import Service
 from gatepost.lab.organization import Organization
 from gatepost.lab.pipelines import Engine, Logged
@@ -48,7 +49,7 @@ class Lab:
     ) -> None:
         self.settings = settings or LabSettings()
         self.dialect = dialect or Dialect()
-        self.faults: set[Fault] = set(faults)
+        self.faults = faults if isinstance(faults, Faults) else Faults(faults)
         if self.settings.profile not in PROFILES:
             raise SettingsError(
                 f"There is no profile {self.settings.profile!r}.", f"Choose one of {', '.join(PROFILES)}."

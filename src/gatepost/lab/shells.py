@@ -27,7 +27,7 @@ from psrpcore import (
 )
 from psrpcore.types import ErrorRecord, PSInvocationState, PSVersion
 
-from gatepost.lab import wsman
+from gatepost.lab import mishaps, wsman
 from gatepost.lab.cmdlets import Session
 from gatepost.lab.dialects import Fault
 from gatepost.lab.errors import CmdletError, broken, no_metadata
@@ -101,6 +101,7 @@ class Shell:
         self._commands: dict[str, Running] = {}
         self._changed = threading.Condition()
         self._gone = False
+        self._broken = False
 
     def command(self, command: str | None, data: bytes) -> str:
         """Start a pipeline from its first fragment; returns the command's id. Raises Fault."""
@@ -184,12 +185,13 @@ class Shell:
         """Run a pipeline in a thread."""
         running = next(found for found in self._commands.values() if found.pipeline.pipeline_id == number)
         running.pipeline.start()
-        if Fault.SILENT not in self._engine.faults:
+        if not self._engine.faults.strikes(Fault.SILENT):
             threading.Thread(target=self._run, args=(running,), name=f"pipeline {number}", daemon=True).start()
 
     def _run(self, running: Running) -> None:
         """The life of one pipeline: latency, the cmdlet, its output."""
-        if running.stopped.wait(self._latency):
+        delayed = self._engine.faults.strikes(Fault.MICRO_DELAY)
+        if running.stopped.wait(self._latency + delayed * mishaps.DELAY) or self._has_mishap(running):
             return
         details = running.pipeline.metadata
         commands = details.commands if isinstance(details, PowerShell) else []
@@ -201,8 +203,23 @@ class Shell:
                 first = "" if not commands or commands[0].is_script else commands[0].command_text
                 running.pipeline.fail(result.record(first))
             else:
+                if delayed:
+                    result.warnings.append(mishaps.DELAYED)
                 self._give(running, result)
             self._deliver()
+
+    def _has_mishap(self, running: Running) -> bool:
+        """Whether a fault keeps a pipeline from running at all."""
+        with self._changed:
+            self._broken = self._broken or self._engine.faults.strikes(Fault.RUNSPACE_BROKEN)
+            if self._broken:
+                running.pipeline.fail(mishaps.broken_runspace())
+            elif self._engine.faults.strikes(Fault.PROMPT):
+                running.pipeline.host_call(*mishaps.QUESTION)
+            else:
+                return False
+            self._deliver()
+        return True
 
     def _result(self, commands: Sequence[Command]) -> Output | CmdletError:
         """What the engine makes of the commands. Metadata, which asks for none, is not served."""
@@ -223,7 +240,14 @@ class Shell:
             pipeline.write_progress("Listing", 1, "0 of many", percent_complete=0)
             pipeline.write_verbose("The lab is about to answer.")
 
+        half_way = self._engine.faults.strikes(Fault.HALF_WAY)
+        objects = mishaps.first_half(output.objects) if half_way else output.objects
+
         def ended() -> None:
+            if half_way:
+                pipeline.fail(mishaps.failed_half_way())
+                self._deliver()
+                return
             for warning in output.warnings:
                 pipeline.write_warning(warning)
             for cmdlet, error in output.failures:
@@ -231,7 +255,7 @@ class Shell:
             pipeline.complete()
             self._deliver()
 
-        running.outbox.run((head + data for data in output.objects), ended)
+        running.outbox.run((head + data for data in objects), ended)
 
     def _deliver(self) -> None:
         """Move what psrpcore has made to the outboxes, message by message, and wake who waits."""
