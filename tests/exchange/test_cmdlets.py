@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from gatepost.errors import UsageError
 from gatepost.exchange import cmdlets
+from gatepost.exchange.commands import build
 from gatepost.exchange.reading import mailbox_dn
 from gatepost.wire.psrp import Command
 
 
 def test_a_command_carries_declared_parameters_only() -> None:
     """A command is the cmdlet's name and the values given, under the old name where that is asked for."""
-    built = cmdlets.build(cmdlets.GET_MOBILE_DEVICE, "Get-ActiveSyncDevice", ResultSize="Unlimited")
+    built = build(cmdlets.GET_MOBILE_DEVICE, "Get-ActiveSyncDevice", ResultSize="Unlimited")
     assert built == Command("Get-ActiveSyncDevice", {"ResultSize": "Unlimited"})
     assert cmdlets.project(("Guid",)) == Command("Select-Object", {"Property": ("Guid",)})
 
@@ -33,13 +34,13 @@ def test_a_command_carries_declared_parameters_only() -> None:
 def test_what_is_not_declared_never_leaves(parameters: dict[str, Any], words: str) -> None:
     """An empty identity, another type, control characters or an unknown parameter is refused before sending."""
     with pytest.raises(UsageError, match=words):
-        cmdlets.build(cmdlets.GET_MOBILE_DEVICE, None, **parameters)
+        build(cmdlets.GET_MOBILE_DEVICE, None, **parameters)
 
 
 def test_a_foreign_name_is_refused() -> None:
     """Only a declaration's own names can be called."""
     with pytest.raises(UsageError, match="Invoke-Expression is not a name"):
-        cmdlets.build(cmdlets.GET_MOBILE_DEVICE, "Invoke-Expression")
+        build(cmdlets.GET_MOBILE_DEVICE, "Invoke-Expression")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 from gatepost.errors import CmdletFailed
 from gatepost.exchange import cmdlets
+from gatepost.exchange.commands import Cmdlet
 from gatepost.exchange.organization import Organization
 from gatepost.lab.server import Lab
 from tests.exchange.wiretap import Sent, Wiretap
@@ -33,7 +34,7 @@ HOSTILE = (
 SHORT = 9  # what is no longer may stand anywhere by chance
 VERB_NOUN = re.compile(r"[A-Z][a-z]+-[A-Za-z]+")
 TIME_FILTER = re.compile(r"WhenChangedUTC -ge '\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?'")
-KNOWN = {name for cmdlet in vars(cmdlets).values() if isinstance(cmdlet, cmdlets.Cmdlet) for name in cmdlet.names}
+KNOWN = {name for cmdlet in vars(cmdlets).values() if isinstance(cmdlet, Cmdlet) for name in cmdlet.names}
 
 
 def check(sent: list[Sent], texts: tuple[str, ...] = ()) -> None:

@@ -114,6 +114,57 @@ class AccessChange:
 
 
 @dataclass(frozen=True, slots=True)
+class MailboxAccess:
+    """Whether a mailbox may use ActiveSync, and its mobile policy by name, as read from ``controller``."""
+
+    eas_enabled: bool | None
+    mailbox_policy: str | None
+    controller: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A mailbox that is not a plain user's, or what is left of one; ``dn`` joins it to its devices."""
+
+    guid: str
+    dn: str | None
+    kind: MailboxKind
+    primary_smtp: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wipe:
+    """How far a wipe is, of the whole device or of the account only; times in UTC, None where it has not come to it."""
+
+    status: str | None
+    requested_at: datetime | None
+    sent_at: datetime | None
+    acknowledged_at: datetime | None
+    requestor: str | None
+
+    @property
+    def pending(self) -> bool:
+        """Whether it was asked for and is not acknowledged."""
+        return self.requested_at is not None and self.acknowledged_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What the account's roles give of one cmdlet.
+
+    ``granted`` is the name under which it exists here, None if it does not; ``missing`` are parameters of ours that it
+    lacks; ``role`` is a built-in management role that contains it.
+    """
+
+    cmdlet: str
+    purpose: str
+    writes: bool
+    granted: str | None
+    missing: tuple[str, ...]
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """One Exchange server of the organization."""
 
@@ -142,6 +193,7 @@ class Capabilities:
 
     ``cmdlets`` maps each granted cmdlet to its parameters. ``projection`` tells whether ``Select-Object`` works behind
     a cmdlet. ``device_cmdlet`` and ``statistics_cmdlet`` are the names to use here, None if neither is granted.
+    ``controllers`` are the domain controllers that are known, of any domain, those to prefer first.
     """
 
     server: str
@@ -151,6 +203,7 @@ class Capabilities:
     device_cmdlet: str | None
     statistics_cmdlet: str | None
     cmdlets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    controllers: tuple[str, ...] = ()
 
 
 class Family(StrEnum):

@@ -1,43 +1,23 @@
 """Exchange's cmdlets as declarations: name, parameters with their types, the result fields that we read.
 
-One declaration per cmdlet. A command is made by ``build``, which lets through nothing but declared parameters with
-values of the declared type: no script text exists here, and a Get- verb never goes out with an empty identity, because
-Exchange would answer with everything. Names are Exchange's own, verbatim.
+One declaration per cmdlet. Names are Exchange's own, verbatim; a command is made of them by ``exchange.commands``.
 """
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-from gatepost.errors import UsageError
+from gatepost.exchange.commands import Change, Changed, Clearable, Cmdlet, build
+from gatepost.exchange.mailbox_settings import OLD_NAMES, SETTINGS
 from gatepost.wire.psrp import Command
 
-UNLIMITED = "Unlimited"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-@dataclass(frozen=True, slots=True)
-class Cmdlet:
-    """One cmdlet: ``old`` is its name before Exchange 2013; ``fields`` are the properties that we read of its output.
-
-    A parameter of type ``None`` is a switch.
-    """
-
-    name: str
-    parameters: Mapping[str, type | None]
-    fields: tuple[str, ...] = ()
-    old: str | None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The name and, where there is one, the old name."""
-        return (self.name, self.old) if self.old else (self.name,)
-
+_SEE_RECIPIENTS, _SEE_CONFIGURATION = "View-Only Recipients", "View-Only Configuration"
+_RECIPIENTS, _CLIENTS, _POLICIES = "Mail Recipients", "Organization Client Access", "Recipient Policies"
+_AT: dict[str, type | None] = {"DomainController": str}
+_ONE: dict[str, type | None] = {"Identity": str, **_AT}
+_LISTING: dict[str, type | None] = {**_ONE, "Filter": Changed, "ResultSize": str}
+_WRITE: dict[str, type | None] = {"Confirm": bool, **_AT}
+_WRITE_ONE: dict[str, type | None] = {"Identity": str, **_WRITE}
 
 GET_MOBILE_DEVICE = Cmdlet(
     "Get-MobileDevice",
-    {"Identity": str, "Mailbox": str, "Filter": str, "ResultSize": str},
+    {**_LISTING, "Mailbox": str},
     (
         "Guid", "DeviceId", "DistinguishedName", "Identity", "FriendlyName", "DeviceType", "DeviceModel", "DeviceOS",
         "DeviceOSLanguage", "DeviceUserAgent", "DeviceImei", "DeviceTelephoneNumber", "DeviceMobileOperator",
@@ -45,79 +25,184 @@ GET_MOBILE_DEVICE = Cmdlet(
         "FirstSyncTime", "WhenChangedUTC",
     ),
     old="Get-ActiveSyncDevice",
+    purpose="inventory",
+    role=_SEE_RECIPIENTS,
 )  # fmt: skip
 GET_MOBILE_DEVICE_STATISTICS = Cmdlet(
     "Get-MobileDeviceStatistics",
-    {"Identity": str, "Mailbox": str},
+    {**_ONE, "Mailbox": str},
     (
         "Guid", "LastSyncAttemptTime", "LastSuccessSync", "LastPolicyUpdateTime", "DevicePolicyApplied",
         "DevicePolicyApplicationStatus", "Status", "DeviceWipeRequestTime", "DeviceWipeSentTime", "DeviceWipeAckTime",
         "LastDeviceWipeRequestor", "NumberOfFoldersSynced",
     ),
     old="Get-ActiveSyncDeviceStatistics",
+    purpose="statistics",
+    role=_SEE_RECIPIENTS,
 )  # fmt: skip
 GET_CAS_MAILBOX = Cmdlet(
     "Get-CASMailbox",
-    {"Identity": str, "Filter": str, "ResultSize": str},
+    _LISTING,
     (
         "Guid", "DistinguishedName", "Identity", "PrimarySmtpAddress", "DisplayName", "ActiveSyncEnabled",
         "ActiveSyncAllowedDeviceIDs", "ActiveSyncBlockedDeviceIDs", "ActiveSyncMailboxPolicy", "WhenChangedUTC",
     ),
+    purpose="inventory",
+    role=_SEE_RECIPIENTS,
 )  # fmt: skip
+SET_CAS_MAILBOX = Cmdlet(
+    "Set-CASMailbox",
+    {
+        **_WRITE_ONE,
+        "ActiveSyncAllowedDeviceIDs": Change,
+        "ActiveSyncBlockedDeviceIDs": Change,
+        "ActiveSyncEnabled": bool,
+        "ActiveSyncMailboxPolicy": str,
+    },
+    purpose="access",
+    role=_RECIPIENTS,
+)
 GET_RECIPIENT = Cmdlet(
     "Get-Recipient",
-    {"Identity": str, "RecipientTypeDetails": tuple, "ResultSize": str},
-    ("Guid", "RecipientTypeDetails"),
+    {**_ONE, "RecipientTypeDetails": tuple, "ResultSize": str},
+    ("Guid", "DistinguishedName", "RecipientTypeDetails", "PrimarySmtpAddress"),
+    purpose="kinds of mailboxes",
+    role=_SEE_RECIPIENTS,
+)
+GET_USER = Cmdlet(
+    "Get-User",
+    {**_ONE, "RecipientTypeDetails": tuple, "ResultSize": str},
+    ("Guid", "DistinguishedName", "RecipientTypeDetails", "WindowsEmailAddress"),
+    purpose="kinds of mailboxes",
+    role=_SEE_RECIPIENTS,
 )
 GET_EXCHANGE_SERVER = Cmdlet(
     "Get-ExchangeServer",
     {"Identity": str, "Status": None},
     ("Name", "Fqdn", "AdminDisplayVersion", "Edition", "ServerRole", "Site", "CurrentDomainControllers"),
+    purpose="servers",
+    role=_SEE_CONFIGURATION,
 )
 GET_ORGANIZATION_SETTINGS = Cmdlet(
     "Get-ActiveSyncOrganizationSettings",
-    {},
+    _AT,
     ("DefaultAccessLevel", "AdminMailRecipients", "UserMailInsert", "OtaNotificationMailInsert", "Name"),
+    purpose="settings",
+    role=_SEE_CONFIGURATION,
 )
-SET_AD_SERVER_SETTINGS = Cmdlet("Set-ADServerSettings", {"ViewEntireForest": bool, "PreferredServer": str})
+SET_ORGANIZATION_SETTINGS = Cmdlet(
+    "Set-ActiveSyncOrganizationSettings",
+    {
+        **_WRITE,
+        "DefaultAccessLevel": str,
+        "AdminMailRecipients": Change,
+        "UserMailInsert": Clearable,
+        "OtaNotificationMailInsert": Clearable,
+    },
+    purpose="settings",
+    role=_CLIENTS,
+)
+GET_ACCESS_RULE = Cmdlet(
+    "Get-ActiveSyncDeviceAccessRule",
+    _ONE,
+    ("Guid", "Name", "Characteristic", "QueryString", "AccessLevel"),
+    purpose="rules",
+    role=_SEE_CONFIGURATION,
+)
+NEW_ACCESS_RULE = Cmdlet(
+    "New-ActiveSyncDeviceAccessRule",
+    {**_WRITE, "Characteristic": str, "QueryString": str, "AccessLevel": str},
+    purpose="rules",
+    role=_CLIENTS,
+)
+SET_ACCESS_RULE = Cmdlet(
+    "Set-ActiveSyncDeviceAccessRule", {**_WRITE_ONE, "AccessLevel": str}, purpose="rules", role=_CLIENTS
+)
+REMOVE_ACCESS_RULE = Cmdlet("Remove-ActiveSyncDeviceAccessRule", _WRITE_ONE, purpose="rules", role=_CLIENTS)
+GET_MAILBOX_POLICY = Cmdlet(
+    "Get-MobileDeviceMailboxPolicy",
+    _ONE,
+    ("Guid", "Name", "IsDefault", *SETTINGS),
+    old="Get-ActiveSyncMailboxPolicy",
+    renamed=OLD_NAMES,
+    purpose="policies",
+    role=_SEE_CONFIGURATION,
+)
+NEW_MAILBOX_POLICY = Cmdlet(
+    "New-MobileDeviceMailboxPolicy",
+    {**_WRITE, "Name": str, "IsDefault": bool, **SETTINGS},
+    old="New-ActiveSyncMailboxPolicy",
+    renamed=OLD_NAMES,
+    purpose="policies",
+    role=_POLICIES,
+)
+SET_MAILBOX_POLICY = Cmdlet(
+    "Set-MobileDeviceMailboxPolicy",
+    {**_WRITE_ONE, "IsDefault": bool, **SETTINGS},
+    old="Set-ActiveSyncMailboxPolicy",
+    renamed=OLD_NAMES,
+    purpose="policies",
+    role=_POLICIES,
+)
+REMOVE_MAILBOX_POLICY = Cmdlet(
+    "Remove-MobileDeviceMailboxPolicy",
+    _WRITE_ONE,
+    old="Remove-ActiveSyncMailboxPolicy",
+    purpose="policies",
+    role=_POLICIES,
+)
+GET_DEVICE_CLASS = Cmdlet(
+    "Get-ActiveSyncDeviceClass",
+    _AT,
+    ("DeviceType", "DeviceModel", "LastUpdateTime"),
+    purpose="device classes",
+    role=_SEE_CONFIGURATION,
+)
+CLEAR_MOBILE_DEVICE = Cmdlet(
+    "Clear-MobileDevice",
+    {**_WRITE_ONE, "Cancel": None, "AccountOnly": None, "NotificationEmailAddresses": tuple},
+    old="Clear-ActiveSyncDevice",
+    purpose="orders",
+    role=_RECIPIENTS,
+)
+REMOVE_MOBILE_DEVICE = Cmdlet(
+    "Remove-MobileDevice", _WRITE_ONE, old="Remove-ActiveSyncDevice", purpose="orders", role=_RECIPIENTS
+)
+SET_AD_SERVER_SETTINGS = Cmdlet(
+    "Set-ADServerSettings",
+    {"ViewEntireForest": bool, "PreferredServer": str},
+    purpose="view of the forest",
+    role=_SEE_CONFIGURATION,
+)
 GET_COMMAND = Cmdlet("Get-Command", {"Name": tuple}, ("Name", "Parameters"))
 SELECT_OBJECT = Cmdlet("Select-Object", {"Property": tuple})
 
 EXCHANGE: tuple[Cmdlet, ...] = (
+    SET_AD_SERVER_SETTINGS,
     GET_MOBILE_DEVICE,
     GET_MOBILE_DEVICE_STATISTICS,
     GET_CAS_MAILBOX,
     GET_RECIPIENT,
+    GET_USER,
     GET_EXCHANGE_SERVER,
     GET_ORGANIZATION_SETTINGS,
-    SET_AD_SERVER_SETTINGS,
+    GET_ACCESS_RULE,
+    GET_MAILBOX_POLICY,
+    GET_DEVICE_CLASS,
+    SET_CAS_MAILBOX,
+    CLEAR_MOBILE_DEVICE,
+    REMOVE_MOBILE_DEVICE,
+    SET_ORGANIZATION_SETTINGS,
+    NEW_ACCESS_RULE,
+    SET_ACCESS_RULE,
+    REMOVE_ACCESS_RULE,
+    NEW_MAILBOX_POLICY,
+    SET_MAILBOX_POLICY,
+    REMOVE_MAILBOX_POLICY,
 )
-
-
-def build(cmdlet: Cmdlet, name: str | None = None, **parameters: Any) -> Command:  # noqa: ANN401 - typed by the declaration
-    """A command of a declared cmdlet, under its own or its old name. Raises UsageError for what it does not take."""
-    for parameter, value in parameters.items():
-        if parameter not in cmdlet.parameters:
-            raise UsageError(f"{cmdlet.name} is not declared with a parameter -{parameter}.")
-        _check(cmdlet, parameter, value)
-    if name is not None and name not in cmdlet.names:
-        raise UsageError(f"{name} is not a name of {cmdlet.name}.")
-    return Command(name or cmdlet.name, parameters)
+"""What an account may be granted, reads first."""
 
 
 def project(fields: tuple[str, ...]) -> Command:
     """Behind a cmdlet: send these properties only."""
     return build(SELECT_OBJECT, Property=fields)
-
-
-def _check(cmdlet: Cmdlet, parameter: str, value: Any) -> None:  # noqa: ANN401 - typed by the declaration
-    kind = cmdlet.parameters[parameter]
-    if (value is None) != (kind is None) or (kind is not None and type(value) is not kind):
-        wanted = "no value" if kind is None else kind.__name__
-        raise UsageError(f"-{parameter} of {cmdlet.name} takes {wanted}, not {type(value).__name__}.")
-    for text in value if isinstance(value, tuple) else (value,):
-        if isinstance(text, str) and (not text.strip() or _CONTROL.search(text)):
-            raise UsageError(
-                f"-{parameter} of {cmdlet.name} is empty or holds control characters.",
-                "An empty identity would make Exchange answer with everything.",
-            )

@@ -1,46 +1,58 @@
-"""One Exchange organization in our words: the verbs that list and read it.
+"""One Exchange organization in our words: the verbs that list it, read it and change it.
 
-Hides which names and forms an endpoint uses. The inventory is two bulk calls, projected where the endpoint allows it:
-devices, and mailboxes with their lists. Objects are given out as they arrive and none is kept.
+A facade: what each verb does stands in a module of its meaning beside this one. It hides which names and forms an
+endpoint uses. Objects of a listing are given out as they arrive and none is kept. A verb that writes takes a ``permit``
+that is asked just before its bytes leave, writes nothing that is so already, and gives what it read back afterwards.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
 from gatepost.domain.devices import (
+    AccessChange,
+    AccessLists,
     Capabilities,
     Device,
+    Grant,
     Mailbox,
+    MailboxAccess,
     MailboxKind,
     OrganizationSettings,
+    Recipient,
     Server,
     Statistics,
+    Wipe,
 )
-from gatepost.errors import CmdletFailed, CmdletNotGranted, UnreadableObject
-from gatepost.exchange import cmdlets, reading
-from gatepost.exchange.cmdlets import UNLIMITED, Cmdlet, build, project
+from gatepost.domain.settings import AccessRule, DeviceClass, MailboxPolicy, Setting
+from gatepost.errors import ExchangeError, UnreadableObject
+from gatepost.exchange import (
+    access,
+    cmdlets,
+    mobile_settings,
+    orders,
+    policies,
+    reading,
+    recipients,
+    rules,
+    statistics,
+)
+from gatepost.exchange.calls import Calls
+from gatepost.exchange.listing import Listing
 from gatepost.exchange.pool import Pool
-from gatepost.exchange.probing import is_granted, prepare, probe
-from gatepost.exchange.reading import Row, readable
+from gatepost.exchange.probing import grants, prepare, probe
+from gatepost.exchange.transport import Permit
 from gatepost.settings import ExchangeSettings
-from gatepost.wire import clixml
-from gatepost.wire.psrp import Command
-
-_KINDS = {
-    "LinkedMailbox": MailboxKind.LINKED,
-    "SharedMailbox": MailboxKind.SHARED,
-    "RoomMailbox": MailboxKind.ROOM,
-    "EquipmentMailbox": MailboxKind.ROOM,
-}
 
 
 class Organization:
     """An open view of an organization: the whole forest, from one domain controller. A context manager."""
 
-    def __init__(self, pool: Pool, capabilities: Capabilities) -> None:
-        self._pool = pool
-        self.capabilities = capabilities
+    def __init__(self, calls: Calls) -> None:
+        self.capabilities: Capabilities = calls.capabilities
+        self._calls = calls
+        self._listing = Listing(calls)
 
     @classmethod
     def connect(cls, settings: ExchangeSettings, password: str | None) -> Self:
@@ -50,9 +62,9 @@ class Organization:
         """
         pool = Pool(settings, password)
         try:
-            capabilities = pool.read(probe)
+            capabilities = pool.read(lambda session: probe(session, settings.controllers))
             pool.prepare_by(lambda session: prepare(session, capabilities.domain_controller))
-            return cls(pool, capabilities)
+            return cls(Calls(pool, capabilities, settings.write_timeout))
         except BaseException:
             pool.close()
             raise
@@ -67,71 +79,150 @@ class Organization:
 
     def close(self) -> None:
         """Close every session; never raises."""
-        self._pool.close()
+        self._calls.pool.close()
 
-    def list_devices(self) -> Iterator[Device | UnreadableObject]:
-        """All devices, in one bulk call. One that cannot be read comes as a value, and the rest goes on."""
-        name = self.capabilities.device_cmdlet
-        if name is None:
-            raise CmdletNotGranted(cmdlets.GET_MOBILE_DEVICE.name, server=self._pool.server)
-        for number, row in enumerate(self._list(cmdlets.GET_MOBILE_DEVICE, name)):
+    # -- listing ---------------------------------------------------------------------------------------------------
+
+    def list_devices(self, changed_since: datetime | None = None) -> Iterator[Device | UnreadableObject]:
+        """All devices in one bulk call, or those that changed at or after a moment.
+
+        One that cannot be read comes as a value, and the rest goes on.
+        """
+        for number, row in enumerate(self._listing.rows(cmdlets.GET_MOBILE_DEVICE, changed_since)):
             yield row if isinstance(row, UnreadableObject) else reading.device(number, row)
 
-    def list_mailboxes(self) -> Iterator[Mailbox | UnreadableObject]:
-        """All mailboxes in view with their allowed and blocked lists, in one bulk call."""
-        kinds = self._kinds()
-        for number, row in enumerate(self._list(cmdlets.GET_CAS_MAILBOX)):
+    def list_mailboxes(self, changed_since: datetime | None = None) -> Iterator[Mailbox | UnreadableObject]:
+        """All mailboxes in view with their lists in one bulk call, or those that changed at or after a moment."""
+        kinds = recipients.kinds_here(self._calls)
+        for number, row in enumerate(self._listing.rows(cmdlets.GET_CAS_MAILBOX, changed_since)):
             yield row if isinstance(row, UnreadableObject) else reading.mailbox(number, row, kinds)
+
+    def recipients(self) -> list[Recipient]:
+        """All mailboxes that are not a plain user's, those that moved away, and accounts that lost theirs."""
+        return recipients.recipients(self._calls)
+
+    def kinds(self) -> dict[str, MailboxKind]:
+        """The kinds of ``recipients`` by Guid; all others are plain users'."""
+        return {entry.guid: entry.kind for entry in self.recipients()}
 
     def statistics(self, device_guid: str) -> Statistics:
         """What one device's synchronisation says. Raises CmdletFailed, for instance where its mailbox is gone."""
-        name = self.capabilities.statistics_cmdlet
-        if name is None:
-            raise CmdletNotGranted(cmdlets.GET_MOBILE_DEVICE_STATISTICS.name, server=self._pool.server)
-        command = build(cmdlets.GET_MOBILE_DEVICE_STATISTICS, name, Identity=device_guid)
-        for row in self._read(cmdlets.GET_MOBILE_DEVICE_STATISTICS, command):
-            return reading.statistics(row)
-        raise CmdletFailed(name, f"no statistics for {device_guid}", server=self._pool.server)
+        return statistics.of_one(self._calls, device_guid)
 
-    def settings(self) -> OrganizationSettings:
-        """The organization's mobile settings."""
-        for row in self._read(cmdlets.GET_ORGANIZATION_SETTINGS, build(cmdlets.GET_ORGANIZATION_SETTINGS)):
-            level, recipients, mail, ota, name = row
-            return OrganizationSettings(
-                reading.text(level),
-                reading.texts(recipients),
-                reading.text(mail),
-                reading.text(ota),
-                reading.text(name),
-            )
-        raise CmdletFailed(cmdlets.GET_ORGANIZATION_SETTINGS.name, "it answers nothing", server=self._pool.server)
+    def statistics_of(self, guids: Iterable[str]) -> Iterator[tuple[str, Statistics | ExchangeError]]:
+        """The statistics of many devices, each by its guid or with the error that it met; in parallel, in any order."""
+        return statistics.of_many(self._calls, guids)
 
     def servers(self) -> list[Server]:
         """The Exchange servers of the organization."""
-        return [
-            reading.server(row) for row in self._read(cmdlets.GET_EXCHANGE_SERVER, build(cmdlets.GET_EXCHANGE_SERVER))
-        ]
+        return [reading.server(row) for row in self._calls.read(cmdlets.GET_EXCHANGE_SERVER)]
 
-    def _list(self, cmdlet: Cmdlet, name: str | None = None) -> Iterator[Row | UnreadableObject]:
-        """A bulk listing of a cmdlet's declared fields."""
-        command = build(cmdlet, name, ResultSize=UNLIMITED)
-        pipeline = [command, project(cmdlet.fields)] if self.capabilities.projection else [command]
-        rows = clixml.Rows(cmdlet.fields)
-        with self._pool.session() as session:
-            for batch in session.output(*pipeline):
-                yield from rows.decode(batch)
+    def grants(self) -> list[Grant]:
+        """What the account's roles give of each cmdlet that we use, as probed when the session was opened."""
+        return grants(self.capabilities)
 
-    def _read(self, cmdlet: Cmdlet, command: Command) -> list[Row]:
-        """A small answer, whole; an unreadable object in it is an error."""
-        return readable(clixml.Rows(cmdlet.fields).decode(self._pool.read(lambda session: session.objects(command))))
+    # -- mailboxes -------------------------------------------------------------------------------------------------
 
-    def _kinds(self) -> dict[str, MailboxKind]:
-        """The kind of each mailbox that is not a plain user's, by Guid; all others are users'."""
-        if not is_granted(self.capabilities.cmdlets, cmdlets.GET_RECIPIENT.name):
-            return {}
-        cmdlet = cmdlets.GET_RECIPIENT
-        command = build(cmdlet, RecipientTypeDetails=tuple(_KINDS), ResultSize=UNLIMITED)
-        pipeline = [command, project(cmdlet.fields)] if self.capabilities.projection else [command]
-        payloads = self._pool.read(lambda session: session.objects(*pipeline))
-        rows = readable(clixml.Rows(cmdlet.fields).decode(payloads))
-        return {str(guid): _KINDS.get(str(kind), MailboxKind.USER) for guid, kind in rows}
+    def read_access(self, mailbox_guid: str, dn: str) -> AccessLists:
+        """A mailbox's two lists, from a domain controller of its own domain (``dn`` tells which)."""
+        return access.read_lists(self._calls, mailbox_guid, dn)
+
+    def set_access(self, mailbox_guid: str, dn: str, change: AccessChange, permit: Permit) -> AccessLists:
+        """Change a mailbox's lists in one write; the lists as read back from the controller that was written.
+
+        Raises CmdletFailed (look at ``access_denied`` and ``not_found``), CmdletNotGranted, WriteRefused,
+        WriteUncertain, and the rest of the ExchangeError family where nothing was sent.
+        """
+        return access.change_lists(self._calls, mailbox_guid, dn, change, permit)
+
+    def mailbox_access(self, mailbox_guid: str, dn: str) -> MailboxAccess:
+        """Whether a mailbox may use ActiveSync, and its mobile policy."""
+        return access.read_access(self._calls, mailbox_guid, dn)
+
+    def set_mailbox(
+        self,
+        guid: str,
+        dn: str,
+        permit: Permit,
+        eas_enabled: bool | None = None,
+        mailbox_policy: str | None = None,
+    ) -> MailboxAccess:
+        """Switch ActiveSync for a mailbox, or give it a policy by name. Raises as ``set_access``."""
+        return access.change_access(self._calls, guid, dn, permit, eas_enabled, mailbox_policy)
+
+    # -- devices ---------------------------------------------------------------------------------------------------
+
+    def wipe_state(self, device_guid: str, dn: str, *, account_only: bool = False) -> Wipe:
+        """How far a wipe of a device is; ``dn`` is the device's or its mailbox's."""
+        return orders.read_wipe(self._calls, device_guid, dn, account_only=account_only)
+
+    def wipe(self, device_guid: str, dn: str, permit: Permit, notify: tuple[str, ...] = ()) -> Wipe:
+        """Ask for a wipe of the whole device, unless one is under way. Raises as ``set_access``."""
+        return orders.wipe(self._calls, device_guid, dn, permit, notify, account_only=False)
+
+    def wipe_account(self, device_guid: str, dn: str, permit: Permit, notify: tuple[str, ...] = ()) -> Wipe:
+        """Ask for a wipe of the account's data only. Raises CmdletNotGranted where Exchange has no such wipe."""
+        return orders.wipe(self._calls, device_guid, dn, permit, notify, account_only=True)
+
+    def cancel_wipe(self, device_guid: str, dn: str, permit: Permit, *, account_only: bool = False) -> Wipe:
+        """Take back a wipe that is not acknowledged. Raises as ``set_access``."""
+        return orders.cancel_wipe(self._calls, device_guid, dn, permit, account_only=account_only)
+
+    def remove_device(self, device_guid: str, dn: str, permit: Permit) -> None:
+        """Remove a partnership, unless it is gone already. Raises as ``set_access``."""
+        orders.remove_device(self._calls, device_guid, dn, permit)
+
+    # -- the organization ------------------------------------------------------------------------------------------
+
+    def settings(self) -> OrganizationSettings:
+        """The organization's mobile settings."""
+        return mobile_settings.settings(self._calls)
+
+    def change_settings(
+        self,
+        permit: Permit,
+        default_level: str | None = None,
+        admin_recipients: tuple[str, ...] | None = None,
+        user_mail_insert: str | None = None,
+        ota_notification_insert: str | None = None,
+    ) -> OrganizationSettings:
+        """Change mobile settings where they differ. None leaves one as it is; an empty text or tuple clears it."""
+        return mobile_settings.change_settings(
+            self._calls, permit, default_level, admin_recipients, user_mail_insert, ota_notification_insert
+        )
+
+    def device_classes(self) -> list[DeviceClass]:
+        """The types and models of devices that the organization has met."""
+        return mobile_settings.device_classes(self._calls)
+
+    def rules(self) -> list[AccessRule]:
+        """The device access rules."""
+        return rules.rules(self._calls)
+
+    def create_rule(self, characteristic: str, query: str, level: str, permit: Permit) -> AccessRule:
+        """Make a rule, unless just that one is there."""
+        return rules.create_rule(self._calls, characteristic, query, level, permit)
+
+    def change_rule(self, guid: str, level: str, permit: Permit) -> AccessRule:
+        """Give a rule another level; Exchange changes nothing else of one."""
+        return rules.change_rule(self._calls, guid, level, permit)
+
+    def remove_rule(self, guid: str, permit: Permit) -> None:
+        """Remove a rule, unless it is gone already."""
+        rules.remove_rule(self._calls, guid, permit)
+
+    def policies(self) -> list[MailboxPolicy]:
+        """The mobile device mailbox policies; settings by the names since Exchange 2013, on every version."""
+        return policies.policies(self._calls)
+
+    def create_policy(self, name: str, settings: Mapping[str, Setting], permit: Permit) -> MailboxPolicy:
+        """Make a policy, unless one of that name and these settings is there."""
+        return policies.create_policy(self._calls, name, settings, permit)
+
+    def change_policy(self, guid: str, settings: Mapping[str, Setting], permit: Permit) -> MailboxPolicy:
+        """Change settings of a policy where they differ; None clears one."""
+        return policies.change_policy(self._calls, guid, settings, permit)
+
+    def remove_policy(self, guid: str, permit: Permit) -> None:
+        """Remove a policy, unless it is gone already. Exchange keeps the default one."""
+        policies.remove_policy(self._calls, guid, permit)

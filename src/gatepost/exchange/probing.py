@@ -1,38 +1,45 @@
 """What an endpoint and an account can do, asked of a fresh session once."""
 
 import logging
+import re
+from collections.abc import Iterable
 
-from gatepost.domain.devices import Capabilities
+from gatepost.domain.devices import Capabilities, Grant
 from gatepost.errors import AnswerTruncated, CmdletFailed, CmdletNotGranted, ExchangeError
 from gatepost.exchange import cmdlets
-from gatepost.exchange.cmdlets import Cmdlet, build, project
-from gatepost.exchange.reading import readable, text, texts
+from gatepost.exchange.cmdlets import project
+from gatepost.exchange.commands import Cmdlet, build
+from gatepost.exchange.reading import Row, readable, text, texts
 from gatepost.exchange.sessions import Session
 from gatepost.wire import clixml
 from gatepost.wire.psrp import ErrorRecord
 
 log = logging.getLogger(__name__)
 
+_HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
+_COMMON = frozenset({"Confirm"})
 
-def probe(session: Session) -> Capabilities:
-    """Prepare a fresh session and find out what it can do."""
+
+def probe(session: Session, preferred: Iterable[str] = ()) -> Capabilities:
+    """Prepare a fresh session and find out what it can do; ``preferred`` domain controllers are tried first."""
     granted = _granted_cmdlets(session)
     for required in (cmdlets.SET_AD_SERVER_SETTINGS, cmdlets.GET_CAS_MAILBOX):
         if not is_granted(granted, required.name):
             raise CmdletNotGranted(required.name, server=session.server)
     prepare(session, None)
-    version, controller = _servers_and_controller(session, granted)
-    if controller:
-        prepare(session, controller)
+    servers = _servers(session, granted)
+    controllers = _controllers(servers, preferred)
+    controller = _pin(session, controllers)
     device = _first_granted(granted, cmdlets.GET_MOBILE_DEVICE)
     return Capabilities(
         server=session.server,
-        version=version,
+        version=_version(servers, session.server),
         domain_controller=controller,
         projection=device is not None and _projects(session, device),
         device_cmdlet=device,
         statistics_cmdlet=_first_granted(granted, cmdlets.GET_MOBILE_DEVICE_STATISTICS),
         cmdlets=granted,
+        controllers=controllers,
     )
 
 
@@ -64,26 +71,65 @@ def _first_granted(granted: dict[str, tuple[str, ...]], cmdlet: Cmdlet) -> str |
     return next((name for name in cmdlet.names if is_granted(granted, name)), None)
 
 
-def _servers_and_controller(session: Session, granted: dict[str, tuple[str, ...]]) -> tuple[str | None, str | None]:
-    """The version of the server that we speak to, and a domain controller that it uses; None where not told.
+def grants(capabilities: Capabilities) -> list[Grant]:
+    """What the account's roles give of every cmdlet that we use. A cmdlet that tells no parameters lacks none."""
+    known = {name.lower(): {entry.lower() for entry in names} for name, names in capabilities.cmdlets.items()}
+    found = []
+    for cmdlet in cmdlets.EXCHANGE:
+        name = _first_granted(capabilities.cmdlets, cmdlet)
+        told = known[name.lower()] if name else set()
+        wanted = [cmdlet.called(name or cmdlet.name, parameter) for parameter in cmdlet.parameters]
+        missing = tuple(each for each in wanted if told and each not in _COMMON and each.lower() not in told)
+        found.append(Grant(cmdlet.name, cmdlet.purpose, "Confirm" in cmdlet.parameters, name, missing, cmdlet.role))
+    return found
+
+
+def _servers(session: Session, granted: dict[str, tuple[str, ...]]) -> list[Row]:
+    """The Exchange servers, the one that we speak to first; none where that is not told.
 
     Asking for ``-Status`` is what makes Exchange name its domain controllers.
     """
     if not is_granted(granted, cmdlets.GET_EXCHANGE_SERVER.name):
-        return None, None
+        return []
     try:
         payloads = session.objects(build(cmdlets.GET_EXCHANGE_SERVER, Status=None))
     except ExchangeError as error:
         log.warning("the domain controllers are not known: %s", error)
-        return None, None
+        return []
     rows = readable(clixml.Rows(cmdlets.GET_EXCHANGE_SERVER.fields).decode(payloads))
-    host = session.server.lower()
-    mine = [row for row in rows if host in {str(row[0]).lower(), str(row[1]).lower()}]
-    controllers = [
-        name.strip() for row in (mine or rows) for name in texts(row[6]) if name.isprintable() and name.strip()
-    ]
-    versions = {text(row[2]) for row in (mine or rows)}
-    return versions.pop() if len(versions) == 1 else None, controllers[0] if controllers else None
+    return sorted(rows, key=lambda row: not _is_host(row, session.server))
+
+
+def _is_host(row: Row, host: str) -> bool:
+    return host.lower() in {str(row[0]).lower(), str(row[1]).lower()}
+
+
+def _version(servers: list[Row], host: str) -> str | None:
+    """The version of the server that we speak to; of all servers where its name is not among them, if it is one."""
+    mine = [row for row in servers if _is_host(row, host)]
+    versions = {text(row[2]) for row in (mine or servers)}
+    return versions.pop() if len(versions) == 1 else None
+
+
+def _controllers(servers: list[Row], preferred: Iterable[str]) -> tuple[str, ...]:
+    """Domain controllers by full name, each once: those preferred, then what each server names."""
+    named = (name.strip() for row in servers for name in texts(row[6]))
+    found: dict[str, str] = {}
+    for name in (*preferred, *filter(_HOST.fullmatch, named)):
+        found.setdefault(name.lower(), name)
+    return tuple(found.values())
+
+
+def _pin(session: Session, controllers: Iterable[str]) -> str | None:
+    """Have the session read from the first domain controller that Exchange takes; None where it takes none."""
+    for controller in controllers:
+        try:
+            prepare(session, controller)
+        except (CmdletFailed, CmdletNotGranted) as error:
+            log.warning("the domain controller %s is not used: %s", controller, error)
+        else:
+            return controller
+    return None
 
 
 def _projects(session: Session, device: str) -> bool:

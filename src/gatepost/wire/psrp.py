@@ -96,8 +96,19 @@ def _message(data: bytes) -> Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Null:
+    """``$null`` as an argument, which clears what is there."""
+
+
+NULL = Null()
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
-    """A cmdlet with constant arguments; ``None`` as value is a switch that is set."""
+    """A cmdlet with constant arguments; ``None`` as value is a switch that is set.
+
+    A mapping becomes a hash table, a tuple a list, ``NULL`` is ``$null``.
+    """
 
     name: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -215,7 +226,11 @@ class Pipeline:
 
 
 def _argument(value: Any) -> Any:  # noqa: ANN401 - what a parameter takes
-    """A parameter's value as psrpcore writes it; tuples become lists."""
+    """A parameter's value as psrpcore writes it: a dict becomes a Hashtable, a list an ArrayList."""
+    if isinstance(value, Mapping):
+        return {key: _argument(entry) for key, entry in value.items()}
+    if isinstance(value, Null):
+        return None
     return list(value) if isinstance(value, tuple) else value
 
 

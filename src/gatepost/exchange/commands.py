@@ -1,0 +1,130 @@
+"""How a command is made of a declaration: nothing leaves but declared parameters with values of the declared type.
+
+No script text exists here. A Get- verb never goes out with an empty identity, because Exchange would answer with
+everything; what could ask for a confirmation is told not to; and a filter is made of moments, never of foreign text.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from gatepost.errors import UsageError
+from gatepost.wire.psrp import NULL, Command, Null
+
+UNLIMITED = "Unlimited"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is added to a list and taken from it: ``@{Add=…;Remove=…}``, which leaves all other entries alone."""
+
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to change."""
+        return bool(self.add or self.remove)
+
+    def table(self) -> dict[str, tuple[str, ...]]:
+        """The hash table that Exchange takes, without keys that say nothing."""
+        return {key: ids for key, ids in (("Add", self.add), ("Remove", self.remove)) if ids}
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """OPATH: changed at or after ``since``, and at or before ``until`` where that is given. Both know their zone."""
+
+    since: datetime
+    until: datetime | None = None
+
+    def opath(self) -> str:
+        """The filter's text. Whole seconds, as the directory keeps them, in the one form that no locale reads amiss."""
+        since = f"WhenChangedUTC -ge '{_text(self.since)}'"
+        return since if self.until is None else f"({since}) -and (WhenChangedUTC -le '{_text(self.until)}')"
+
+
+class Clearable:
+    """The type of a parameter that takes text, or ``NULL`` to clear what is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cmdlet:
+    """One cmdlet. ``fields`` are the properties that we read of its output.
+
+    ``old`` is its name before Exchange 2013; ``renamed`` has the parameters and properties that are called otherwise
+    under it. A parameter of type ``None`` is a switch. ``purpose`` says what we use it for, ``role`` names a built-in
+    management role that contains it.
+    """
+
+    name: str
+    parameters: Mapping[str, type | None]
+    fields: tuple[str, ...] = ()
+    old: str | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    purpose: str = ""
+    role: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name and, where there is one, the old name."""
+        return (self.name, self.old) if self.old else (self.name,)
+
+    def called(self, name: str, word: str) -> str:
+        """What a parameter or property is called under one of the cmdlet's names."""
+        return self.renamed.get(word, word) if name == self.old else word
+
+
+def build(cmdlet: Cmdlet, name: str | None = None, **parameters: Any) -> Command:  # noqa: ANN401 - typed by the declaration
+    """A command of a declared cmdlet, under its own or its old name. Raises UsageError for what it does not take."""
+    name = name or cmdlet.name
+    if name not in cmdlet.names:
+        raise UsageError(f"{name} is not a name of {cmdlet.name}.")
+    for parameter, value in parameters.items():
+        if parameter not in cmdlet.parameters:
+            raise UsageError(f"{cmdlet.name} is not declared with a parameter -{parameter}.")
+        _check(cmdlet, parameter, value)
+    if "Confirm" in cmdlet.parameters:
+        parameters["Confirm"] = False  # nobody is there to answer
+    return Command(name, {cmdlet.called(name, parameter): _wire(value) for parameter, value in parameters.items()})
+
+
+def _check(cmdlet: Cmdlet, parameter: str, value: Any) -> None:  # noqa: ANN401 - typed by the declaration
+    kind = cmdlet.parameters[parameter]
+    wanted: tuple[type, ...] = (str, Null) if kind is Clearable else (type(None) if kind is None else kind,)
+    if type(value) not in wanted:
+        named = "no value" if kind is None else " or ".join(entry.__name__ for entry in wanted)
+        raise UsageError(f"-{parameter} of {cmdlet.name} takes {named}, not {type(value).__name__}.")
+    for text in _texts(value):
+        if not text.strip() or _CONTROL.search(text):
+            raise UsageError(
+                f"-{parameter} of {cmdlet.name} is empty or holds control characters.",
+                "An empty identity would make Exchange answer with everything.",
+            )
+
+
+def _texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - typed by the declaration
+    """The texts in a value that came from elsewhere."""
+    if isinstance(value, Change):
+        return (*value.add, *value.remove)
+    if isinstance(value, tuple):
+        return value
+    return (value,) if isinstance(value, str) else ()
+
+
+def _wire(value: Any) -> Any:  # noqa: ANN401 - typed by the declaration
+    """A value as the wire carries it."""
+    if isinstance(value, Change):
+        return value.table()
+    return value.opath() if isinstance(value, Changed) else value
+
+
+def _text(moment: datetime) -> str:
+    if moment.tzinfo is None:
+        raise ValueError("a moment without a zone cannot be compared with Exchange's")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+__all__ = ["NULL", "UNLIMITED", "Change", "Changed", "Clearable", "Cmdlet", "build"]
