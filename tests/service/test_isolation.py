@@ -62,19 +62,16 @@ class Filled:
     def _add_the_rest(self) -> None:
         """Rows that no part of the service writes yet."""
         organization = self.one("SELECT organization_id FROM organizations")["organization_id"]
+        key = {"organization_id": organization, "mailbox_guid": UUID(mailbox(0)[0]), "device_id": SECRET}
         t: LiteralString = "INSERT INTO {} (tenant_id, {}) VALUES (%s, {})"
         for table, columns in {
             "audiences": {"audience_id": uuid4(), "group_ids": [uuid4()]},
             "people": {"person_id": uuid4(), "upn": SECRET},
             "org_settings": {"organization_id": organization, "settings": Jsonb({"name": SECRET})},
             "findings": {"organization_id": organization, "origin": "sync", "code": SECRET},
-            "desired": {
-                "organization_id": organization,
-                "mailbox_guid": uuid4(),
-                "device_id": SECRET,
-                "level": "leave",
-                "revision": 1,
-            },
+            "desired": {**key, "level": "leave", "revision": 1},
+            "pins": {**key, "level": "allow", "reason": SECRET, "by": SECRET, "until": datetime.now(UTC)},
+            "list_entries": {**key, "list": "allow", "ownership": "intended", "intended_revision": 1},
         }.items():
             statement = sql.SQL(t).format(
                 sql.Identifier(table),
@@ -92,6 +89,13 @@ class Filled:
         """A device that is gone, a head, a request, and synchronisations that were accepted and that are held."""
         self.run(sql.SQL("UPDATE devices SET gone_at = now() WHERE guid = %s"), [UUID(device(3)[0])])
         self.run(sql.SQL("UPDATE desired_heads SET revision = 1"))
+        self.run(sql.SQL("UPDATE outcomes SET took_away = true"))
+        self.run(
+            sql.SQL(
+                "INSERT INTO findings (tenant_id, organization_id, origin, code, subject) "
+                "SELECT tenant_id, organization_id, 'service', code, code FROM findings WHERE origin = 'sync'"
+            )
+        )
         self.run(sql.SQL("UPDATE organizations SET sync_requested = 'quick', sync_requested_at = '2026-01-01'"))
         for sync_id, state, seconds in (("accepted", "accepted", 1), ("held", "held", 2)):
             self.run(
@@ -121,6 +125,7 @@ class Filled:
             "enrolment.supersede": {"epoch": 2},
             "enrolment.use_ticket": self.one("SELECT ticket_hash FROM tickets WHERE used_at IS NULL"),
             "ingest.older_lease": {"connector_id": uuid4()},
+            "findings.end": {"codes": [SECRET], "subject": SECRET},
             "ingest.outcome": {"outcome_id": uuid4()},
             "merge.forget_words": self.one("SELECT array_agg(word) AS words FROM device_words"),
             "syncs.begin": {"sync_id": "new", "state": "held"},
@@ -150,6 +155,11 @@ class Filled:
             "guid": device_guid,
             "guids": [device_guid, UUID(mailbox(0)[0])],
             "name": SECRET,
+            "mailbox_guid": UUID(mailbox(0)[0]),
+            "device_id": SECRET,
+            "mailbox_guids": [UUID(mailbox(0)[0])],
+            "device_ids": [SECRET],
+            "outcome_ids": [self.one("SELECT outcome_id FROM outcomes")["outcome_id"]],
             "before": datetime(2100, 1, 1, tzinfo=UTC),
             "made_before": datetime(2100, 1, 1, tzinfo=UTC),
             "seen_before": datetime(2100, 1, 1, tzinfo=UTC),

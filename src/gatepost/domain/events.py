@@ -23,12 +23,20 @@ class Event(StrEnum):
     SESSION_CLOSED = "console:session:closed"
     SYNC_REQUESTED = "console:sync:requested"
     SYNC_ACCEPTED = "console:sync:accepted"
+    PIN_SET = "console:pin:set"
+    PIN_REMOVED = "console:pin:removed"
     CONNECTOR_ENROLLED = "connector:connector:enrolled"
     SYNC_HELD = "connector:sync:held"
     SYNC_MERGED = "connector:sync:merged"
     SYNC_SEALED = "connector:sync:sealed"
     CONNECTOR_FAREWELL = "connector:connector:farewell"
+    ENTRY_WRITTEN = "connector:entry:written"
+    ENTRY_WITHDRAWN = "connector:entry:withdrawn"
+    ENTRY_CONFLICT = "connector:entry:conflict"
+    ENTRY_REFUSED = "connector:entry:refused"
     SYNC_ABANDONED = "service:sync:abandoned"
+    PIN_EXPIRED = "service:pin:expired"
+    LEVEL_PUBLISHED = "service:level:published"
 
 
 def body_hash(body: Mapping[str, Any]) -> bytes:

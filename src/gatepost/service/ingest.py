@@ -6,7 +6,6 @@ epoch can commit after a newer connector was told its epoch.
 """
 
 import asyncio
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -32,16 +31,16 @@ from gatepost.domain.contract import Scope as Extent
 from gatepost.domain.desired import read_desired
 from gatepost.domain.events import Event
 from gatepost.errors import Problem
-from gatepost.service import audit, findings, syncs
+from gatepost.service import audit, findings, memories, outcomes, syncs
 from gatepost.service.database import Database, Scope
 from gatepost.service.devices import merge
-from gatepost.service.devices.rows import PoisonRow, guid, moment, text
 from gatepost.service.enrolment import Connector
+from gatepost.service.memories import Memory
+from gatepost.service.storable import short, storable
 
 SUPPORTED = (CONTRACT,)
 LISTING_DIGEST = re.compile(r"[0-9a-f]{0,16}")
 MOST = 100_000_000  # of anything announced, so that sums of it stay within 32 bits
-DEEPEST = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +106,13 @@ async def head(scope: Scope, connector: Connector) -> Head:
     return Head(row["revision"] or 0, row["sync_requested"], row["sync_requested_at"], row["untold"])
 
 
-async def farewell(scope: Scope, connector: Connector, outcomes: tuple[Mapping[str, Any], ...]) -> None:
+async def farewell(scope: Scope, connector: Connector, last_words: tuple[Mapping[str, Any], ...]) -> None:
     """The last outcomes of a connector, and the end of its lease."""
-    await _lock(scope, connector)
-    await _keep_outcomes(scope, connector, outcomes)
+    last = await _lock(scope, connector)
+    if last_words:
+        await outcomes.keep(scope, connector, last_words, await memories.recall(scope, connector, last))
     ended = await scope.run("ingest.end_lease", connector_id=connector.connector_id, instance=connector.instance)
-    details = {"outcomes": len(outcomes), "lease_ended": bool(ended)}
+    details = {"outcomes": len(last_words), "lease_ended": bool(ended)}
     await audit.record(scope, Event.CONNECTOR_FAREWELL, str(connector.connector_id), details, connector.organization_id)
 
 
@@ -161,20 +161,23 @@ async def _check_in(scope: Scope, connector: Connector, document: Document) -> A
     }
     if _is_repeated(sealed.sequence, document.digest, last):
         await scope.run("ingest.renew", **lease)
-        result = _as_result(last["result"])
+        result, memory = _as_result(last["result"]), memories.known(last)
     else:
+        memory = await memories.listen(scope, connector, last, sealed)
+        await outcomes.keep(scope, connector, sealed.outcomes, memory)
         result = await _apply(scope, connector, document, now)
         await scope.run(
             "ingest.remember",
             **lease,
+            **memory.columns(),
             sequence=sealed.sequence,
             digest=document.digest,
             result=asdict(result) if result else None,
             status=_status(sealed),
         )
-        host, version = _short(sealed.status.host), _short(sealed.status.version)
+        host, version = short(sealed.status.host), short(sealed.status.version)
         await scope.run("ingest.host", connector_id=connector.connector_id, host=host, version=version)
-    return await _answer(scope, connector, sealed, result, incarnation, now)
+    return await _answer(scope, connector, sealed, result, incarnation, memory, now)
 
 
 async def _lock(scope: Scope, connector: Connector) -> Mapping[str, Any]:
@@ -236,7 +239,6 @@ def _is_repeated(sequence: int, seen_digest: str, last: Mapping[str, Any]) -> bo
 async def _apply(scope: Scope, connector: Connector, document: Document, now: datetime) -> SyncResult | None:
     """What a document says, done. Facts in it are merged in every kind of document."""
     sealed = document.check_in
-    await _keep_outcomes(scope, connector, sealed.outcomes)
     if sealed.facts.settings is not None:
         await _keep_settings(scope, connector, sealed.facts.settings)
     if sealed.kind is Kind.CYCLE:
@@ -277,32 +279,9 @@ async def _keep_settings(scope: Scope, connector: Connector, settings: Mapping[s
     await scope.run(
         "ingest.settings",
         organization_id=connector.organization_id,
-        default_level=_short(level) if isinstance(level, str) else None,
-        settings=_storable(settings),
+        default_level=short(level) if isinstance(level, str) else None,
+        settings=storable(settings),
     )
-
-
-async def _keep_outcomes(scope: Scope, connector: Connector, outcomes: tuple[Mapping[str, Any], ...]) -> None:
-    """Keep outcomes once each. Raises ContractError where one has no id of its own."""
-    rows = [_outcome(connector, number, outcome) for number, outcome in enumerate(outcomes)]
-    if rows:
-        await scope.each("ingest.outcome", rows)
-
-
-def _outcome(connector: Connector, number: int, outcome: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        at = outcome.get("at")
-        return {
-            "outcome_id": guid(outcome.get("outcome_id")),
-            "organization_id": connector.organization_id,
-            "connector_id": connector.connector_id,
-            "about": text(outcome.get("about")),
-            "result": text(outcome.get("result")),
-            "body": _storable(outcome),
-            "at": None if at is None else moment(at),
-        }
-    except PoisonRow as error:
-        raise ContractError(f"outcomes[{number}]", str(error)) from error
 
 
 async def _answer(
@@ -311,6 +290,7 @@ async def _answer(
     sealed: CheckIn,
     result: SyncResult | None,
     incarnation: str,
+    memory: Memory,
     now: datetime,
 ) -> Answer:
     """The answer, made anew each time from what is committed with this document."""
@@ -322,7 +302,14 @@ async def _answer(
     held = await scope.one("syncs.held", **key)
     revision = head["revision"] if head else 0
     begin_at = sealed.revision if sealed.revision <= revision else 0
-    rows = await scope.all("ingest.desired", **key, revision=begin_at, limit=DESIRED_A_PAGE)
+    rows = await scope.all(
+        "ingest.desired",
+        **key,
+        revision=begin_at,
+        limit=DESIRED_A_PAGE,
+        memory=memory.number,
+        doubted=memory.doubted,
+    )
     desired = tuple(read_desired(row, "desired") for row in rows)
     reached = desired[-1].revision if len(desired) >= DESIRED_A_PAGE else revision
     return Answer(
@@ -338,6 +325,7 @@ async def _answer(
         sync=organization["sync_requested"] if organization else "none",
         held={"count": held["held"] if held else 0},
         result=result,
+        taken_away=await outcomes.taken_away(scope, connector.organization_id),
     )
 
 
@@ -349,25 +337,5 @@ def _lease() -> datetime:
     return datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS)
 
 
-def _short(value: str) -> str:
-    """A text that any column can hold, at most 200 characters."""
-    return value.encode("utf-8", "replace").decode().replace("\0", "")[:200]
-
-
 def _status(sealed: CheckIn) -> dict[str, Any]:
-    return {field.name: _storable(getattr(sealed.status, field.name)) for field in fields(sealed.status)}
-
-
-def _storable(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - foreign JSON
-    """JSON that jsonb can hold: no NUL, no half of a surrogate pair, no NaN. Raises ContractError past 20 levels."""
-    if depth > DEEPEST:
-        raise ContractError("document", f"nested deeper than {DEEPEST} levels")
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {_storable(key): _storable(entry, depth + 1) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_storable(entry, depth + 1) for entry in value]
-    return value
+    return {field.name: storable(getattr(sealed.status, field.name)) for field in fields(sealed.status)}

@@ -17,7 +17,7 @@ from procrastinate.exceptions import ProcrastinateException
 
 from gatepost.domain.events import Event
 from gatepost.errors import GatepostError
-from gatepost.service import audit
+from gatepost.service import audit, pins
 from gatepost.service.administrators import IDLE, LIFETIME
 from gatepost.service.database import Database, Scope
 
@@ -86,6 +86,7 @@ def make(database: Database) -> App:
 
     of_tenant(prune)
     of_tenant(recount)
+    of_tenant(pins.expire_pins)
 
     @app.periodic(cron="17 * * * *")
     @app.task(name="prune-all", queueing_lock="prune-all")
@@ -94,6 +95,12 @@ def make(database: Database) -> App:
         async with database.control() as scope:
             await scope.run("sign_in.prune", before=datetime.now(UTC) - ATTEMPTS_KEPT)
         await for_each_tenant("prune")
+
+    @app.periodic(cron="* * * * *")
+    @app.task(name="expire-pins-all", queueing_lock="expire-pins-all")
+    async def expire_pins_all(timestamp: int) -> None:  # noqa: ARG001 - given by the queue
+        """Every minute, for each tenant."""
+        await for_each_tenant("expire_pins")
 
     @app.periodic(cron="43 2 * * *")
     @app.task(name="recount-all", queueing_lock="recount-all")

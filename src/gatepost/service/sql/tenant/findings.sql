@@ -13,6 +13,13 @@ ON CONFLICT (tenant_id, organization_id, origin, code, subject) DO UPDATE SET
 UPDATE findings SET ended_at = now()
 WHERE organization_id = %(organization_id)s AND origin = %(origin)s AND ended_at IS NULL AND last < now()
 
+-- name: end
+-- These findings of the service about a subject are over.
+-- example: {"organization_id": "", "codes": ["x"], "subject": ""}
+UPDATE findings SET ended_at = now()
+WHERE organization_id = %(organization_id)s AND origin = 'service' AND code = ANY(%(codes)s) AND subject = %(subject)s
+  AND ended_at IS NULL
+
 -- name: end_old
 -- A connector tells each finding when it meets it; after a day without it, it is over.
 -- example: {"before": "2026-01-01T00:00:00Z"}

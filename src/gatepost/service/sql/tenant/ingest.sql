@@ -1,7 +1,7 @@
 -- name: lock
 -- What the last document of a connector was; its row lock puts the documents in order.
 -- example: {"connector_id": ""}
-SELECT sequence, digest, result, instance, lease_until, last_at FROM checkins
+SELECT sequence, digest, result, instance, lease_until, last_at, memory, held, doubted FROM checkins
 WHERE connector_id = %(connector_id)s FOR UPDATE
 
 -- name: organization
@@ -18,10 +18,11 @@ WHERE organization_id = %(organization_id)s AND connector_id <> %(connector_id)s
 
 -- name: remember
 -- A document is applied: its number, its digest, what was answered, who sent it; the lease is renewed.
--- example: {"connector_id": "", "sequence": 1, "digest": "", "result": {}, "instance": null, "lease_until": null, "status": {}, "told_at": null}
+-- example: {"connector_id": "", "sequence": 1, "digest": "", "result": {}, "instance": null, "lease_until": null, "status": {}, "told_at": null, "memory": 1, "held": 0, "doubted": 0}
 UPDATE checkins SET
     sequence = %(sequence)s, digest = %(digest)s, result = %(result)s, instance = %(instance)s,
-    lease_until = %(lease_until)s, status = %(status)s, told_at = %(told_at)s, last_at = clock_timestamp()
+    lease_until = %(lease_until)s, status = %(status)s, told_at = %(told_at)s, memory = %(memory)s, held = %(held)s,
+    doubted = %(doubted)s, last_at = clock_timestamp()
 WHERE connector_id = %(connector_id)s
 
 -- name: host
@@ -44,11 +45,18 @@ WHERE connector_id = %(connector_id)s
 UPDATE checkins SET lease_until = now()
 WHERE connector_id = %(connector_id)s AND instance = %(instance)s AND lease_until > now()
 
+-- name: known_outcomes
+-- Which of these outcomes were told before.
+-- example: {"outcome_ids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"]}
+SELECT outcome_id FROM outcomes WHERE outcome_id = ANY(%(outcome_ids)s)
+
 -- name: outcome
 -- An outcome, once.
--- example: {"outcome_id": "6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11", "organization_id": "", "connector_id": "", "about": "", "result": "", "body": {}, "at": null}
-INSERT INTO outcomes (outcome_id, organization_id, connector_id, about, result, body, at)
-VALUES (%(outcome_id)s, %(organization_id)s, %(connector_id)s, %(about)s, %(result)s, %(body)s, %(at)s)
+-- example: {"outcome_id": "6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11", "organization_id": "", "connector_id": "", "about": "", "result": "", "body": {}, "at": null, "took_away": false}
+INSERT INTO outcomes (outcome_id, organization_id, connector_id, about, result, body, at, took_away)
+VALUES (
+    %(outcome_id)s, %(organization_id)s, %(connector_id)s, %(about)s, %(result)s, %(body)s, %(at)s, %(took_away)s
+)
 ON CONFLICT (tenant_id, outcome_id) DO NOTHING
 
 -- name: settings
@@ -66,10 +74,25 @@ SELECT revision FROM desired_heads WHERE organization_id = %(organization_id)s
 
 -- name: desired
 -- What changed since a revision, in whole revisions, so that the last one of a page is where the next page begins.
--- example: {"organization_id": "", "revision": 0, "limit": 10}
-SELECT mailbox_guid::text AS mailbox, device_id, level, reason, entry, was, revision FROM desired
-WHERE organization_id = %(organization_id)s AND revision > %(revision)s
-ORDER BY revision FETCH FIRST %(limit)s ROWS WITH TIES
+-- example: {"organization_id": "", "revision": 0, "memory": 1, "doubted": 0, "limit": 10}
+-- owned and tried are for the memory that asks: see docs/protocol.md.
+SELECT d.mailbox_guid::text AS mailbox, d.device_id, d.level, d.reason, d.entry, d.revision,
+       ARRAY(SELECT l.list FROM list_entries l
+             WHERE l.organization_id = d.organization_id AND l.mailbox_guid = d.mailbox_guid
+               AND l.device_id = d.device_id AND l.ownership IN ('ours', 'presumed')) AS owned,
+       ARRAY(SELECT l.list FROM list_entries l
+             WHERE l.organization_id = d.organization_id AND l.mailbox_guid = d.mailbox_guid
+               AND l.device_id = d.device_id AND l.ownership = 'intended'
+               AND (l.doubtful OR (l.intended_revision <= %(doubted)s AND l.memory < %(memory)s))) AS tried
+FROM desired d
+WHERE d.organization_id = %(organization_id)s AND d.revision > %(revision)s
+ORDER BY d.revision FETCH FIRST %(limit)s ROWS WITH TIES
+
+-- name: taken_away
+-- How many reported writes took access away since a moment.
+-- example: {"organization_id": "", "since": "2026-01-01T00:00:00Z"}
+SELECT count(*)::bigint AS taken_away FROM outcomes
+WHERE organization_id = %(organization_id)s AND took_away AND received_at > %(since)s
 
 -- name: waiting
 -- What a connector that waits would be told.

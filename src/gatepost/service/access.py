@@ -1,0 +1,239 @@
+"""What is published to connectors, and how it stands with it: desired rows under revisions, and their findings.
+
+Publishing is one transaction: the head's row is locked and its revision raised, the desired row written, the intent
+recorded in the ledger. So commit order is number order, and no connector is told what the ledger does not know.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from gatepost.domain.desired import Entry, Level, ListName, Result
+from gatepost.domain.events import Event
+from gatepost.domain.ledger import OWNED, Ownership
+from gatepost.errors import Problem
+from gatepost.service import audit, findings, ledger
+from gatepost.service.database import Scope
+from gatepost.service.ledger import Key
+
+ORIGIN = "service"
+ENTRIES = {Level.ALLOW: Entry.ALLOW, Level.BLOCK: Entry.BLOCK}
+CONFLICT, PRESUMED = "list-conflict", "entry-presumed"
+CODES = {
+    Result.CONFLICT: CONFLICT,
+    Result.REFUSED: "write-refused",
+    Result.FAILED: "write-failed",
+    Result.UNCERTAIN: "write-uncertain",
+    Result.OUT_OF_SCOPE: "write-out-of-scope",
+    Result.CEILING: "write-ceiling",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What an administrator said of a device id in a mailbox. ``until`` None: until it is removed."""
+
+    level: Level
+    reason: str
+    until: datetime | None
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How it stands with one device id in one mailbox.
+
+    ``level`` is what is published, None where nothing ever was. ``result`` is what the connector last said, None before
+    it said anything of this revision. ``after`` are the lists as it read them back then, by name.
+    """
+
+    mailbox_guid: UUID
+    device_id: str
+    mailbox: str
+    pin: Pin | None
+    level: Level | None
+    reason: str
+    entry: Entry
+    revision: int
+    published_at: datetime | None
+    result: Result | None
+    result_at: datetime | None
+    why: str
+    controller: str | None
+    after: Mapping[str, bool | None]
+    owners: Mapping[ListName, Ownership]
+    since: Mapping[ListName, datetime]
+    listed: Collection[ListName]
+
+    @property
+    def owned(self) -> Sequence[ListName]:
+        """The lists that hold an entry of ours, known or presumed."""
+        return [name for name in ListName if self.owners.get(name) in OWNED]
+
+    @property
+    def applied(self) -> Level:
+        """What our entries in the lists, as read back, come to."""
+        return Level(self.owned[0].value) if self.owned else Level.LEAVE
+
+    @property
+    def applied_since(self) -> datetime | None:
+        """Since when; None where we never had an entry."""
+        moments = [self.since[name] for name in self.owned or self.since if name in self.since]
+        return max(moments, default=None)
+
+    @property
+    def opposed(self) -> bool:
+        """Whether the last inventory saw an opposite entry that is not ours."""
+        if self.entry is Entry.NONE:
+            return False
+        opposite = ListName(self.entry.value).opposite
+        return opposite in self.listed and self.owners.get(opposite, Ownership.FOREIGN) is Ownership.FOREIGN
+
+    @property
+    def trouble(self) -> str:
+        """The code of what keeps the published level from being applied; empty where nothing is known to."""
+        if self.result is not None:
+            return CODES.get(self.result, "")
+        return CONFLICT if self.opposed else ""
+
+
+async def lock_head(scope: Scope, organization_id: UUID) -> None:
+    """Let one publisher at a time at an organization. Raises Problem 409 where no connector ever enrolled."""
+    if await scope.one("access.lock_head", organization_id=organization_id) is None:
+        raise Problem(409, "not-connected", "No connector is enrolled that could carry this out. Enrol one first.")
+
+
+async def publish(scope: Scope, organization_id: UUID, key: Key, level: Level, reason: str) -> int | None:
+    """Publish a level, with its intent in the ledger; the new revision, None where the same stands published.
+
+    The caller holds the head. An opposite entry that is not ours is a finding at once; the connector decides by what it
+    reads.
+    """
+    values = {"organization_id": organization_id, "mailbox_guid": key[0], "device_id": key[1]}
+    now = await scope.one("access.published", **values)
+    if now and (now["level"], now["reason"]) == (level.value, reason):
+        return None
+    raised = await scope.one("access.raise", organization_id=organization_id)
+    assert raised is not None, "the caller locked it"
+    revision: int = raised["revision"]
+    entry = ENTRIES.get(level, Entry.NONE)
+    await scope.run("access.publish", **values, level=level.value, reason=reason, entry=entry.value, revision=revision)
+    await ledger.intend(scope, organization_id, key, entry, revision)
+    details = {
+        "mailbox": str(key[0]),
+        "device_id": key[1],
+        "level": level.value,
+        "was": now["level"] if now else None,
+        "reason": reason,
+        "revision": revision,
+    }
+    await audit.record(scope, Event.LEVEL_PUBLISHED, "service", details, organization_id)
+    await review(scope, organization_id, [key])
+    return revision
+
+
+async def publish_again(scope: Scope, organization_id: UUID, worked_on: Mapping[Key, int]) -> None:
+    """Tell the connector anew of rows with an entry that turned out to be ours, where what was worked on is older.
+
+    Else it would take the entry, which is wanted no more, for somebody else's. The caller holds the head.
+    """
+    rows = await standing(scope, organization_id, sorted(worked_on)) if worked_on else []
+    behind = [row for row in rows if worked_on[row.mailbox_guid, row.device_id] < row.revision]
+    raised = await scope.one("access.raise", organization_id=organization_id) if behind else None
+    if raised:
+        keys = [{"mailbox_guid": row.mailbox_guid, "device_id": row.device_id} for row in behind]
+        await scope.each(
+            "access.publish_again", [{"organization_id": organization_id, **key, **raised} for key in keys]
+        )
+
+
+async def standing(scope: Scope, organization_id: UUID, keys: Sequence[Key]) -> list[Standing]:
+    """How it stands with these device ids in these mailboxes; those of mailboxes never seen are left out."""
+    rows = await scope.all(
+        "access.standing",
+        organization_id=organization_id,
+        mailbox_guids=[mailbox for mailbox, _ in keys],
+        device_ids=[device_id for _, device_id in keys],
+    )
+    return [_standing(row) for row in rows]
+
+
+async def review(scope: Scope, organization_id: UUID, keys: Sequence[Key]) -> None:
+    """Bring the findings about these up to date: told where something is in the way, ended where nothing is."""
+    for each in await standing(scope, organization_id, keys):
+        told = [each.trouble] if each.trouble else []
+        told += [PRESUMED] if Ownership.PRESUMED in each.owners.values() else []
+        subject = f"{each.mailbox_guid}/{each.device_id}"
+        over = sorted({*CODES.values(), PRESUMED} - set(told))
+        await scope.run("findings.end", organization_id=organization_id, codes=over, subject=subject)
+        found = [{"code": code, "subject": subject, **_in_words(code, each)} for code in told]
+        await findings.report(scope, organization_id, ORIGIN, found, complete=False)
+
+
+def _in_words(code: str, standing: Standing) -> dict[str, str]:
+    """Cause and remedy of a finding."""
+    level = standing.level.value if standing.level else Level.LEAVE.value
+    who = f"The device {standing.device_id} in the mailbox {standing.mailbox}"
+    said = f": {standing.why.rstrip('.')}." if standing.why else "."
+    stays = "It is tried again by itself."
+    causes = {
+        CONFLICT: (
+            f"{who} is to have the level {level}, and the mailbox's opposite list names it by somebody else's hand.",
+            "Take it off that list in Exchange, or remove the pin. What Gatepost did not make stays as it is.",
+        ),
+        PRESUMED: (
+            f"{who} has an entry that Gatepost very probably made, but the connector's record of it was lost.",
+            "Nothing, if so. If an administrator made it: remove the pin, then make the entry anew in Exchange.",
+        ),
+        CODES[Result.REFUSED]: (
+            f"{who} could not be given the level {level}, for Exchange denies the connector's account the write{said}",
+            "Give the account the role that the administrator's guide names; it is tried again by itself.",
+        ),
+        CODES[Result.FAILED]: (f"{who} could not be given the level {level}{said}", stays),
+        CODES[Result.UNCERTAIN]: (
+            f"{who}: a write was begun, and nobody knows its end yet{said}",
+            "The next reading of the mailbox tells; nothing is written until then.",
+        ),
+        CODES[Result.OUT_OF_SCOPE]: (
+            f"{who} is outside of the connector's scope, so it keeps what it has.",
+            "Widen the scope in the connector's settings if this mailbox is to be written, or remove the pin.",
+        ),
+        CODES[Result.CEILING]: (
+            f"{who} waits: the connector's ceiling of writes that take access away is reached for this hour.",
+            "It goes on when the hour is over. See first that so many people are to lose access.",
+        ),
+    }
+    cause, remedy = causes[code]
+    return {"cause": cause, "remedy": remedy}
+
+
+def _standing(row: Mapping[str, Any]) -> Standing:
+    lists = {ListName.ALLOW: row["allowed_ids"] or (), ListName.BLOCK: row["blocked_ids"] or ()}
+    wanted = row["device_id"].casefold()
+    spoken = row["result"] is not None and row["result_revision"] == row["revision"]
+    owners = {name: Ownership(row[f"{name}_ownership"]) for name in ListName if row[f"{name}_ownership"]}
+    pin = None
+    if row["pin_level"]:
+        pin = Pin(Level(row["pin_level"]), row["pin_reason"], row["pin_until"], row["pin_by"], row["pin_at"])
+    return Standing(
+        mailbox_guid=row["mailbox_guid"],
+        device_id=row["device_id"],
+        mailbox=row["primary_smtp"] or row["display_name"] or str(row["mailbox_guid"]),
+        pin=pin,
+        level=Level(row["level"]) if row["level"] else None,
+        reason=row["reason"] or "",
+        entry=Entry(row["entry"] or Entry.NONE),
+        revision=row["revision"] or 0,
+        published_at=row["published_at"],
+        result=Result(row["result"]) if spoken else None,
+        result_at=row["result_at"] if spoken else None,
+        why=row["result_why"] or "" if spoken else "",
+        controller=row["result_controller"],
+        after=row["result_after"] or {},
+        owners=owners,
+        since={name: row[f"{name}_since"] for name in owners},
+        listed=[name for name in ListName if any(entry.casefold() == wanted for entry in lists[name])],
+    )

@@ -1,0 +1,144 @@
+"""Pins: what an administrator says of one device id in one mailbox, before any policy, until a moment or for good.
+
+A pin is published at once as the device's level; where it is removed, or its time is over, hands are taken off.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from gatepost.domain.contract import iso
+from gatepost.domain.desired import Level
+from gatepost.domain.events import Event
+from gatepost.errors import Problem
+from gatepost.service import access, audit
+from gatepost.service.database import Database, Scope
+from gatepost.service.devices import queries
+from gatepost.service.ledger import Key
+
+LEVELS = (Level.ALLOW, Level.BLOCK)
+LONGEST_REASON = 500
+LONGEST_ID = 1_000  # bytes; it must fit into an index
+LONGEST = timedelta(days=3_660)
+CLOUD_CACHE = "rest"
+EXPIRED_AT_ONCE = 500
+REMOVED, EXPIRED = "The pin was removed.", "The pin's time is over."
+
+
+def key_of(device: Mapping[str, Any], mailbox: Mapping[str, Any] | None) -> Key | str:
+    """What a pin of this device is about; else the word for why it cannot be pinned."""
+    if device["gone_at"] is not None:
+        return "gone"
+    if mailbox is None or mailbox["gone_at"] is not None:
+        return "no-mailbox"
+    if (device["client_type"] or "").casefold() == CLOUD_CACHE:
+        return "cloud-cache"
+    if not device["device_id"] or len(device["device_id"].encode()) > LONGEST_ID:
+        return "no-id"
+    return device["mailbox_guid"], device["device_id"]
+
+
+WHY_NOT = {
+    "gone": "The device is no longer in Exchange.",
+    "no-mailbox": "Exchange shows no mailbox for this device, so there is no list that could hold it.",
+    "cloud-cache": "Outlook's cloud shows all of a person's phones under this one id; it cannot stand for one device.",
+    "no-id": "The device has no id that a list could hold.",
+}
+
+
+async def set_pin(
+    scope: Scope, organization_id: UUID, guid: UUID, level: str, reason: str, until: datetime | None, actor: str
+) -> None:
+    """Pin a device and publish it. Raises Problem 400 with what is wrong, 404, 409 where it cannot be pinned."""
+    chosen = _check(level, reason, until)
+    key = await _key(scope, organization_id, guid)
+    await access.lock_head(scope, organization_id)
+    values = {"level": chosen.value, "reason": reason.strip(), "until": until}
+    await scope.run("pins.set", **_columns(organization_id, key), **values, by=actor)
+    details = {**values, "mailbox": str(key[0]), "device_id": key[1], "until": iso(until)}
+    await audit.record(scope, Event.PIN_SET, actor, details, organization_id)
+    await access.publish(scope, organization_id, key, chosen, reason.strip())
+
+
+async def remove_pin(scope: Scope, organization_id: UUID, guid: UUID, actor: str) -> None:
+    """Take a pin away: our entries are withdrawn. Raises Problem 404 where nothing is pinned."""
+    device = await queries.device(scope, organization_id, guid)
+    await access.lock_head(scope, organization_id)
+    key = (device["mailbox_guid"], device["device_id"])
+    if key[0] is None or not await _remove(scope, organization_id, key, Event.PIN_REMOVED, actor, REMOVED, None):
+        raise Problem(404, "not-pinned", "This device is not pinned.")
+
+
+async def find(scope: Scope, organization_id: UUID, guid: UUID) -> dict[str, Any]:
+    """The pin of a device. Raises Problem 404 where there is none."""
+    device = await queries.device(scope, organization_id, guid)
+    pin = None
+    if device["mailbox_guid"] and device["device_id"]:
+        pin = await scope.one("pins.find", **_columns(organization_id, (device["mailbox_guid"], device["device_id"])))
+    if pin is None:
+        raise Problem(404, "not-pinned", "This device is not pinned.")
+    return pin
+
+
+async def expire_pins(database: Database, tenant_id: UUID) -> None:
+    """Take away the pins whose time is over, each in its own transaction."""
+    now = datetime.now(UTC)
+    async with database.tenant(tenant_id) as scope:
+        over = await scope.all("pins.expired", at=now, limit=EXPIRED_AT_ONCE)
+    for row in over:
+        async with database.tenant(tenant_id) as scope:
+            await access.lock_head(scope, row["organization_id"])
+            key = (row["mailbox_guid"], row["device_id"])
+            await _remove(scope, row["organization_id"], key, Event.PIN_EXPIRED, "service", EXPIRED, now)
+
+
+async def _key(scope: Scope, organization_id: UUID, guid: UUID) -> Key:
+    device = await queries.device(scope, organization_id, guid)
+    key = key_of(device, await queries.mailbox_of(scope, device))
+    if isinstance(key, str):
+        raise Problem(409, "cannot-pin", WHY_NOT[key], why=key)
+    return key
+
+
+async def _remove(
+    scope: Scope, organization_id: UUID, key: Key, event: Event, actor: str, reason: str, over_at: datetime | None
+) -> bool:
+    """Remove one pin, if it is there (and over by then), and publish that hands are off; whether it was."""
+    removed = await scope.one("pins.remove", **_columns(organization_id, key), over_at=over_at)
+    if removed is None:
+        return False
+    details = {
+        "mailbox": str(key[0]),
+        "device_id": key[1],
+        "level": removed["level"],
+        "reason": removed["reason"],
+        "until": iso(removed["until"]),
+        "by": removed["by"],
+    }
+    await audit.record(scope, event, actor, details, organization_id)
+    await access.publish(scope, organization_id, key, Level.LEAVE, reason)
+    return True
+
+
+def _columns(organization_id: UUID, key: Key) -> dict[str, Any]:
+    return {"organization_id": organization_id, "mailbox_guid": key[0], "device_id": key[1]}
+
+
+def _check(level: str, reason: str, until: datetime | None) -> Level:
+    """The level, where everything can be as asked. Raises Problem 400 that names the field in ``place``."""
+    if level not in set(LEVELS):
+        raise Problem(400, "malformed", "level is allow or block.", place="level")
+    if not reason.strip():
+        raise Problem(400, "malformed", "Say why: the reason is kept with the pin.", place="reason")
+    if len(reason.strip()) > LONGEST_REASON or not reason.strip().isprintable():
+        raise Problem(
+            400,
+            "malformed",
+            f"The reason has at most {LONGEST_REASON} visible characters, on one line.",
+            place="reason",
+        )
+    now = datetime.now(UTC)
+    if until is not None and not now < until < now + LONGEST:
+        raise Problem(400, "malformed", "The end must be in the future, within ten years.", place="until")
+    return Level(level)
