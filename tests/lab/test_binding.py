@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from gatepost.lab.binding import bind
-from gatepost.lab.catalogue import PROFILES
 from gatepost.lab.cmdlets import CMDLETS
 from gatepost.lab.errors import CmdletError
+from gatepost.lab.profiles import PROFILES
 from gatepost.lab.server import Lab
 from tests.fixtures.lab import MakeLab
 from tests.lab.peer import COMPLETED, FAILED, run, session
@@ -58,7 +58,7 @@ def test_get_command_lists_what_is_granted_with_its_parameters(lab: Lab) -> None
     """Each cmdlet once, with the names and types that it takes; names that are not granted are errors beside."""
     with session(lab) as pool:
         everything = run(pool, "Get-Command")
-        some = run(pool, "Get-Command", Name=["Get-MobileDevice", "Set-CASMailbox", "*Recipient"])
+        some = run(pool, "Get-Command", Name=["Get-MobileDevice", "Set-Mailbox", "*Recipient"])
     assert {row["Name"] for row in everything.rows} == {*BY_NAME, "Select-Object"}
     assert [row["Name"] for row in some.rows] == ["Get-MobileDevice", "Get-Recipient"]
     assert some.state == COMPLETED

@@ -11,9 +11,9 @@ from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.shell import SignalCode
 from requests.exceptions import SSLError
 
-from gatepost.lab.cmdlets import FIRST_RESULTS, MORE_RESULTS
 from gatepost.lab.rows import ON_PREMISES
 from gatepost.lab.server import Lab
+from gatepost.lab.texts import say
 from tests.fixtures.lab import MakeLab
 from tests.lab.peer import COMPLETED, FAILED, connection, finish, run, session
 
@@ -154,8 +154,8 @@ def test_more_than_a_thousand_results_need_to_be_asked_for(make_lab: MakeLab) ->
         first = run(pool, "Get-MobileDevice", select=["Guid"])
         some = run(pool, "Get-MobileDevice", select=["Guid"], ResultSize=7)
         everything = run(pool, "Get-MobileDevice", select=["Guid"], ResultSize="Unlimited")
-    assert (len(first.rows), first.warnings) == (1_000, [FIRST_RESULTS])
-    assert (len(some.rows), some.warnings) == (7, [MORE_RESULTS])
+    assert (len(first.rows), first.warnings) == (1_000, [say("first-results", {})])
+    assert (len(some.rows), some.warnings) == (7, [say("more-results", {})])
     assert (len(everything.rows), everything.warnings) == (1_200, [])
 
 

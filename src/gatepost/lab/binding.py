@@ -5,41 +5,61 @@ of names, positions, and conversion to the declared type or a terminating error.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from gatepost.lab import errors
 from gatepost.lab.clixml import Shape
+from gatepost.lab.values import UnfitError, convert
 
 COMMON = frozenset(
     {
         "verbose", "debug", "erroraction", "warningaction", "informationaction", "errorvariable", "warningvariable",
-        "informationvariable", "outvariable", "outbuffer", "pipelinevariable", "confirm", "whatif",
+        "informationvariable", "outvariable", "outbuffer", "pipelinevariable",
     }
 )  # fmt: skip
-"""What every cmdlet takes beside its own parameters."""
+"""What every cmdlet takes beside its own parameters, whatever the roles say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter: its name, its .NET type by short name, and whether it is required or has a position."""
+    """One parameter: its name, its .NET type by short name, and whether it is required or has a position.
+
+    ``since`` names the first profile that has it; empty means all. A required parameter takes no null or empty text.
+    """
 
     name: str
     type: str = "String"
     required: bool = False
     position: int | None = None
+    since: str = ""
+
+
+CONFIRM = Parameter("Confirm", "SwitchParameter")
+WHAT_IF = Parameter("WhatIf", "SwitchParameter")
 
 
 @dataclass(frozen=True, slots=True)
 class Cmdlet:
-    """One cmdlet: what runs, what it takes, the shape of what comes out (None: nothing), which profiles lack it."""
+    """One cmdlet: what runs, what it takes, the shape of what comes out (None: nothing).
+
+    ``one_of`` are groups of parameters of which a call has at most one, ``any_of`` those of which it must have one.
+    ``asks`` says whether it asks for confirmation by itself. ``since`` names the first profile that has it.
+    """
 
     name: str
     run: Callable[[Any], Iterable[object]]
     parameters: tuple[Parameter, ...]
     shape: Shape | None = None
     one_of: tuple[tuple[str, ...], ...] = ()
-    missing_in: frozenset[str] = frozenset()
+    any_of: tuple[str, ...] = ()
+    asks: bool = False
+    since: str = ""
+
+    @property
+    def changes(self) -> bool:
+        """Whether it is more than a reading: then it stands in the administrator audit log."""
+        return not self.name.startswith(("Get-", "Select-"))
 
     @property
     def parameter_types(self) -> dict[str, str]:
@@ -55,6 +75,10 @@ class Cmdlet:
     def sets(self) -> tuple[str, ...]:
         """The syntax of each parameter set."""
         return (" ".join(_usage(parameter) for parameter in self.parameters),)
+
+    def only(self, wanted: Callable[[Parameter], bool]) -> Self:
+        """The same cmdlet with fewer parameters."""
+        return replace(self, parameters=tuple(filter(wanted, self.parameters)))
 
 
 def _usage(parameter: Parameter) -> str:
@@ -94,7 +118,7 @@ def bind(cmdlet: Cmdlet, given: Sequence[tuple[str | None, Any]]) -> Arguments:
                 bound.stop = bound.stop or (plain == "erroraction" and str(value).lower() in {"stop", "1"})
                 continue
             parameter = _named(cmdlet, plain)
-        bound.values[parameter.name] = _convert(cmdlet, parameter, value)
+        bound.values[parameter.name] = _converted(cmdlet, parameter, value)
     _check(cmdlet, bound.values)
     return bound
 
@@ -111,6 +135,8 @@ def _named(cmdlet: Cmdlet, name: str) -> Parameter:
 def _check(cmdlet: Cmdlet, values: Mapping[str, Any]) -> None:
     """Required parameters are there, and of each group of alternatives no two."""
     missing = [p.name for p in cmdlet.parameters if p.required and p.name not in values]
+    if not missing and cmdlet.any_of and not any(name in values for name in cmdlet.any_of):
+        missing = [cmdlet.any_of[0]]
     if missing:
         raise errors.missing_parameters(cmdlet.name, " ".join(missing))
     for group in cmdlet.one_of:
@@ -118,34 +144,14 @@ def _check(cmdlet: Cmdlet, values: Mapping[str, Any]) -> None:
             raise errors.ambiguous_parameters(cmdlet.name)
 
 
-def _convert(cmdlet: Cmdlet, parameter: Parameter, value: Any) -> Any:  # noqa: ANN401 - whatever was sent
-    """The value as the declared type."""
-    kind = parameter.type
-    if kind in {"Boolean", "SwitchParameter"}:
-        if isinstance(value, str) or value is None:
-            if value is None and kind == "SwitchParameter":
-                return True
-            raise errors.bad_value(cmdlet.name, parameter.name, value, f"System.{kind}")
-        return bool(value)
-    if kind == "Unlimited":
-        return _unlimited(cmdlet, parameter, value)
-    if kind == "Int32":
-        return _number(cmdlet, parameter, value)
-    if kind.endswith("[]"):
-        values = value if isinstance(value, list | tuple) else [] if value is None else [value]
-        return tuple(str(entry) for entry in values)
-    if isinstance(value, list | tuple):
-        raise errors.bad_value(cmdlet.name, parameter.name, "System.Object[]", f"System.{kind}")
-    return None if value is None else str(value)
-
-
-def _number(cmdlet: Cmdlet, parameter: Parameter, value: Any) -> int:  # noqa: ANN401 - whatever was sent
+def _converted(cmdlet: Cmdlet, parameter: Parameter, value: Any) -> Any:  # noqa: ANN401 - whatever was sent
+    """The value as the declared type. Raises CmdletError."""
+    if parameter.required and value is None:
+        raise errors.null_value(cmdlet.name, parameter.name)
+    if parameter.required and value == "":
+        detail = f'Cannot convert value "" to type "{parameter.type}". The value can\'t be empty.'
+        raise errors.bad_value(cmdlet.name, parameter.name, detail)
     try:
-        return int(str(value))
-    except ValueError as error:
-        raise errors.bad_value(cmdlet.name, parameter.name, value, f"System.{parameter.type}") from error
-
-
-def _unlimited(cmdlet: Cmdlet, parameter: Parameter, value: Any) -> int | None:  # noqa: ANN401 - whatever was sent
-    """A number, or None for ``Unlimited``."""
-    return None if str(value).lower() == "unlimited" else _number(cmdlet, parameter, value)
+        return convert(parameter.type, value)
+    except UnfitError as error:
+        raise errors.bad_value(cmdlet.name, parameter.name, str(error)) from error

@@ -16,7 +16,8 @@ class Dialect:
 
     ``fragment`` is the largest PSRP fragment in bytes, ``share`` how many of them share one stream element.
     ``select_limit`` is the largest number of property names that Select-Object takes. ``redirect`` is "path" or "port".
-    ``clock`` is how far the web server's clock is ahead, in seconds.
+    ``clock`` is how far the web server's clock is ahead, in seconds. ``protection`` asks that a sign-in over TLS is
+    bound to the channel.
     """
 
     shuffled: bool = False
@@ -30,10 +31,13 @@ class Dialect:
     other_types: bool = False
     short_identity: bool = False
     cookie: bool = False
+    language: str = "en"
+    exclusive_lists: bool = False
     clock: float = 0.0
     redirect: str = ""
     select_limit: int = 0
     progress: bool = False
+    protection: bool = False
 
 
 DIALECTS: dict[str, Dialect] = {
@@ -49,12 +53,16 @@ DIALECTS: dict[str, Dialect] = {
     "other-types": Dialect(other_types=True),
     "short-identity": Dialect(short_identity=True),
     "cookies": Dialect(cookie=True),
+    "dutch": Dialect(language="nl"),
+    "german": Dialect(language="de"),
+    "exclusive-lists": Dialect(exclusive_lists=True),
     "clock-ahead": Dialect(clock=86_400.0),
     "clock-behind": Dialect(clock=-86_400.0),
     "redirect-path": Dialect(redirect="path"),
     "redirect-port": Dialect(redirect="port"),
     "narrow-select": Dialect(select_limit=11),
     "progress": Dialect(progress=True),
+    "extended-protection": Dialect(protection=True),
     "all-at-once": Dialect(
         shuffled=True,
         fragment=1_500,

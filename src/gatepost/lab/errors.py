@@ -1,12 +1,16 @@
 """What a cmdlet answers when it cannot do what is asked: the records that a restricted Exchange session gives.
 
-Clients match on the .NET type and the FullyQualifiedErrorId, so these are as Exchange has them; the texts are its
-English.
+Clients match on the .NET type and the FullyQualifiedErrorId, so these are as Exchange has them, as far as is known;
+the texts are in the server's language.
 """
 
 import zlib
+from dataclasses import dataclass
+from typing import Any
 
 from psrpcore.types import ErrorCategory, ErrorCategoryInfo, ErrorRecord, NETException
+
+from gatepost.lab.texts import say
 
 _BASES = (
     "System.Management.Automation.RuntimeException",
@@ -15,72 +19,99 @@ _BASES = (
     "System.Object",
 )
 _TASKS = "Microsoft.Exchange.Configuration.Tasks"
+_AUTOMATION = "System.Management.Automation"
+_BINDING = f"{_AUTOMATION}.ParameterBindingException"
+_TRANSFORMATION = f"{_AUTOMATION}.ParameterBindingArgumentTransformationException"
+DENIED_CODE = "00002098: SecErr: DSID-03150F93, problem 4003 (INSUFF_ACCESS_RIGHTS), data 0"
+"""What a domain controller answers to a write that the account may not make; no server translates it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """How a server speaks: its language, and its name where error ids begin with that (Exchange 2013 and later)."""
+
+    language: str = "en"
+    server: str | None = None
 
 
 class CmdletError(Exception):
-    """One error record; ``fatal`` ends the pipeline as failed, otherwise it stands beside the output."""
+    """One error record; ``fatal`` ends the pipeline as failed, otherwise it stands beside the output.
+
+    ``text`` is a key of ``texts.TEXTS``. ``task`` marks Exchange's own errors, whose ids tell where they come from.
+    """
 
     def __init__(
         self,
         net_type: str,
-        message: str,
+        text: str,
         error_id: str,
         category: ErrorCategory,
+        /,
         *,
         target: str = "",
         fatal: bool = True,
+        task: bool = False,
+        **fields: object,
     ) -> None:
         self.net_type = net_type
-        self.message = message
+        self.text = text
+        self.fields = fields
         self.error_id = error_id
         self.category = category
         self.target = target
         self.fatal = fatal
-        super().__init__(message)
+        self.task = task
+        super().__init__(self.say())
 
-    def record(self, cmdlet: str) -> ErrorRecord:
+    def say(self, language: str = "en") -> str:
+        """The message in a language."""
+        return say(self.text, self.fields, language)
+
+    def record(self, cmdlet: str, voice: Voice) -> ErrorRecord:
         """The record as PSRP carries it."""
-        error = NETException(Message=self.message, HResult=-2146233087)
+        error = NETException(Message=self.say(voice.language), HResult=-2146233087)
         error.PSObject.type_names = [self.net_type, *_BASES]
+        reason = self.net_type.rpartition(".")[2]
         info = ErrorCategoryInfo(
             Category=self.category,
             Activity=cmdlet,
-            Reason=self.net_type.rpartition(".")[2],
+            Reason=reason,
             TargetName=self.target,
             TargetType="String" if self.target else "",
         )
-        return ErrorRecord(Exception=error, CategoryInfo=info, FullyQualifiedErrorId=self.error_id)
+        place = f"[Server={voice.server}] [FailureCategory=Cmdlet-{reason}] " if self.task and voice.server else ""
+        return ErrorRecord(Exception=error, CategoryInfo=info, FullyQualifiedErrorId=place + self.error_id)
+
+
+def _task_error(net_type: str, text: str, cmdlet: str, category: ErrorCategory, /, **fields: Any) -> CmdletError:  # noqa: ANN401 - fields of a text
+    """An error of one of Exchange's own tasks, beside the output."""
+    number = zlib.crc32(f"{net_type}{sorted(fields.items())}".encode("utf-8", "surrogatepass"))
+    verb, _, noun = cmdlet.partition("-")
+    error_id = f"{number:X},Microsoft.Exchange.Management.Tasks.{verb}{noun}"
+    return CmdletError(net_type, text, error_id, category, fatal=False, task=True, **fields)
 
 
 def script_refused() -> CmdletError:
     """Script text in a session without a language."""
-    return CmdletError(
-        "System.Management.Automation.ParseException",
-        "The syntax is not supported by this runspace. This can occur if the runspace is in no-language mode.",
-        "ScriptsNotAllowed",
-        ErrorCategory.ParserError,
-    )
+    return CmdletError(f"{_AUTOMATION}.ParseException", "script", "ScriptsNotAllowed", ErrorCategory.ParserError)
 
 
 def no_metadata() -> CmdletError:
     """Command metadata, which clients may ask for in place of Get-Command, is not served."""
     return CmdletError(
-        "System.Management.Automation.PSNotSupportedException",
-        "Command metadata is not available in this session. Use Get-Command.",
-        "NotSupported",
-        ErrorCategory.NotImplemented,
+        f"{_AUTOMATION}.PSNotSupportedException", "metadata", "NotSupported", ErrorCategory.NotImplemented
     )
 
 
 def unknown_command(name: str) -> CmdletError:
     """A cmdlet that does not exist, or that the roles do not grant: the session cannot tell which."""
     return CmdletError(
-        "System.Management.Automation.CommandNotFoundException",
-        f"The term '{name}' is not recognized as the name of a cmdlet, function, script file, or operable program. "
-        "Check the spelling of the name, or if a path was included, verify that the path is correct and try again.",
+        f"{_AUTOMATION}.CommandNotFoundException",
+        "command",
         "CommandNotFoundException",
         ErrorCategory.ObjectNotFound,
         target=name,
+        name=name,
     )
 
 
@@ -95,90 +126,124 @@ def command_not_listed(name: str) -> CmdletError:
 def too_many_values(cmdlet: str, name: str, given: int, most: int) -> CmdletError:
     """More values than a restricted endpoint lets a parameter have."""
     return CmdletError(
-        "System.Management.Automation.ParameterBindingValidationException",
-        f"Cannot validate argument on parameter '{name}'. The number of provided arguments, ({given}), exceeds the "
-        f"maximum number of allowed arguments ({most}). Provide fewer than {most} arguments, and then try the command "
-        "again.",
+        f"{_AUTOMATION}.ParameterBindingValidationException",
+        "many-values",
         f"ParameterArgumentValidationError,{cmdlet}",
         ErrorCategory.InvalidData,
+        name=name,
+        given=given,
+        most=most,
     )
 
 
 def unknown_parameter(cmdlet: str, name: str) -> CmdletError:
     """A parameter that does not exist or is not granted."""
     return CmdletError(
-        "System.Management.Automation.ParameterBindingException",
-        f"A parameter cannot be found that matches parameter name '{name}'.",
-        f"NamedParameterNotFound,{cmdlet}",
-        ErrorCategory.InvalidArgument,
+        _BINDING, "parameter", f"NamedParameterNotFound,{cmdlet}", ErrorCategory.InvalidArgument, name=name
     )
 
 
 def unknown_position(cmdlet: str, value: str) -> CmdletError:
     """A value without a name that no parameter takes."""
     return CmdletError(
-        "System.Management.Automation.ParameterBindingException",
-        f"A positional parameter cannot be found that accepts argument '{value}'.",
-        f"PositionalParameterNotFound,{cmdlet}",
-        ErrorCategory.InvalidArgument,
+        _BINDING, "position", f"PositionalParameterNotFound,{cmdlet}", ErrorCategory.InvalidArgument, value=value
     )
 
 
-def bad_value(cmdlet: str, name: str, value: object, wanted: str) -> CmdletError:
-    """A value that cannot become the parameter's type."""
-    detail = f'Cannot convert value "{value}" to type "{wanted}".'
-    if wanted == "System.Boolean":
-        detail = (
-            'Cannot convert value "System.String" to type "System.Boolean". Boolean parameters accept only Boolean '
-            "values and numbers, such as $True, $False, 1 or 0."
-        )
+def bad_value(cmdlet: str, name: str, detail: str) -> CmdletError:
+    """A value that cannot become the parameter's type; ``detail`` says why."""
     return CmdletError(
-        "System.Management.Automation.ParameterBindingArgumentTransformationException",
-        f"Cannot process argument transformation on parameter '{name}'. {detail}",
+        _TRANSFORMATION,
+        "value",
         f"ParameterArgumentTransformationError,{cmdlet}",
         ErrorCategory.InvalidData,
+        name=name,
+        detail=detail,
+    )
+
+
+def null_value(cmdlet: str, name: str) -> CmdletError:
+    """Null for a parameter that must have a value."""
+    return CmdletError(
+        f"{_AUTOMATION}.ParameterBindingValidationException",
+        "null",
+        f"ParameterArgumentValidationErrorNullNotAllowed,{cmdlet}",
+        ErrorCategory.InvalidData,
+        name=name,
     )
 
 
 def missing_parameters(cmdlet: str, names: str) -> CmdletError:
     """A mandatory parameter is missing, and there is nobody to ask."""
     return CmdletError(
-        "System.Management.Automation.ParameterBindingException",
-        f"Cannot process command because of one or more missing mandatory parameters: {names}.",
-        f"MissingMandatoryParameter,{cmdlet}",
-        ErrorCategory.InvalidArgument,
+        _BINDING, "missing", f"MissingMandatoryParameter,{cmdlet}", ErrorCategory.InvalidArgument, names=names
     )
 
 
 def ambiguous_parameters(cmdlet: str) -> CmdletError:
     """Parameters of two sets in one call."""
+    return CmdletError(_BINDING, "ambiguous", f"AmbiguousParameterSet,{cmdlet}", ErrorCategory.InvalidArgument)
+
+
+def bad_filter(cmdlet: str, text: str, problem: str, place: int) -> CmdletError:
+    """A filter that cannot be read."""
     return CmdletError(
-        "System.Management.Automation.ParameterBindingException",
-        "Parameter set cannot be resolved using the specified named parameters.",
-        f"AmbiguousParameterSet,{cmdlet}",
-        ErrorCategory.InvalidArgument,
+        _BINDING,
+        "filter",
+        f"ParameterBindingFailed,{cmdlet}",
+        ErrorCategory.WriteError,
+        text=text,
+        problem=problem,
+        place=place,
+    )
+
+
+def no_host(question: str) -> CmdletError:
+    """A cmdlet asks for confirmation, and the client has nobody who could answer."""
+    return CmdletError(
+        f"{_AUTOMATION}.Host.HostException",
+        "no-host",
+        "HostFunctionNotImplemented",
+        ErrorCategory.NotImplemented,
+        question=question,
     )
 
 
 def not_found(cmdlet: str, identity: str, controller: str) -> CmdletError:
     """No object of that identity; the pipeline goes on and completes."""
-    return CmdletError(
-        f"{_TASKS}.ManagementObjectNotFoundException",
-        f"The operation couldn't be performed because object '{identity}' couldn't be found on '{controller}'.",
-        _task_id("ManagementObjectNotFoundException", cmdlet, identity),
-        ErrorCategory.NotSpecified,
-        fatal=False,
-    )
+    name = f"{_TASKS}.ManagementObjectNotFoundException"
+    category = ErrorCategory.NotSpecified
+    return _task_error(name, "not-found", cmdlet, category, identity=identity, controller=controller)
 
 
-def no_statistics(cmdlet: str, identity: str) -> CmdletError:
-    """A partnership whose mailbox is not here: nothing keeps its statistics."""
-    return CmdletError(
-        f"{_TASKS}.RecipientTaskException",
-        f"The mailbox of the mobile device '{identity}' can't be opened: it isn't a mailbox in this organization.",
-        _task_id("RecipientTaskException", cmdlet, identity),
-        ErrorCategory.InvalidOperation,
-        fatal=False,
+def no_mailbox_here(cmdlet: str, identity: str) -> CmdletError:
+    """A partnership whose mailbox is not here: nothing keeps its statistics, and nobody can wipe it."""
+    name = f"{_TASKS}.RecipientTaskException"
+    return _task_error(name, "mailbox-elsewhere", cmdlet, ErrorCategory.InvalidOperation, identity=identity)
+
+
+def already_exists(cmdlet: str, name: str, controller: str) -> CmdletError:
+    """A new object has the name of one that is there."""
+    net_type = "Microsoft.Exchange.Data.Directory.ADObjectAlreadyExistsException"
+    return _task_error(net_type, "exists", cmdlet, ErrorCategory.ResourceExists, name=name, controller=controller)
+
+
+def access_denied(cmdlet: str, controller: str) -> CmdletError:
+    """The directory refuses the write, as it does for accounts that AdminSDHolder protects."""
+    name = "Microsoft.Exchange.Data.Directory.ADOperationException"
+    return _task_error(name, "denied", cmdlet, ErrorCategory.NotSpecified, controller=controller, code=DENIED_CODE)
+
+
+def too_long(cmdlet: str, name: str, given: int, most: int) -> CmdletError:
+    """A text that is longer than the directory takes."""
+    net_type = "Microsoft.Exchange.Data.DataValidationException"
+    return _task_error(net_type, "too-long", cmdlet, ErrorCategory.InvalidData, name=name, given=given, most=most)
+
+
+def default_policy(cmdlet: str, name: str) -> CmdletError:
+    """The default policy stays."""
+    return _task_error(
+        "System.InvalidOperationException", "default-policy", cmdlet, ErrorCategory.InvalidOperation, name=name
     )
 
 
@@ -186,24 +251,8 @@ def broken(error: Exception) -> CmdletError:
     """A mistake of the lab's own, so that no client waits for ever."""
     return CmdletError(
         "System.InvalidOperationException",
-        f"The lab failed: {type(error).__name__}: {error}",
+        "lab",
         "LabFailure",
         ErrorCategory.NotSpecified,
+        what=f"{type(error).__name__}: {error}",
     )
-
-
-def bad_filter(cmdlet: str, text: str, problem: str, place: int) -> CmdletError:
-    """A filter that cannot be read."""
-    return CmdletError(
-        "System.Management.Automation.ParameterBindingException",
-        f'Cannot bind parameter \'Filter\' to the target. Exception setting "Filter": "Invalid filter syntax. '
-        f'{problem}\n"{text}" at position {place}."',
-        f"ParameterBindingFailed,{cmdlet}",
-        ErrorCategory.WriteError,
-    )
-
-
-def _task_id(exception: str, cmdlet: str, identity: str) -> str:
-    verb, _, noun = cmdlet.partition("-")
-    number = zlib.crc32(f"{exception}{identity}".encode("utf-8", "surrogatepass"))
-    return f"[FailureCategory=Cmdlet-{exception}] {number:X},Microsoft.Exchange.Management.Tasks.{verb}{noun}"

@@ -26,3 +26,8 @@ def canonical_part(name: str) -> str:
 def key(text: str) -> str:
     """What two spellings of one identity share: Active Directory compares without regard to case."""
     return text.casefold()
+
+
+def config_dn(name: str, folder: str) -> str:
+    """The distinguished name of an object of the organization's configuration, in a folder of it."""
+    return f"CN={dn_part(name)},CN={folder},CN=Lab,CN=Microsoft Exchange,CN=Services,CN=Configuration,DC=lab,DC=example"

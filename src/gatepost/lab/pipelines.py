@@ -11,12 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from gatepost.lab import errors
-from gatepost.lab.binding import Cmdlet, Parameter, bind
+from gatepost.lab.binding import Arguments, Cmdlet, Parameter, bind
+from gatepost.lab.calls import Ask, Call, Session
 from gatepost.lab.clixml import Choice, Plan, Shape
-from gatepost.lab.cmdlets import CMDLETS, Call, Session
+from gatepost.lab.cmdlets import CMDLETS
 from gatepost.lab.dialects import Dialect
 from gatepost.lab.faults import Faults
 from gatepost.lab.organization import Organization
+from gatepost.lab.profiles import PROFILES, cmdlets_of
+from gatepost.lab.roles import granted
+from gatepost.lab.thresholds import first_thresholds
 from gatepost.lab.variety import spoil, variants, vary
 
 
@@ -36,6 +40,23 @@ class Logged(NamedTuple):
     parameters: dict[str, Any]
     user: str
     shell: str
+    at: float
+    controller: str = ""
+
+
+class Audited(NamedTuple):
+    """One entry of the administrator audit log, which has every cmdlet that is not a Get-; ``at`` is Unix time.
+
+    ``object`` is what was changed, empty if it was never found; ``error`` says why it was not done, in English.
+    """
+
+    cmdlet: str
+    parameters: dict[str, Any]
+    user: str
+    controller: str
+    object: str
+    succeeded: bool
+    error: str
     at: float
 
 
@@ -70,6 +91,11 @@ REMEMBERED = 100_000
 """How many calls the log holds; a lab may run for weeks."""
 
 
+def nobody(question: str) -> bool:
+    """Ask nobody: a client without a host. Raises CmdletError."""
+    raise errors.no_host(question)
+
+
 class Engine:
     """Runs pipelines on one organization; shared by all shells."""
 
@@ -78,6 +104,8 @@ class Engine:
         organization: Organization,
         *,
         profile: str,
+        roles: Sequence[str] = (),
+        shell_limit: int = 18,
         projection: bool,
         dialect: Dialect,
         faults: Faults,
@@ -87,24 +115,31 @@ class Engine:
         self.faults = faults
         self.projection = projection
         self.calls: deque[Logged] = deque(maxlen=REMEMBERED)
-        self.granted = [cmdlet for cmdlet in CMDLETS if profile not in cmdlet.missing_in]
+        self.audit: deque[Audited] = deque(maxlen=REMEMBERED)
+        named = PROFILES[profile].named_errors
+        self.voice = errors.Voice(dialect.language, organization.servers[0].name if named else None)
+        self.granted = granted(cmdlets_of(profile, CMDLETS), roles)
+        self._shell_limit = shell_limit
+        self._thresholds = first_thresholds()
         if projection:
             self.granted.append(SELECT)
         self._by_name = {cmdlet.name.lower(): cmdlet for cmdlet in self.granted}
         self._plans: dict[tuple[str, Choice], list[Plan]] = {}
         self._lock = threading.Lock()
 
-    def run(self, commands: Sequence[Command], session: Session, shell: str, *, full: bool) -> Output:
-        """Run a pipeline's statements. Raises CmdletError for what ends it as failed."""
+    def run(
+        self, commands: Sequence[Command], session: Session, shell: str, *, full: bool, ask: Ask = nobody
+    ) -> Output:
+        """Run a pipeline's statements; ``ask`` reaches a person. Raises CmdletError for what ends it as failed."""
         if any(command.is_script for command in commands):
             raise errors.script_refused()
         output = Output(iter(()))
-        parts = [self._statement(part, session, shell, output, full=full) for part in _statements(commands)]
+        parts = [self._statement(part, session, shell, output, ask, full=full) for part in _statements(commands)]
         output.objects = (data for part in parts for data in part)
         return output
 
     def _statement(
-        self, commands: Sequence[Command], session: Session, shell: str, output: Output, *, full: bool
+        self, commands: Sequence[Command], session: Session, shell: str, output: Output, ask: Ask, *, full: bool
     ) -> Iterator[bytes]:
         """Run one statement: its first cmdlet, then what stands behind."""
         cmdlet = self._find(commands[0].command_text)
@@ -112,16 +147,49 @@ class Engine:
             self._check_behind(command.command_text)
         arguments = bind(cmdlet, commands[0].parameters)
         chosen = [self._selection(command) for command in commands[1:]]
-        self._log(cmdlet, arguments.values, session, shell)
+        call = self._call(cmdlet, session, arguments, ask)
+        self._log(cmdlet, arguments.values, session, shell, call.controller)
         for values in chosen:
             self._log(SELECT, values, session, shell)
-        call = Call(cmdlet, self.organization, session, arguments, self.granted)
-        rows = cmdlet.run(call)
+        rows = self._carry_out(call)
         output.warnings += call.warnings
         output.failures += [(cmdlet.name, error) for error in call.failures]
         if cmdlet.shape is None:
             return iter(())
         return self._render(rows, cmdlet.shape, chosen, full=full)
+
+    def _call(self, cmdlet: Cmdlet, session: Session, arguments: Arguments, ask: Ask) -> Call:
+        return Call(
+            cmdlet,
+            self.organization,
+            session,
+            arguments,
+            granted=self.granted,
+            dialect=self.dialect,
+            voice=self.voice,
+            ask=ask,
+            thresholds=self._thresholds,
+            shell_limit=self._shell_limit,
+        )
+
+    def _carry_out(self, call: Call) -> Iterable[object]:
+        """Run a cmdlet; what is more than a reading is audited, also if it fails. Raises CmdletError."""
+        error: errors.CmdletError | None = None
+        try:
+            return call.cmdlet.run(call)
+        except errors.CmdletError as raised:
+            error = raised
+            if raised.fatal or call.arguments.stop:
+                raise
+            call.failures.append(raised)
+            return ()
+        finally:
+            if call.cmdlet.changes:
+                why = str(error or next(iter(call.failures), ""))
+                values, user = dict(call.arguments.values), call.session.user
+                self.audit.append(
+                    Audited(call.cmdlet.name, values, user, call.controller, call.touched, not why, why, time.time())
+                )
 
     def _render(
         self, rows: Iterable[object], shape: Shape, chosen: list[dict[str, Any]], *, full: bool
@@ -165,8 +233,8 @@ class Engine:
             raise errors.too_many_values(SELECT.name, "Property", given, most)
         return values
 
-    def _log(self, cmdlet: Cmdlet, values: dict[str, Any], session: Session, shell: str) -> None:
-        self.calls.append(Logged(cmdlet.name, dict(values), session.user, shell, time.time()))
+    def _log(self, cmdlet: Cmdlet, values: dict[str, Any], session: Session, shell: str, controller: str = "") -> None:
+        self.calls.append(Logged(cmdlet.name, dict(values), session.user, shell, time.time(), controller))
 
 
 def _statements(commands: Sequence[Command]) -> Iterator[list[Command]]:

@@ -5,6 +5,8 @@ share.
 """
 
 from gatepost.lab.clixml import Kind, Property, Shape
+from gatepost.lab.mobile_policies import IS_DEFAULT, IS_DEFAULT_OLD, SETTINGS, property_of
+from gatepost.lab.values import ENUMS
 
 ZERO_GUID = "00000000-0000-0000-0000-000000000000"
 _DIRECTORY = "Microsoft.Exchange.Data.Directory"
@@ -53,6 +55,11 @@ ACCESS_REASONS = (
     "Watsons", "OutOfBudgets", "SyncCommands", "EnableNotificationEmail",
 )  # fmt: skip
 ACCESS_LEVELS = ("Allow", "Block", "Quarantine")
+CHARACTERISTICS = ENUMS["DeviceAccessCharacteristic"]
+UNLIMITED_BUDGETS = (
+    "PowerShellMaxCmdlets", "PowerShellMaxCmdletsTimePeriod", "PowerShellMaxCmdletQueueDepth", "ExchangeMaxCmdlets",
+    "PowerShellMaxOperations", "PowerShellMaxRunspaces", "PowerShellMaxDestructiveCmdlets",
+)  # fmt: skip
 CLIENT_TYPES = ("EAS", "REST", "Outlook")
 RECIPIENT_KINDS = (
     "None", "UserMailbox", "LinkedMailbox", "SharedMailbox", "RoomMailbox", "MailUser", "User", "DisabledUser",
@@ -136,16 +143,27 @@ ACTIVESYNC_DEVICE = Shape(
 )
 
 _STATISTICS = "Microsoft.Exchange.Data.Storage.Management"
+
+
+def _wipe_times(name: str, source: str) -> tuple[Property, ...]:
+    """When a wipe was sent, asked for and acknowledged."""
+    return tuple(
+        moment(f"{name}{step}Time", f"{source}.{field}")
+        for step, field in (("Sent", "sent"), ("Request", "requested"), ("Ack", "acknowledged"))
+    )
+
+
 WIPE_STATES = (
     "DeviceOk", "DeviceBlocked", "DeviceWipePending", "DeviceWipeSucceeded", "AccountOnlyDeviceWipePending",
     "AccountOnlyDeviceWipeSucceeded",
 )  # fmt: skip
 POLICY_STATES = ("Unknown", "NotApplied", "AppliedInFull", "PartiallyApplied", "ExternallyManaged")
-_NEVER_TIMES = (
-    "DeviceWipeSentTime", "DeviceWipeRequestTime", "DeviceWipeAckTime", "AccountOnlyDeviceWipeSentTime",
-    "AccountOnlyDeviceWipeRequestTime", "AccountOnlyDeviceWipeAckTime", "SyncStateUpgradeTime",
-)  # fmt: skip
-_NEVER = ("LastPingHeartbeat", "MailboxLogReport", "LastDeviceWipeRequestor", "LastAccountOnlyDeviceWipeRequestor")
+_WIPES = (
+    *_wipe_times("DeviceWipe", "wipe"),
+    *_wipe_times("AccountOnlyDeviceWipe", "account_wipe"),
+    Property("SyncStateUpgradeTime", Kind.TIME_UTC),
+)
+_NEVER = ("SyncStateUpgradeTime", "LastPingHeartbeat", "MailboxLogReport")
 STATISTICS = Shape(
     (f"{_STATISTICS}.MobileDeviceConfiguration", "Microsoft.Exchange.Data.ConfigurableObject", "System.Object"),
     "device.identity",
@@ -157,7 +175,7 @@ STATISTICS = Shape(
         text("DeviceType", "device.handset.device_type", few=True),
         text("DeviceID", "device.device_id"),
         text("DeviceUserAgent", "device.handset.user_agent", few=True),
-        *(Property(name, Kind.TIME_UTC) for name in _NEVER_TIMES),
+        *_WIPES,
         Property("LastPingHeartbeat", Kind.INT32),
         text("RecoveryPassword"),
         text("DeviceModel", "device.handset.model", few=True),
@@ -171,7 +189,7 @@ STATISTICS = Shape(
         text("DeviceMobileOperator", "device.operator", few=True),
         directory_id("Identity", "device.identity"),
         Property("Guid", Kind.GUID, "device.guid"),
-        boolean("IsRemoteWipeSupported"),
+        boolean("IsRemoteWipeSupported", "can_wipe"),
         enum("Status", "status", f"{_STATISTICS}.DeviceRemoteWipeStatus", WIPE_STATES),
         text("StatusNote"),
         enum("DeviceAccessState", "device.state", f"{_MOBILE}.DeviceAccessState", ACCESS_STATES),
@@ -181,8 +199,8 @@ STATISTICS = Shape(
         enum(
             "DevicePolicyApplicationStatus", "policy_status", f"{_MOBILE}.DevicePolicyApplicationStatus", POLICY_STATES
         ),
-        text("LastDeviceWipeRequestor"),
-        text("LastAccountOnlyDeviceWipeRequestor"),
+        text("LastDeviceWipeRequestor", "wipe.requestor"),
+        text("LastAccountOnlyDeviceWipeRequestor", "account_wipe.requestor"),
         text("ClientVersion", "device.handset.client_version", few=True),
         Property("NumberOfFoldersSynced", Kind.INT32, "folders"),
         enum("ClientType", "device.handset.client_type", f"{_MOBILE}.MobileClientType", CLIENT_TYPES),
@@ -190,10 +208,9 @@ STATISTICS = Shape(
         _ENTRY[-1],
     ),
     {
-        **dict.fromkeys((*_NEVER_TIMES, *_NEVER)),
+        **dict.fromkeys(_NEVER),
         "RecoveryPassword": "********",
         "DeviceEnableOutboundSMS": False,
-        "IsRemoteWipeSupported": True,
         "StatusNote": "",
         "IsValid": True,
         "ObjectState": "New",
@@ -358,6 +375,115 @@ ORGANIZATION_SETTINGS = Shape(
         *_ENTRY,
     ),
     {**_ENTRY_VALUES, "AllowAccessForUnSupportedPlatform": False},
+)
+
+_CONFIG_ENTRY = (
+    text("DistinguishedName", "dn"),
+    moment("WhenChanged", "changed", local=True),
+    moment("WhenChangedUTC", "changed"),
+    moment("WhenCreatedUTC", "created"),
+    *_ENTRY,
+)
+
+ACCESS_RULE = Shape(
+    (f"{_MOBILE}.ActiveSyncDeviceAccessRule", f"{_MOBILE}.ADConfigurationObject", *_ROOT),
+    "rule.name",
+    (
+        text("QueryString", "rule.query"),
+        enum("Characteristic", "rule.characteristic", f"{_MOBILE}.DeviceAccessCharacteristic", CHARACTERISTICS),
+        enum("AccessLevel", "rule.level", f"{_MOBILE}.DeviceAccessLevel", ACCESS_LEVELS),
+        text("Name", "rule.name"),
+        directory_id("Identity", "rule.name"),
+        Property("Guid", Kind.GUID, "rule.guid"),
+        text("DistinguishedName", "dn"),
+        moment("WhenChanged", "rule.changed", local=True),
+        moment("WhenChangedUTC", "rule.changed"),
+        moment("WhenCreatedUTC", "rule.created"),
+        *_ENTRY,
+    ),
+    _ENTRY_VALUES,
+)
+
+DEVICE_CLASS = Shape(
+    (f"{_MOBILE}.ActiveSyncDeviceClass", f"{_MOBILE}.ADConfigurationObject", *_ROOT),
+    "name",
+    (
+        text("DeviceType", "device_type", filterable=True),
+        text("DeviceModel", "model", filterable=True),
+        moment("LastUpdateTime", "last_update"),
+        text("Name", "name"),
+        directory_id("Identity", "name"),
+        Property("Guid", Kind.GUID, "guid"),
+        *_ENTRY,
+    ),
+    _ENTRY_VALUES,
+)
+
+_POLICY_ENTRY = (
+    text("Name", "name"),
+    directory_id("Identity", "name"),
+    Property("Guid", Kind.GUID, "guid"),
+    *_CONFIG_ENTRY,
+)
+MOBILE_POLICY = Shape(
+    (f"{_MOBILE}.MobileMailboxPolicy", f"{_MOBILE}.MailboxPolicy", f"{_MOBILE}.ADConfigurationObject", *_ROOT),
+    "name",
+    (*(property_of(one, old=False) for one in SETTINGS), boolean(IS_DEFAULT, "is_default"), *_POLICY_ENTRY),
+    _ENTRY_VALUES,
+)
+ACTIVESYNC_POLICY = Shape(
+    (f"{_MOBILE}.ActiveSyncMailboxPolicy", *MOBILE_POLICY.types),
+    "name",
+    (
+        *(property_of(one, old=True) for one in SETTINGS),
+        boolean(IS_DEFAULT_OLD, "is_default"),
+        boolean(IS_DEFAULT, "is_default"),
+        *_POLICY_ENTRY,
+    ),
+    _ENTRY_VALUES,
+)
+
+THRESHOLD = Shape(
+    (f"{_MOBILE}.ActiveSyncDeviceAutoblockThreshold", f"{_MOBILE}.ADConfigurationObject", *_ROOT),
+    "name",
+    (
+        enum("BehaviorType", "name", f"{_MOBILE}.AutoblockThresholdType", ACCESS_REASONS[6:]),
+        Property("BehaviorTypeIncidenceLimit", Kind.INT32, "limit"),
+        Property("BehaviorTypeIncidenceDuration", Kind.TEXT, "duration", "Microsoft.Exchange.Data.EnhancedTimeSpan"),
+        Property("DeviceBlockDuration", Kind.TEXT, "block", "Microsoft.Exchange.Data.EnhancedTimeSpan"),
+        text("AdminEmailInsert", "insert"),
+        text("Name", "name"),
+        directory_id("Identity", "name"),
+        *_ENTRY,
+    ),
+    _ENTRY_VALUES,
+)
+
+_LIMIT = "Microsoft.Exchange.Data.Unlimited`1[[System.UInt32, mscorlib]]"
+THROTTLING_POLICY = Shape(
+    (f"{_MOBILE}.ThrottlingPolicy", f"{_MOBILE}.ADConfigurationObject", *_ROOT),
+    "name",
+    (
+        boolean("IsDefault"),
+        enum(
+            "ThrottlingPolicyScope", "", f"{_MOBILE}.ThrottlingPolicyScopeType", ("Regular", "Organization", "Global")
+        ),
+        Property("PowerShellMaxConcurrency", Kind.TEXT, "concurrency", _LIMIT),
+        *(Property(name, Kind.TEXT, "", _LIMIT) for name in UNLIMITED_BUDGETS),
+        Property("EwsMaxConcurrency", Kind.TEXT, "", _LIMIT),
+        Property("EasMaxDevices", Kind.TEXT, "", _LIMIT),
+        text("Name", "name"),
+        directory_id("Identity", "name"),
+        *_ENTRY,
+    ),
+    {
+        **_ENTRY_VALUES,
+        **dict.fromkeys(UNLIMITED_BUDGETS, "Unlimited"),
+        "IsDefault": True,
+        "ThrottlingPolicyScope": "Global",
+        "EwsMaxConcurrency": "27",
+        "EasMaxDevices": "100",
+    },
 )
 
 COMMAND = Shape(

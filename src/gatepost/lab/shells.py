@@ -28,7 +28,7 @@ from psrpcore import (
 from psrpcore.types import ErrorRecord, PSInvocationState, PSVersion
 
 from gatepost.lab import mishaps, wsman
-from gatepost.lab.cmdlets import Session
+from gatepost.lab.calls import Session
 from gatepost.lab.dialects import Fault
 from gatepost.lab.errors import CmdletError, broken, no_metadata
 from gatepost.lab.fragments import BOM, FRAGMENT, MESSAGE, PIPELINE_OUTPUT, TO_CLIENT, Layout, Outbox
@@ -201,7 +201,7 @@ class Shell:
                 return
             if isinstance(result, CmdletError):
                 first = "" if not commands or commands[0].is_script else commands[0].command_text
-                running.pipeline.fail(result.record(first))
+                running.pipeline.fail(result.record(first, self._engine.voice))
             else:
                 if delayed:
                     result.warnings.append(mishaps.DELAYED)
@@ -251,7 +251,7 @@ class Shell:
             for warning in output.warnings:
                 pipeline.write_warning(warning)
             for cmdlet, error in output.failures:
-                pipeline.say(error.record(cmdlet))
+                pipeline.say(error.record(cmdlet, self._engine.voice))
             pipeline.complete()
             self._deliver()
 
