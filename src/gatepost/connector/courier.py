@@ -17,6 +17,7 @@ from gatepost.connector.answers import MOST
 from gatepost.connector.credentials import Credentials, Identity
 from gatepost.connector.lease import Lease
 from gatepost.connector.patience import Patience
+from gatepost.connector.permission import ENFORCE
 from gatepost.connector.store import Store
 from gatepost.connector.uplink import Uplink, pack
 from gatepost.domain.contract import (
@@ -83,8 +84,11 @@ class Courier:
             return self._deliver(sequence, document)
 
     def cycle(self) -> Answer:
-        """Check in: status, findings and outcomes; the answer's pages of desired state are read to the end."""
-        refusals = 0
+        """Check in: status, findings and outcomes; the answer's pages of desired state are read to the end.
+
+        Where that brought rows to work on, one more document at once says that they are held: none is worked on before.
+        """
+        refusals, acknowledgements = 0, 0
         while True:
             findings = tuple(self._findings)
             try:
@@ -95,10 +99,13 @@ class Courier:
                     raise
                 continue
             del self._findings[: len(findings)]
-            if not answer.more:
-                return answer
-            if answer.revision <= answer.revision_from:
+            if answer.more and answer.revision > answer.revision_from:
+                continue
+            if answer.more:
                 raise UplinkError("The service has more to tell and does not get on.", "It is tried again later.")
+            if not (self._enforcing and answer.desired) or acknowledgements == ATTEMPTS:
+                return answer
+            acknowledgements += 1
 
     def farewell(self) -> None:
         """Hand in every outcome that was not answered, and give the lease back; a service that is away misses it."""
@@ -158,7 +165,8 @@ class Courier:
         packed = pack(plain)
         if len(plain) > BYTES_UNPACKED or len(packed) > BYTES_SENT:
             raise ServiceRefused(413, "too-large", f"the document has {len(plain)} bytes, {len(packed)} packed")
-        self._store.put(sequence, packed, [str(outcome["outcome_id"]) for outcome in outcomes])
+        acknowledges = self._store.revision if self._enforcing else 0
+        self._store.put(sequence, packed, [str(outcome["outcome_id"]) for outcome in outcomes], acknowledges)
         return packed
 
     def _deliver(self, sequence: int, document: bytes) -> Answer:
@@ -193,7 +201,7 @@ class Courier:
         elif refused.type == "malformed":
             log.warning("the service calls a document malformed; it is put aside", why=str(refused))
             self._store.bury(sequence, iso(datetime.now(UTC)) or "", str(refused))
-            self._find("malformed-document", str(sequence), str(refused), "Update the connector; it lies in its store.")
+            self.find("malformed-document", str(sequence), str(refused), "Update the connector; it lies in its store.")
         elif refused.type in ("too-large", "contract"):
             self._store.discard(sequence)
         if refused.type == "contract":
@@ -229,9 +237,7 @@ class Courier:
             self._keys.instance = credentials.new_instance(self._folder)
             cause = "Another process uses this connector's identity, or its folder was put back from a copy."
             log.warning("this connector's numbers were used by someone else", expected=expected)
-            self._find(
-                "sequence-reused", self._identity.connector, cause, "See that one connector runs, on one folder."
-            )
+            self.find("sequence-reused", self._identity.connector, cause, "See that one connector runs, on one folder.")
 
     def _meet(self, incarnation: str) -> None:
         """The database has another history: start afresh."""
@@ -250,7 +256,12 @@ class Courier:
             credentials.wipe(self._folder, str(refused))
         log.warning("this connector was replaced", why=refused.type)
 
-    def _find(self, code: str, subject: str, cause: str, remedy: str) -> None:
+    @property
+    def _enforcing(self) -> bool:
+        return self._status().mode == ENFORCE
+
+    def find(self, code: str, subject: str, cause: str, remedy: str) -> None:
+        """Tell a finding with the next check-in."""
         self._findings.append({"code": code, "subject": subject, "cause": cause, "remedy": remedy})
 
 

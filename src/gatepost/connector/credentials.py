@@ -136,6 +136,10 @@ class Credentials:
         """Count from the service's clock from now on; this host's own is left alone."""
         self._offset = server_time - datetime.now(UTC)
 
+    def now(self) -> datetime:
+        """This moment on the service's clock, as far as it is known."""
+        return datetime.now(UTC) + self._offset
+
     def headers(self, method: str, path: str, body: bytes) -> Mapping[str, str]:  # noqa: ARG002 - a signature covers them
         """The headers of one request: ``path`` with its query, ``body`` as sent."""
         identity = self._identity
@@ -143,7 +147,7 @@ class Credentials:
             "Gatepost-Key": f"{identity.tenant}/{identity.connector}",
             "Gatepost-Epoch": str(identity.epoch),
             "Gatepost-Instance": self.instance,
-            "Gatepost-Time": iso(datetime.now(UTC) + self._offset) or "",
+            "Gatepost-Time": iso(self.now()) or "",
             "Content-Digest": f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:",
             "Authorization": f"Bearer {identity.secret}",
         }

@@ -23,7 +23,7 @@ from gatepost.errors import StoreError
 
 FILE = "store.sqlite"
 APPLICATION = 0x47504353  # "GPCS" in SQLite's own field for whose file it is
-SCHEMA = 2
+SCHEMA = 3
 OUTCOMES_A_DOCUMENT = 1_000
 DEAD_LETTERS_KEPT = 20
 
@@ -31,22 +31,36 @@ TABLES = """
 CREATE TABLE identity (
     one INTEGER PRIMARY KEY CHECK (one = 1), organization TEXT NOT NULL, connector TEXT NOT NULL,
     epoch INTEGER NOT NULL, incarnation TEXT NOT NULL, sequence INTEGER, settled INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE outbox (sequence INTEGER PRIMARY KEY, document BLOB NOT NULL);
+CREATE TABLE outbox (sequence INTEGER PRIMARY KEY, document BLOB NOT NULL, acknowledges INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE dead_letters (at TEXT NOT NULL, problem TEXT NOT NULL, document BLOB NOT NULL);
 CREATE TABLE outcomes (
     outcome_id TEXT PRIMARY KEY, body TEXT NOT NULL, sequence INTEGER,
     suspect INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE desired (
-    mailbox TEXT, device_id TEXT, row TEXT NOT NULL, PRIMARY KEY (mailbox, device_id)) WITHOUT ROWID;
+    mailbox TEXT, device_id TEXT, revision INTEGER NOT NULL, row TEXT NOT NULL, told TEXT,
+    PRIMARY KEY (mailbox, device_id)) WITHOUT ROWID;
+CREATE TABLE work (
+    mailbox TEXT PRIMARY KEY, due REAL, written_at REAL, undone INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE INDEX work_due ON work (due) WHERE due IS NOT NULL;
+CREATE TABLE writes (mailbox TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE taken (at REAL NOT NULL, count INTEGER NOT NULL);
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE sealed_mailboxes (guid TEXT PRIMARY KEY, hash INTEGER, dn TEXT, row TEXT) WITHOUT ROWID;
-CREATE TABLE sealed_devices (guid TEXT PRIMARY KEY, hash INTEGER NOT NULL, row TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE staged_mailboxes (guid TEXT PRIMARY KEY, hash INTEGER, dn TEXT, row TEXT) WITHOUT ROWID;
-CREATE INDEX staged_mailboxes_dn ON staged_mailboxes (dn);
-CREATE TABLE staged_devices (guid TEXT PRIMARY KEY, hash INTEGER NOT NULL, row TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE sealed_mailboxes (guid TEXT NOT NULL, hash INTEGER, dn TEXT, row TEXT);
+CREATE TABLE sealed_devices (guid TEXT NOT NULL, hash INTEGER NOT NULL, row TEXT NOT NULL);
+CREATE TABLE staged_mailboxes (guid TEXT NOT NULL, hash INTEGER, dn TEXT, row TEXT);
+CREATE TABLE staged_devices (guid TEXT NOT NULL, hash INTEGER NOT NULL, row TEXT NOT NULL);
 """
 BASELINE = "baseline"
+STAGING = "staging"
 REVISION = "revision"
+OF_AN_ENROLMENT = (
+    "identity", "outbox", "desired", "work", "writes", "sealed_mailboxes", "sealed_devices",
+)  # fmt: skip
+UPSERT_DESIRED = """INSERT INTO desired (mailbox, device_id, revision, row) VALUES (?, ?, ?, ?)
+    ON CONFLICT (mailbox, device_id) DO UPDATE SET revision = excluded.revision, row = excluded.row, told = NULL
+    WHERE excluded.revision > revision"""
+WAKE = "INSERT INTO work (mailbox, due) VALUES (?, 0) ON CONFLICT (mailbox) DO UPDATE SET due = 0, failures = 0"
 NEXT_FULL, NEXT_QUICK = "next_full", "next_quick"
 
 
@@ -54,11 +68,13 @@ class Store:
     """One connector's store; a context manager. ``path`` is the SQLite file.
 
     Another enrolment, or another history of the database, starts it afresh; only what became of work already done is
-    kept for the service, as long as it is for the same ``organization``.
+    kept for the service, as long as it is for the same ``organization``. ``acknowledged`` is the highest revision of
+    which the service knows, since this process began, that work on it may begin.
     """
 
     def __init__(self, path: Path, organization: str, connector: str, epoch: int, incarnation: str) -> None:
         self.path = path
+        self.acknowledged = 0
         self._lock = threading.RLock()
         self._db = self._connect()
         try:
@@ -188,8 +204,9 @@ class Store:
                 "DELETE FROM outcomes WHERE NOT EXISTS (SELECT 1 FROM identity WHERE organization = ?)", (organization,)
             )
             db.execute("UPDATE outcomes SET sequence = NULL")
-            for table in ("identity", "outbox", "desired", "notes", "sealed_mailboxes", "sealed_devices"):
-                db.execute(f"DELETE FROM {table}")  # noqa: S608 - names from the line above
+            for table in OF_AN_ENROLMENT:
+                db.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+            db.execute("DELETE FROM notes WHERE name != ?", (STAGING,))  # what is staged stays, and what it is
             db.execute(
                 "INSERT INTO identity (one, organization, connector, epoch, incarnation) VALUES (1, ?, ?, ?, ?)",
                 (organization, connector, epoch, incarnation),
@@ -198,6 +215,7 @@ class Store:
     def meet(self, incarnation: str) -> None:
         """Start afresh under another history of the database; the identity and unsent outcomes stay."""
         row = self._one("SELECT organization, connector, epoch FROM identity")
+        self.acknowledged = 0
         if row:
             self._restart(row[0], row[1], row[2], incarnation)
 
@@ -216,28 +234,36 @@ class Store:
         row = self._one("SELECT sequence, document FROM outbox ORDER BY sequence LIMIT 1")
         return (row[0], row[1]) if row else None
 
-    def put(self, sequence: int, document: bytes, outcomes: Sequence[str] = ()) -> None:
-        """Keep a sealed document, with the outcomes that it carries, before its first attempt."""
+    def put(self, sequence: int, document: bytes, outcomes: Sequence[str] = (), acknowledges: int = 0) -> None:
+        """Keep a sealed document, with the outcomes that it carries, before its first attempt.
+
+        ``acknowledges`` is the revision on which work may begin once it is answered, 0 where it says nothing of that.
+        """
         with self.transaction() as db:
-            db.execute("INSERT INTO outbox (sequence, document) VALUES (?, ?)", (sequence, document))
+            db.execute("INSERT INTO outbox VALUES (?, ?, ?)", (sequence, document, acknowledges))
             db.execute("UPDATE identity SET sequence = ?", (sequence,))
             db.executemany(
                 "UPDATE outcomes SET sequence = ? WHERE outcome_id = ?", [(sequence, name) for name in outcomes]
             )
 
     def settle(self, sequence: int, answer: Answer) -> None:
-        """A document was answered: it and its outcomes leave the store, the answer's page of desired state stays."""
+        """A document was answered: it and its outcomes leave the store, the answer's page of desired state stays.
+
+        Mailboxes with a new row are due now. A row that is not newer than the one held is what was worked on already.
+        """
         with self.transaction() as db:
+            acknowledges = db.execute("SELECT acknowledges FROM outbox WHERE sequence = ?", (sequence,)).fetchone()
+            afresh = answer.revision_from == 0 and self.revision > 0
             db.execute("DELETE FROM outbox WHERE sequence = ?", (sequence,))
             db.execute("DELETE FROM outcomes WHERE sequence = ?", (sequence,))
             db.execute("UPDATE identity SET settled = 1")
-            if answer.revision_from == 0 and self.revision:
+            if afresh:
                 db.execute("DELETE FROM desired")
-            db.executemany(
-                "INSERT OR REPLACE INTO desired (mailbox, device_id, row) VALUES (?, ?, ?)",
-                [(row.mailbox, row.device_id, json.dumps(row.document())) for row in answer.desired],
-            )
+            rows = [(row.mailbox, row.device_id, row.revision, json.dumps(row.document())) for row in answer.desired]
+            db.executemany(UPSERT_DESIRED, rows)
+            db.executemany(WAKE, [(row.mailbox,) for row in answer.desired])
             self._note(db, REVISION, str(answer.revision))
+        self.acknowledged = 0 if afresh else max(self.acknowledged, acknowledges[0] if acknowledges else 0)
 
     def discard(self, sequence: int) -> None:
         """A document was refused and never applied: its number is free again, its outcomes wait for the next."""

@@ -1,0 +1,102 @@
+"""The open Exchange organization, kept across synchronisations and writes, and opened anew where that can help.
+
+Opening costs a sign-in, a shell and the probes of what is possible; so one is shared by all threads for as long as it
+works. Its pool mends what is one session's trouble. What concerns the organization as a whole (another password,
+other rights, the server away) is met by opening it anew: the password is read from its file each time.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from gatepost.domain.devices import Capabilities
+from gatepost.errors import CmdletFailed, ExchangeBusy, ExchangeError, WriteUncertain
+from gatepost.exchange.organization import Organization
+from gatepost.settings import ExchangeSettings, read_secret
+
+Opener = Callable[[], Organization]
+_KEEPS = (CmdletFailed, ExchangeBusy, WriteUncertain)  # the organization is as good as before
+
+
+class _Shared:
+    """An organization and how many use it; the last one that leaves closes it where it is not to be used again."""
+
+    def __init__(self, organization: Organization) -> None:
+        self.organization = organization
+        self.users = 0
+
+
+class Connection:
+    """One connector's organization. Safe to use from several threads; ``close`` it at the end.
+
+    ``opener`` opens it anew; ``seen`` is told what is possible each time that was done.
+    """
+
+    def __init__(self, opener: Opener, seen: Callable[[Capabilities], None] = lambda _: None) -> None:
+        self._opener = opener
+        self._seen = seen
+        self._lock = threading.Lock()
+        self._opening = threading.Lock()
+        self._shared: _Shared | None = None
+        self._closed = False
+
+    @contextmanager
+    def organization(self) -> Iterator[Organization]:
+        """The open organization. Raises the ExchangeError family, SettingsError for the password's file."""
+        shared = self._take()
+        try:
+            yield shared.organization
+        except ExchangeError as error:
+            if not isinstance(error, _KEEPS):
+                self._drop(shared)
+            raise
+        finally:
+            self._leave(shared)
+
+    def renew(self) -> None:
+        """Who comes next opens it anew: rights and servers may be others by now."""
+        with self._lock:
+            shared, self._shared = self._shared, None
+            unused = shared is not None and shared.users == 0
+        if shared is not None and unused:
+            shared.organization.close()
+
+    def close(self) -> None:
+        """Close it for good, also under those who use it; never raises."""
+        with self._lock:
+            shared, self._shared, self._closed = self._shared, None, True
+        if shared is not None:
+            shared.organization.close()
+
+    def _take(self) -> _Shared:
+        with self._opening:  # the others wait for the one that opens it
+            with self._lock:
+                if self._shared is not None:
+                    self._shared.users += 1
+                    return self._shared
+            organization = self._opener()
+            self._seen(organization.capabilities)
+            shared = _Shared(organization)
+            shared.users = 1
+            with self._lock:
+                if not self._closed:
+                    self._shared = shared
+            return shared
+
+    def _drop(self, shared: _Shared) -> None:
+        """Who comes next opens it anew."""
+        with self._lock:
+            if self._shared is shared:
+                self._shared = None
+
+    def _leave(self, shared: _Shared) -> None:
+        with self._lock:
+            shared.users -= 1
+            over = shared.users == 0 and self._shared is not shared
+        if over:
+            shared.organization.close()
+
+
+def connect(settings: ExchangeSettings) -> Organization:
+    """Open an organization, with the password as its file has it now."""
+    return Organization.connect(settings, read_secret(settings.password_file) if settings.password_file else None)

@@ -1,0 +1,254 @@
+"""One look at one mailbox and what follows from it: read, plan, permission, one write, read back, outcome.
+
+A difference soon after our own write may be replication, so it counts as undone only after a grace, which doubles each
+time: two parties that each want it otherwise do not write in a loop.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from gatepost.connector import log
+from gatepost.connector.outcomes import Look, shows, steps, undoings
+from gatepost.connector.permission import Permission
+from gatepost.connector.places import Place, Places
+from gatepost.connector.writes import Said, Started, Task, Writes
+from gatepost.domain.desired import Result
+from gatepost.domain.devices import AccessChange, AccessLists
+from gatepost.domain.plan import Plan, Ruling, Verdict, plan
+from gatepost.errors import CmdletFailed, CmdletNotGranted, ExchangeError, WireError, WriteRefused, WriteUncertain
+from gatepost.exchange.transport import Permit
+
+DAY = 86_400.0
+WEEK = 7 * DAY
+FAILED_PAUSE, LONGEST_FAILED = 30.0, 3_600.0
+REFUSED_PAUSE = 3_600.0
+CEILING_PAUSE = 300.0
+MANY_UNDOINGS = 3
+OF_ONE_MAILBOX = (CmdletFailed, CmdletNotGranted, WireError)
+
+
+class Exchange(Protocol):
+    """What a look needs of an open organization."""
+
+    def read_access(self, mailbox_guid: str, dn: str) -> AccessLists:
+        """A mailbox's two lists, from a controller of its own domain."""
+
+    def set_access(self, mailbox_guid: str, dn: str, change: AccessChange, permit: Permit) -> AccessLists:
+        """Change them in one write, and read them back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long to wait, in seconds: ``grace`` for replication, ``write_timeout`` for the end of a write."""
+
+    grace: float
+    write_timeout: float
+
+
+class Looks:
+    """Looks at mailboxes, one at a time or several in parallel. ``find`` tells a finding; ``now`` is the service's."""
+
+    def __init__(
+        self,
+        writes: Writes,
+        places: Places,
+        permission: Permission,
+        pace: Pace,
+        find: Callable[[str, str, str, str], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._writes = writes
+        self._places = places
+        self._permission = permission
+        self._pace = pace
+        self._find = find
+        self._now = now
+
+    def look(self, exchange: Exchange, mailbox: str) -> str:
+        """Look at one mailbox and do what is to be done; a word for what came of it.
+
+        What concerns this mailbox alone is told and put off. Raises WriteRefused and the ExchangeError family where it
+        concerns all.
+        """
+        task, place = self._writes.task(mailbox), self._places.find(mailbox)
+        if not task.rows and task.started is None:
+            return self._end(task, (), "nothing")
+        if place is None or place.dn is None:
+            return self._end(task, self._at(task).unread(Result.FAILED, "it is not in the last listing"), "missing")
+        in_scope = self._permission.in_scope(place.address)
+        if task.started is None and not in_scope:
+            why = "the mailbox is not in this connector's scope"
+            return self._end(task, self._at(task).unread(Result.OUT_OF_SCOPE, why), "out of scope")
+        try:
+            lists = exchange.read_access(mailbox, place.dn)
+        except OF_ONE_MAILBOX as error:
+            return self._failed(task, self._at(task).unread(_result(error), error.cause), _result(error), task.started)
+        except ExchangeError:
+            self._failed(task, (), Result.FAILED, task.started)  # the others go first when it is back
+            raise
+        if task.started is not None:
+            return self._resolve(task, task.started, lists)
+        return self._plan(exchange, task, place, lists)
+
+    def patient_until(self, task: Task) -> float:
+        """Until when a difference in this mailbox may be replication, or somebody who undoes what is written."""
+        if task.written_at is None:
+            return 0.0
+        written_at = min(task.written_at, self._writes.now())  # a clock that was wrong
+        return written_at + min(self._pace.grace * 2.0 ** min(self._undone(task), 30), max(DAY, self._pace.grace))
+
+    # -- planning --------------------------------------------------------------------------------------------------
+
+    def _plan(self, exchange: Exchange, task: Task, place: Place, lists: AccessLists) -> str:
+        """What the lists need, and if it is permitted, that."""
+        made, due, undone = self._planned(task, lists)
+        if not made.change or not self._permission.enforcing:
+            return self._end(task, self._at(task).read(made.rulings, lists), "seen", due)
+        self._permission.check(place.address)
+        changes = [ruling for ruling in made.rulings if ruling.verdict is Verdict.CHANGE]
+        others = [ruling for ruling in made.rulings if ruling.verdict is not Verdict.CHANGE]
+        now = self._writes.now()
+        started = Started(now, lists.controller, steps(changes), made.takes_away)
+        if not self._writes.begin(task.mailbox, started, lambda: self._permission.may_take):
+            self._writes.look_at(task.mailbox)  # others have used up the ceiling meanwhile
+            return "overtaken"
+        log.info("write begins", mailbox=task.mailbox, devices=len(changes), takes_away=made.takes_away)
+        begun = replace(task, started=started, undone=undone)
+        said = tuple(self._at(begun).read(others, lists))
+        return self._write(exchange, begun, place, made.change, changes, said, due)
+
+    def _planned(self, task: Task, lists: AccessLists) -> tuple[Plan, float | None, int]:
+        """The plan, when what must wait is due, and how often somebody undid what the plan makes anew."""
+        enforcing, now = self._permission.enforcing, self._writes.now()
+        may_take = self._permission.may_take if enforcing else None
+        made = plan(task.rows, lists, may_take=may_take)
+        undone = undoings(task, made)
+        if undone and enforcing and (patient_until := self.patient_until(task)) > now:
+            return plan(task.rows, lists, may_take=may_take, wait=undone), patient_until, self._undone(task)
+        waits = any(ruling.verdict is Verdict.CEILING for ruling in made.rulings)
+        return made, now + CEILING_PAUSE if waits else None, self._undone(task) + bool(undone)
+
+    def _undone(self, task: Task) -> int:
+        """How often somebody undid what was written here lately."""
+        return task.undone if task.written_at and self._writes.now() - task.written_at < WEEK else 0
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def _write(
+        self,
+        exchange: Exchange,
+        task: Task,
+        place: Place,
+        change: AccessChange,
+        changes: Sequence[Ruling],
+        said: tuple[Said, ...],
+        due: float | None,
+    ) -> str:
+        """The one write, under permission to the last moment; what came of it is kept, whatever that is."""
+        look, sent, permit = self._at(task), threading.Event(), self._permission.permit(place.address)
+
+        def permitted() -> None:
+            permit()
+            sent.set()
+
+        try:
+            after = exchange.set_access(task.mailbox, place.dn or "", change, permitted)
+        except WriteUncertain as error:
+            return self._uncertain(task, (*said, *look.unwritten(changes, Result.UNCERTAIN, error.cause)), error)
+        except OF_ONE_MAILBOX as error:
+            log.warning("write failed", mailbox=task.mailbox, why=str(error))
+            told = (*said, *look.unwritten(changes, _result(error), str(error)))
+            return self._failed(task, told, _result(error), self._over(task, sent=sent.is_set()))
+        except (WriteRefused, ExchangeError) as error:
+            log.info("write not sent", mailbox=task.mailbox, why=str(error))
+            self._abandon(task)
+            raise
+        if not sent.is_set():
+            self._abandon(task)
+            self._writes.look_at(task.mailbox)
+            return "overtaken"
+        return self._written(task, place, (*said, *look.written(changes, after)), after, due)
+
+    def _written(self, task: Task, place: Place, said: Sequence[Said], after: AccessLists, due: float | None) -> str:
+        log.info("write ended", mailbox=task.mailbox, controller=after.controller)
+        written_at = self._writes.now()
+        if any(each.told == Result.FAILED for each in said):
+            return self._failed(replace(task, written_at=written_at), said, Result.FAILED)
+        if task.undone >= MANY_UNDOINGS:
+            self._find(
+                "entries-undone",
+                place.address or task.mailbox,
+                f"Entries of ours were taken off its lists, or put back there, {task.undone} times.",
+                "Look at who else writes the lists of this mailbox; each time we wait twice as long.",
+            )
+        self._writes.settle(task, said, due=due, written_at=written_at, undone=task.undone)
+        return "written"
+
+    def _uncertain(self, task: Task, said: Sequence[Said], error: WriteUncertain) -> str:
+        """Nobody can tell: no second write before a read has shown what became of this one."""
+        log.warning("write uncertain", mailbox=task.mailbox, why=error.cause)
+        now = self._writes.now()
+        due = now + min(FAILED_PAUSE, self._pace.write_timeout / 2)
+        self._writes.settle(task, said, due=due, written_at=now, undone=task.undone, started=task.started)
+        return "uncertain"
+
+    def _abandon(self, task: Task) -> None:
+        if task.started is not None:
+            self._writes.abandon(task.mailbox, task.started)
+
+    def _over(self, task: Task, *, sent: bool) -> Started | None:
+        """The write that Exchange has answered with an error: the next read shows that it did nothing."""
+        return replace(task.started, over=True) if sent and task.started is not None else None
+
+    # -- a write that was begun --------------------------------------------------------------------------------------
+
+    def _resolve(self, task: Task, started: Started, lists: AccessLists) -> str:
+        """What became of a write that was begun, as the lists show: told, over, and the mailbox due again at once.
+
+        What is not there may yet come: until the write's time is over, and for a grace where another controller is
+        read than was written.
+        """
+        now, look = self._writes.now(), self._at(task)
+        elsewhere = None not in (started.controller, lists.controller) and started.controller != lists.controller
+        patience = self._pace.grace if elsewhere else 0.0 if started.over else self._pace.write_timeout
+        left = min(patience, started.started_at + patience - now)
+        if lists.allowed is None or lists.blocked is None:
+            left = REFUSED_PAUSE
+        elif left <= 0 or shows(started, lists):
+            log.info("write resolved", mailbox=task.mailbox, done=shows(started, lists))
+            said = look.resolved(started, lists)
+            self._writes.settle(task, said, due=0.0, written_at=started.started_at, failures=task.failures)
+            return "resolved"
+        said_now = look.unresolved(started)
+        self._writes.settle(task, said_now, due=now + max(left, 0.1), started=started, failures=task.failures)
+        return "uncertain"
+
+    # -- endings ---------------------------------------------------------------------------------------------------
+
+    def _at(self, task: Task) -> Look:
+        return Look(task, self._now())
+
+    def _end(self, task: Task, said: Iterable[Said], word: str, due: float | None = None) -> str:
+        self._writes.settle(task, said, due=due)
+        return word
+
+    def _failed(self, task: Task, said: Iterable[Said], result: Result, started: Started | None = None) -> str:
+        """Told, and put off for longer each time."""
+        doubled = 2.0 ** min(task.failures, 12)
+        pause = (
+            min(REFUSED_PAUSE * doubled, DAY)
+            if result is Result.REFUSED
+            else min(FAILED_PAUSE * doubled, LONGEST_FAILED)
+        )
+        due = self._writes.now() + pause
+        self._writes.settle(task, said, due=due, undone=task.undone, failures=task.failures + 1, started=started)
+        return result.value
+
+
+def _result(error: Exception) -> Result:
+    """Refused where the account may not; anything else failed, and may be gone the next time."""
+    denied = isinstance(error, CmdletNotGranted) or (isinstance(error, CmdletFailed) and error.access_denied)
+    return Result.REFUSED if denied else Result.FAILED

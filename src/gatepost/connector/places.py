@@ -1,0 +1,41 @@
+"""Where a mailbox is, and how its lists were, as the last sealed listing has it."""
+
+import json
+from dataclasses import dataclass
+
+from gatepost.connector.store import BASELINE, Store
+from gatepost.domain.contract import MAILBOX_COLUMNS
+from gatepost.domain.devices import AccessLists
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One mailbox: its distinguished name, its primary address, and its lists then (None where they were not told)."""
+
+    dn: str | None
+    address: str | None
+    lists: AccessLists
+
+
+class Places:
+    """The mailboxes of a store's sealed listing."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a listing at all."""
+        return self._store.note(BASELINE) is not None
+
+    def find(self, mailbox: str) -> Place | None:
+        """The mailbox with this guid, None where the listing has none."""
+        rows = self._store.all("SELECT dn, row FROM sealed_mailboxes WHERE guid = ?", (mailbox,))
+        if not rows:
+            return None
+        dn, text = rows[0]
+        if text is None:
+            return Place(dn, None, AccessLists(None, None))
+        row = dict(zip(MAILBOX_COLUMNS, json.loads(text), strict=True))
+        allowed, blocked = (None if row[name] is None else tuple(row[name]) for name in ("allowed_ids", "blocked_ids"))
+        return Place(row["dn"], row["primary_smtp"], AccessLists(allowed, blocked))

@@ -1,0 +1,262 @@
+"""What is to be written and what was begun: when each mailbox is due, its rows, its write in flight, what that takes.
+
+A write is recorded before its first byte leaves, in a lasting transaction, with the lists as they were for its ids:
+after a kill a read shows what it did (an entry that is there now and was not there before was made by it). There is one
+open write a mailbox, so a second cannot begin before a read has shown what became of the first.
+
+Times are seconds since the epoch, since they must outlive a restart.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gatepost.connector.store import Store
+from gatepost.domain.desired import Desired, ListName, Outcome, Presence, read_desired
+
+HOUR = 3_600.0
+LONGEST_WAIT = 2 * 86_400.0  # what is due later than that was put off by a clock that was wrong
+# Nothing begins on a mailbox while the service does not know that one of its rows is held.
+READY = """FROM work WHERE (due <= ? OR due > ?) AND NOT EXISTS (
+    SELECT 1 FROM desired WHERE desired.mailbox = work.mailbox AND desired.revision > ?)"""
+ANYTHING = 2**63 - 1
+LIMITS = "limits"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one write is to do for one device, and how that id stood in the lists before."""
+
+    device_id: str
+    revision: int
+    before: Presence
+    add: tuple[ListName, ...]
+    remove: tuple[ListName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A write that was begun and that no read has shown the end of.
+
+    ``over``: Exchange has answered it (with an error), so nothing more comes of it.
+    """
+
+    started_at: float
+    controller: str | None
+    steps: tuple[Step, ...]
+    takes_away: int = 0
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One mailbox: its rows, what was told of each under its revision, and what was written there.
+
+    ``undone`` counts how often somebody undid what was written, ``failures`` the failed attempts in a row.
+    """
+
+    mailbox: str
+    rows: tuple[Desired, ...] = ()
+    told: Mapping[str, str | None] = field(default_factory=dict)
+    started: Started | None = None
+    written_at: float | None = None
+    undone: int = 0
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is known of one row now, what counts as told of it, and the outcome where that is news.
+
+    There may be no row any more: a write that was begun for it is told all the same.
+    """
+
+    row: Desired | None
+    told: str | None
+    outcome: Outcome | None = None
+
+
+class Writes:
+    """The work of one connector. ``enforcing``: rows wait until the service knows that they are held."""
+
+    def __init__(self, store: Store, *, enforcing: bool, now: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._enforcing = enforcing
+        self.now = now
+
+    # -- what is due -----------------------------------------------------------------------------------------------
+
+    def due(self, limit: int) -> list[str]:
+        """Mailboxes to look at now, those with an open write first, then by how long they have been due."""
+        order = "ORDER BY mailbox NOT IN (SELECT mailbox FROM writes), due, mailbox LIMIT ?"
+        rows = self._store.all(f"SELECT mailbox {READY} {order}", (*self._moment(), limit))
+        return [row[0] for row in rows]
+
+    def seconds(self) -> float | None:
+        """In how many seconds the next mailbox is due, 0 for now, None where none is."""
+        [(ready,)] = self._store.all(f"SELECT count(*) {READY}", self._moment())
+        if ready:
+            return 0.0
+        [(due,)] = self._store.all("SELECT min(due) FROM work WHERE due > ?", (self.now(),))
+        return None if due is None else max(0.0, float(due) - self.now())
+
+    def _moment(self) -> tuple[float, float, int]:
+        known = self._store.acknowledged if self._enforcing else ANYTHING
+        return self.now(), self.now() + LONGEST_WAIT, known
+
+    def look_at(self, mailbox: str, at: float = 0.0) -> None:
+        """Make a mailbox due, at a time or now; what is due earlier stays so."""
+        with self._store.transaction(lasting=False) as db:
+            db.execute(
+                "INSERT INTO work (mailbox, due) VALUES (?, ?) ON CONFLICT (mailbox) "
+                "DO UPDATE SET due = min(coalesce(due, excluded.due), excluded.due)",
+                (mailbox, at),
+            )
+
+    def look_again(self, limits: str, told: Iterable[str]) -> None:
+        """After a start: make due what was left open, and where the local limits are others, what was told so."""
+        concerned = list(told) if self._store.note(LIMITS) != limits else []
+        with self._store.transaction() as db:
+            db.execute(
+                "UPDATE work SET due = 0 WHERE mailbox IN (SELECT mailbox FROM desired WHERE told IS NULL "
+                "OR told IN (SELECT value FROM json_each(?))) OR mailbox IN (SELECT mailbox FROM writes)",
+                (json.dumps(concerned),),
+            )
+            db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (LIMITS, limits))
+
+    # -- one mailbox -----------------------------------------------------------------------------------------------
+
+    def tasks(self) -> Iterable[Task]:
+        """Every mailbox with desired rows."""
+        for (mailbox,) in self._store.all("SELECT DISTINCT mailbox FROM desired ORDER BY mailbox"):
+            yield self.task(mailbox)
+
+    def task(self, mailbox: str) -> Task:
+        """All that is known of one mailbox."""
+        rows = self._store.all("SELECT row, told FROM desired WHERE mailbox = ? ORDER BY device_id", (mailbox,))
+        read = [(read_desired(json.loads(row), "desired"), told) for row, told in rows]
+        work = self._store.all("SELECT written_at, undone, failures FROM work WHERE mailbox = ?", (mailbox,))
+        open_write = self._store.all("SELECT body FROM writes WHERE mailbox = ?", (mailbox,))
+        written_at, undone, failures = work[0] if work else (None, 0, 0)
+        return Task(
+            mailbox,
+            rows=tuple(row for row, _ in read),
+            told={row.device_id: told for row, told in read},
+            started=_read_started(json.loads(open_write[0][0])) if open_write else None,
+            written_at=written_at,
+            undone=undone,
+            failures=failures,
+        )
+
+    def settle(
+        self,
+        task: Task,
+        said: Iterable[Said],
+        *,
+        due: float | None,
+        written_at: float | None = None,
+        undone: int | None = None,
+        failures: int = 0,
+        started: Started | None = None,
+    ) -> None:
+        """Keep what came of a look at a mailbox, with its outcomes: all of it or nothing.
+
+        ``started`` is the write that is open still. A row that came meanwhile is left alone, and is due.
+        """
+        with self._store.transaction() as db:
+            for each in said:
+                if each.row is not None:
+                    key = (task.mailbox, each.row.device_id, each.row.revision)
+                    db.execute(
+                        "UPDATE desired SET row = ?, told = ? WHERE mailbox = ? AND device_id = ? AND revision = ?",
+                        (json.dumps(each.row.document()), each.told, *key),
+                    )
+                if each.outcome is not None:
+                    body = json.dumps(each.outcome.document())
+                    db.execute("INSERT INTO outcomes (outcome_id, body) VALUES (?, ?)", (each.outcome.outcome_id, body))
+            db.execute("DELETE FROM writes WHERE mailbox = ?", (task.mailbox,))
+            if started is not None:
+                _keep(db.execute, task.mailbox, started)
+            work = (due, written_at or task.written_at, task.undone if undone is None else undone, failures)
+            db.execute("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?, ?)", (task.mailbox, *work))
+            db.execute(  # a row that came while this was looked at
+                "UPDATE work SET due = 0, failures = 0 WHERE mailbox = ? AND EXISTS "
+                "(SELECT 1 FROM desired WHERE desired.mailbox = work.mailbox AND told IS NULL)",
+                (task.mailbox,),
+            )
+
+    # -- writes in flight ------------------------------------------------------------------------------------------
+
+    def begin(self, mailbox: str, started: Started, may_take: Callable[[], int]) -> bool:
+        """Record a write on the disk before its first byte leaves; False, and nothing kept, past the ceiling."""
+        with self._store.transaction() as db:
+            if started.takes_away > may_take():
+                return False
+            _keep(db.execute, mailbox, started)
+            if started.takes_away:
+                db.execute("INSERT INTO taken VALUES (?, ?)", (started.started_at, started.takes_away))
+            db.execute("DELETE FROM taken WHERE at <= ?", (self.now() - HOUR,))
+        return True
+
+    def abandon(self, mailbox: str, started: Started) -> None:
+        """Nothing of this write was sent: it does not count."""
+        with self._store.transaction() as db:
+            db.execute("DELETE FROM writes WHERE mailbox = ?", (mailbox,))
+            if started.takes_away:
+                db.execute(
+                    "DELETE FROM taken WHERE rowid = (SELECT max(rowid) FROM taken WHERE at = ? AND count = ?)",
+                    (started.started_at, started.takes_away),
+                )
+
+    def taken(self) -> int:
+        """How many devices our writes of the last hour took access from, or may have."""
+        [(count,)] = self._store.all("SELECT coalesce(sum(count), 0) FROM taken WHERE at > ?", (self.now() - HOUR,))
+        return int(count)
+
+    def has_news(self) -> bool:
+        """Whether outcomes wait for a check-in."""
+        return bool(self._store.all("SELECT 1 FROM outcomes WHERE sequence IS NULL LIMIT 1"))
+
+
+def known(row: Desired, lists: Iterable[ListName]) -> Desired:
+    """The row once the lists were read: exactly these entries are ours, and nothing is guessed any more."""
+    return replace(row, owned=tuple(sorted(lists)), tried=())
+
+
+def _keep(execute: Callable[..., object], mailbox: str, started: Started) -> None:
+    execute("INSERT OR REPLACE INTO writes VALUES (?, ?)", (mailbox, json.dumps(_document(started))))
+
+
+def _document(started: Started) -> dict[str, Any]:
+    return {
+        "started_at": started.started_at,
+        "controller": started.controller,
+        "takes_away": started.takes_away,
+        "over": started.over,
+        "steps": [
+            {
+                "device_id": step.device_id,
+                "revision": step.revision,
+                "before": step.before.document(),
+                "add": step.add,
+                "remove": step.remove,
+            }
+            for step in started.steps
+        ],
+    }
+
+
+def _read_started(raw: Mapping[str, Any]) -> Started:
+    steps = tuple(
+        Step(
+            each["device_id"],
+            each["revision"],
+            Presence(**each["before"]),
+            tuple(map(ListName, each["add"])),
+            tuple(map(ListName, each["remove"])),
+        )
+        for each in raw["steps"]
+    )
+    return Started(raw["started_at"], raw["controller"], steps, raw["takes_away"], raw["over"])
