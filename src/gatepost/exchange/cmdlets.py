@@ -69,18 +69,18 @@ GET_RECIPIENT = Cmdlet(
     purpose="kinds of mailboxes",
     role=_SEE_RECIPIENTS,
 )
-GET_USER = Cmdlet(
-    "Get-User",
-    {**_ONE, "RecipientTypeDetails": tuple, "ResultSize": str},
-    ("Guid", "DistinguishedName", "RecipientTypeDetails", "WindowsEmailAddress"),
-    purpose="kinds of mailboxes",
-    role=_SEE_RECIPIENTS,
-)
 GET_EXCHANGE_SERVER = Cmdlet(
     "Get-ExchangeServer",
     {"Identity": str, "Status": None},
     ("Name", "Fqdn", "AdminDisplayVersion", "Edition", "ServerRole", "Site", "CurrentDomainControllers"),
     purpose="servers",
+    role=_SEE_CONFIGURATION,
+)
+GET_THROTTLING_POLICY = Cmdlet(
+    "Get-ThrottlingPolicy",
+    {},
+    ("ThrottlingPolicyScope", "IsDefault", "PowerShellMaxConcurrency"),
+    purpose="budget of sessions",
     role=_SEE_CONFIGURATION,
 )
 GET_ORGANIZATION_SETTINGS = Cmdlet(
@@ -183,8 +183,8 @@ EXCHANGE: tuple[Cmdlet, ...] = (
     GET_MOBILE_DEVICE_STATISTICS,
     GET_CAS_MAILBOX,
     GET_RECIPIENT,
-    GET_USER,
     GET_EXCHANGE_SERVER,
+    GET_THROTTLING_POLICY,
     GET_ORGANIZATION_SETTINGS,
     GET_ACCESS_RULE,
     GET_MAILBOX_POLICY,

@@ -62,9 +62,13 @@ class Organization:
         """
         pool = Pool(settings, password)
         try:
-            capabilities = pool.read(lambda session: probe(session, settings.controllers))
-            pool.prepare_by(lambda session: prepare(session, capabilities.domain_controller))
-            return cls(Calls(pool, capabilities, settings.write_timeout))
+            found = pool.read(lambda session: probe(session, settings.controllers))
+            controller = found.capabilities.domain_controller
+            pool.prepare_by(lambda session: prepare(session, controller))
+            pool.know_servers(found.servers)
+            if found.concurrency is not None:
+                pool.allow(found.concurrency)
+            return cls(Calls(pool, found.capabilities, settings.write_timeout))
         except BaseException:
             pool.close()
             raise

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from gatepost.domain.devices import Capabilities, Grant
 from gatepost.errors import AnswerTruncated, CmdletFailed, CmdletNotGranted, ExchangeError
@@ -20,7 +21,19 @@ _HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
 _COMMON = frozenset({"Confirm"})
 
 
-def probe(session: Session, preferred: Iterable[str] = ()) -> Capabilities:
+class Probed(NamedTuple):
+    """What was found out.
+
+    ``servers`` are the client access servers by full name; ``concurrency`` is how many sessions the organization gives
+    one account, None where that is not told or not limited.
+    """
+
+    capabilities: Capabilities
+    servers: tuple[str, ...]
+    concurrency: int | None
+
+
+def probe(session: Session, preferred: Iterable[str] = ()) -> Probed:
     """Prepare a fresh session and find out what it can do; ``preferred`` domain controllers are tried first."""
     granted = _granted_cmdlets(session)
     for required in (cmdlets.SET_AD_SERVER_SETTINGS, cmdlets.GET_CAS_MAILBOX):
@@ -31,7 +44,7 @@ def probe(session: Session, preferred: Iterable[str] = ()) -> Capabilities:
     controllers = _controllers(servers, preferred)
     controller = _pin(session, controllers)
     device = _first_granted(granted, cmdlets.GET_MOBILE_DEVICE)
-    return Capabilities(
+    capabilities = Capabilities(
         server=session.server,
         version=_version(servers, session.server),
         domain_controller=controller,
@@ -41,6 +54,7 @@ def probe(session: Session, preferred: Iterable[str] = ()) -> Capabilities:
         cmdlets=granted,
         controllers=controllers,
     )
+    return Probed(capabilities, _access_servers(servers), _concurrency(session, granted))
 
 
 def prepare(session: Session, controller: str | None) -> None:
@@ -98,6 +112,25 @@ def _servers(session: Session, granted: dict[str, tuple[str, ...]]) -> list[Row]
         return []
     rows = readable(clixml.Rows(cmdlets.GET_EXCHANGE_SERVER.fields).decode(payloads))
     return sorted(rows, key=lambda row: not _is_host(row, session.server))
+
+
+def _access_servers(servers: list[Row]) -> tuple[str, ...]:
+    """The full names of those servers that clients connect to."""
+    return tuple(str(row[1]) for row in servers if row[1] and "clientaccess" in str(row[4]).lower())
+
+
+def _concurrency(session: Session, granted: dict[str, tuple[str, ...]]) -> int | None:
+    """The budget of sessions in the policy that holds for everybody; before Exchange 2013 that is the default one."""
+    cmdlet = cmdlets.GET_THROTTLING_POLICY
+    if not is_granted(granted, cmdlet.name):
+        return None
+    try:
+        rows = readable(clixml.Rows(cmdlet.fields).decode(session.objects(build(cmdlet))))
+    except ExchangeError as error:
+        log.warning("the account's budget is not known: %s", error)
+        return None
+    limits = [str(limit) for scope, default, limit in rows if scope == "Global" or (scope is None and default is True)]
+    return int(limits[0]) if limits and limits[0].isdecimal() else None
 
 
 def _is_host(row: Row, host: str) -> bool:
