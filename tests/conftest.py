@@ -1,5 +1,7 @@
 """What all tests share: the fixture plugins, and skipping by name where a real server is missing."""
 
+import importlib.util
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +16,12 @@ pytest_plugins = [
 SERVERS = {
     "chromium": lambda: shutil.which("chromium") is not None,
     "postgresql-15": lambda: Path("/usr/lib/postgresql/15/bin/postgres").exists(),
+    "samba": lambda: (
+        os.geteuid() == 0
+        and all(map(shutil.which, ("samba", "samba-tool", "ldbmodify", "kinit", "faketime")))
+        and importlib.util.find_spec("gssapi") is not None
+    ),
+    "squid": lambda: shutil.which("squid") is not None,
 }
 
 

@@ -49,7 +49,7 @@ _CODES = {
         "the domain and this machine have no kind of encryption in common",
         "Allow AES for the account (msDS-SupportedEncryptionTypes), and look at /etc/krb5.conf.",
     ),
-    18: Explained("the account {user} is disabled or locked", "Unlock or enable it in Active Directory."),
+    18: Explained("the account {user} is disabled, locked or expired", "Look at it in Active Directory."),
     23: Explained("the password of {user} has expired", "Change it; for a service account, let it not expire."),
     24: Explained("the password of {user} is wrong", "Write the right one into the password file."),
     31: Explained(

@@ -15,10 +15,14 @@ _LIFETIME = dt.timedelta(days=825)
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """Files: what a client trusts, and what the server shows (certificate and key in one file)."""
+    """Files: what a client trusts, and what the server shows (certificate and key in one file).
+
+    ``binding`` is what a sign-in is bound to by Extended Protection: the server's certificate, as RFC 5929 says.
+    """
 
     ca_file: Path
     server_file: Path
+    binding: bytes
 
 
 def make_certificates(folder: Path, hosts: tuple[str, ...], *, publish_other: bool = False) -> Certificates:
@@ -34,7 +38,8 @@ def make_certificates(folder: Path, hosts: tuple[str, ...], *, publish_other: bo
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
-    files = Certificates(folder / "ca.pem", folder / "server.pem")
+    binding = b"tls-server-end-point:" + certificate.fingerprint(hashes.SHA256())
+    files = Certificates(folder / "ca.pem", folder / "server.pem", binding)
     files.ca_file.write_bytes(published.public_bytes(serialization.Encoding.PEM))
     secret = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

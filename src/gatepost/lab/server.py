@@ -107,7 +107,8 @@ class Lab:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.minimum_version = ssl.TLSVersion.TLSv1_2
         tls.load_cert_chain(files.server_file)
-        accounts = Accounts(self.user, self.password, self.folder)
+        binding = files.binding if self.dialect.protection else None
+        accounts = Accounts(self.user, self.password, self.folder, keytab=self.settings.keytab, binding=binding)
         service = Service(self.shells, self.organization.servers[0].fqdn, self.dialect, self.faults)
         if self.dialect.redirect == "port":
             behind = [self._listen(0, service, accounts, None), self._listen(0, service, accounts, tls)]

@@ -1,7 +1,8 @@
-"""Signing in to the endpoint: Basic over TLS, NTLM and Negotiate by pyspnego's acceptor, and message encryption.
+"""Signing in to the endpoint: Basic over TLS, NTLM, Kerberos and Negotiate by pyspnego's acceptor, and sealing.
 
-NTLM belongs to a connection: the first requests carry the exchange, later ones need no header. Over plain HTTP every
-body is then sealed and wrapped as ``multipart/encrypted``; Exchange writes the boundary of its answers with a space.
+A sign-in belongs to a connection: the first requests carry the exchange, later ones need no header. Over plain HTTP
+every body is then sealed and wrapped as ``multipart/encrypted``; Exchange writes the boundary of its answers with a
+space. Whom a domain vouches for by Kerberos is let in by the name that the domain gives.
 """
 
 import base64
@@ -14,12 +15,15 @@ import threading
 from pathlib import Path
 
 import spnego
+from spnego.channel_bindings import GssChannelBindings
 from spnego.exceptions import SpnegoError
 
 from gatepost.errors import SettingsError
 
 _ENVIRONMENT = threading.Lock()
-"""pyspnego reads the accounts from a file that an environment variable names; labs in one process take turns."""
+"""Accounts and keys are read from files that environment variables name; labs in one process take turns."""
+_CHANNEL_BOUND = 0x800
+"""GSS_C_CHANNEL_BOUND_FLAG: the client sent a binding, and it is right."""
 
 BOUNDARY = "Encrypted Boundary"
 _PART = re.compile(rb"--\s*Encrypted Boundary(?:--)?\r\n")
@@ -28,13 +32,21 @@ _BINARY = b"Content-Type: application/octet-stream\r\n"
 
 
 class Accounts:
-    """The one account of a lab, known by its down-level name, its principal name and its bare name."""
+    """The one account of a lab, known by its down-level name, its principal name and its bare name.
 
-    def __init__(self, user: str, password: str, folder: Path) -> None:
+    ``keytab`` has the endpoint's own keys, for Kerberos. ``binding`` is the certificate's, where Extended Protection
+    asks that every sign-in over TLS is bound to it.
+    """
+
+    def __init__(
+        self, user: str, password: str, folder: Path, *, keytab: Path | None = None, binding: bytes | None = None
+    ) -> None:
         domain, _, name = user.rpartition("\\")
         if ":" in user + password or not name:
             raise SettingsError("The lab's user or password has a colon, or the user is empty.", "Choose others.")
         self.user = user
+        self.binding = binding
+        self._keytab = keytab
         self._password = password
         self._names = {user.lower(), name.lower(), f"{name}@{domain}".lower(), f"{name}@lab.example".lower()}
         self.file = folder / "ntlm-users"
@@ -51,6 +63,14 @@ class Accounts:
             return False
         right = secrets.compare_digest(password.encode(), self._password.encode())
         return right and user.lower() in self._names
+
+    def acceptor(self, scheme: str, *, tls: bool) -> spnego.ContextProxy:
+        """One sign-in, seen by the server. Raises SpnegoError, and others where Kerberos cannot be had."""
+        bindings = GssChannelBindings(application_data=self.binding) if tls and self.binding else None
+        os.environ["NTLM_USER_FILE"] = str(self.file)
+        if self._keytab is not None:
+            os.environ["KRB5_KTNAME"] = f"FILE:{self._keytab}"
+        return spnego.server(protocol=scheme.lower(), channel_bindings=bindings)
 
 
 class Connection:
@@ -91,16 +111,27 @@ class Connection:
             self._context, self._scheme, self.user = None, scheme, None
         try:
             with _ENVIRONMENT:
-                os.environ["NTLM_USER_FILE"] = str(self._accounts.file)
                 if self._context is None:
-                    self._context = spnego.server(protocol=scheme.lower())
+                    self._context = self._accounts.acceptor(scheme, tls=self._tls)
                 answer = self._context.step(base64.b64decode(token))
-        except (SpnegoError, binascii.Error, struct.error, ValueError, IndexError):
+        except (SpnegoError, ImportError, AttributeError, binascii.Error, struct.error, ValueError, IndexError):
+            # AttributeError: what pyspnego stumbles over where Kerberos has refused a ticket or its binding.
             self._context = None
             return None
         if self._context.complete:
-            self.user = self._accounts.user
+            self.user = self._signed_in(self._context)
         return f"{scheme} {base64.b64encode(answer).decode()}" if answer else None
+
+    def _signed_in(self, context: spnego.ContextProxy) -> str | None:
+        """Who has signed in; nobody where Extended Protection asks for a binding that is not there.
+
+        NTLM's acceptor looks at that itself, Kerberos' takes a client without a binding for an old one.
+        """
+        if context.negotiated_protocol != "kerberos":
+            return self._accounts.user
+        if self._tls and self._accounts.binding and not _is_bound(context):
+            return None
+        return context.client_principal
 
     def unseal(self, body: bytes, content_type: str) -> bytes | None:
         """The plain body of a request; None where it is not encrypted as it must be."""
@@ -136,6 +167,13 @@ class Connection:
             (described.encode(), struct.pack("<i", len(header)), header, data, f"-- {BOUNDARY}--\r\n".encode())
         )
         return f'multipart/encrypted;protocol="{protocol}";boundary="{BOUNDARY}"', wrapped
+
+
+def _is_bound(context: object) -> bool:
+    """Whether a Kerberos client was bound to the channel, which pyspnego does not pass on."""
+    while hasattr(context, "_context"):
+        context = context._context  # noqa: SLF001
+    return bool(int(getattr(context, "actual_flags", 0)) & _CHANNEL_BOUND)
 
 
 def _offers(*, tls: bool, ntlm_only: bool) -> tuple[str, ...]:
