@@ -33,7 +33,7 @@ class Session:
 
 @dataclass(slots=True)
 class Call:
-    """One running cmdlet; ``touched`` names the object that it changed, for the audit log."""
+    """One running cmdlet; ``touched`` names the object that it changed, and ``written_at`` where, for the audit log."""
 
     cmdlet: Cmdlet
     organization: Organization
@@ -46,6 +46,7 @@ class Call:
     thresholds: dict[str, Threshold]
     shell_limit: int
     touched: str = ""
+    written_at: str = ""
     warnings: list[str] = field(default_factory=list)
     failures: list[errors.CmdletError] = field(default_factory=list)
 
@@ -71,6 +72,7 @@ class Call:
         near = self.arguments.text("DomainController") or self.session.controller
         if near is None or near.lower() not in mailbox.domain.controllers:
             near = self.arguments.text("DomainController") or mailbox.domain.controllers[0]
+        self.written_at = near
         return self._view(near)
 
     def _view(self, controller: str) -> View:
@@ -133,7 +135,8 @@ class Call:
         if text is None or self.cmdlet.shape is None:
             return rows
         try:
-            return filter(compile_filter(text, self.cmdlet.shape.properties), rows)
+            chosen = compile_filter(text, self.cmdlet.shape.properties, self.dialect.time_filters)
+            return filter(chosen, rows)
         except FilterError as error:
             raise errors.bad_filter(self.cmdlet.name, text, error.problem, error.place) from error
 

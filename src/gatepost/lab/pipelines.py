@@ -188,7 +188,16 @@ class Engine:
                 why = str(error or next(iter(call.failures), ""))
                 values, user = dict(call.arguments.values), call.session.user
                 self.audit.append(
-                    Audited(call.cmdlet.name, values, user, call.controller, call.touched, not why, why, time.time())
+                    Audited(
+                        call.cmdlet.name,
+                        values,
+                        user,
+                        call.written_at or call.controller,
+                        call.touched,
+                        not why,
+                        why,
+                        time.time(),
+                    )
                 )
 
     def _render(

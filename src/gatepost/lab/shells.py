@@ -13,26 +13,30 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from xml.etree import ElementTree as ET
 
 from psrpcore import (
     CreatePipelineEvent,
     GetCommandMetadataEvent,
+    PipelineHostResponseEvent,
     PowerShell,
     PSRPCoreError,
     PSRPPayload,
+    ServerHostRequestor,
     ServerPipeline,
     ServerRunspacePool,
     StreamType,
 )
-from psrpcore.types import ErrorRecord, PSInvocationState, PSVersion
+from psrpcore.types import ChoiceDescription, ErrorRecord, PSInvocationState, PSVersion
 
 from gatepost.lab import mishaps, wsman
 from gatepost.lab.calls import Session
 from gatepost.lab.dialects import Fault
-from gatepost.lab.errors import CmdletError, broken, no_metadata
+from gatepost.lab.errors import CmdletError, broken, no_host, no_metadata
 from gatepost.lab.fragments import BOM, FRAGMENT, MESSAGE, PIPELINE_OUTPUT, TO_CLIENT, Layout, Outbox
 from gatepost.lab.pipelines import Command, Engine, Output
+from gatepost.lab.texts import say
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +77,15 @@ class Pipeline(ServerPipeline):
 
 @dataclass(slots=True)
 class Running:
-    """One pipeline of a shell: what psrpcore knows of it, what waits to be received, and whether to stop."""
+    """One pipeline of a shell: what psrpcore knows of it, what waits to be received, and whether to stop.
+
+    ``choice`` is what a person answered to a question, by number; None until then.
+    """
 
     pipeline: Pipeline
     outbox: Outbox
     stopped: threading.Event = field(default_factory=threading.Event)
+    choice: int | None = None
 
     @property
     def ended(self) -> bool:
@@ -177,9 +185,17 @@ class Shell:
             while event := self._pool.next_event():
                 if isinstance(event, CreatePipelineEvent | GetCommandMetadataEvent):
                     self._start(event.pipeline_id)
+                elif isinstance(event, PipelineHostResponseEvent):
+                    self._answered(event)
         except (PSRPCoreError, ET.ParseError, struct.error, ValueError, KeyError, AttributeError) as error:
             raise wsman.bad_request(f"The PowerShell message cannot be read: {error}.") from error
         self._deliver()
+
+    def _answered(self, event: PipelineHostResponseEvent) -> None:
+        """A person has answered, or the client could not ask."""
+        for running in self._commands.values():
+            if running.pipeline.pipeline_id == event.pipeline_id:
+                running.choice = -1 if event.error else int(event.result or 0)
 
     def _start(self, number: uuid.UUID) -> None:
         """Run a pipeline in a thread."""
@@ -195,7 +211,7 @@ class Shell:
             return
         details = running.pipeline.metadata
         commands = details.commands if isinstance(details, PowerShell) else []
-        result = self._result(commands)
+        result = self._result(running, commands)
         with self._changed:
             if self._gone or running.stopped.is_set():
                 return
@@ -221,15 +237,34 @@ class Shell:
             self._deliver()
         return True
 
-    def _result(self, commands: Sequence[Command]) -> Output | CmdletError:
+    def _result(self, running: Running, commands: Sequence[Command]) -> Output | CmdletError:
         """What the engine makes of the commands. Metadata, which asks for none, is not served."""
+        if not commands:
+            return no_metadata()
         try:
-            return self._engine.run(commands, self._session, self.id, full=self._full) if commands else no_metadata()
+            ask = partial(self._ask, running)
+            return self._engine.run(commands, self._session, self.id, full=self._full, ask=ask)
         except CmdletError as error:
             return error
         except Exception as error:
             log.exception("a cmdlet failed")
             return broken(error)
+
+    def _ask(self, running: Running, question: str) -> bool:
+        """Ask the person at the client, and wait. Raises CmdletError where the client said that there is nobody."""
+        language = self._engine.dialect.language
+        choices = [ChoiceDescription(say(name, {}, language)) for name in ("yes", "yes-all", "no", "no-all")]
+        with self._changed:
+            details = running.pipeline.metadata
+            host = details.host if isinstance(details, PowerShell) else None
+            host = self._pool.host if host is not None and host.UseRunspaceHost else host
+            if host is None or host.IsHostNull or host.IsHostUINull:
+                raise no_host(question)
+            ServerHostRequestor(running.pipeline).prompt_for_choice(say("confirm", {}, language), question, choices, 0)
+            self._deliver()
+            self._changed.wait_for(lambda: running.choice is not None or running.stopped.is_set() or self._gone)
+            answer, running.choice = running.choice, None
+            return answer in {0, 1}
 
     def _give(self, running: Running, output: Output) -> None:
         """Let the outbox pull the objects; what is said beside them, and the end, follow the last."""
