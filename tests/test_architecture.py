@@ -22,7 +22,10 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"wire", "domain.devices", "domain.settings", "errors", "settings"},
         {"spnego", "pypsrp", "urllib3", "cryptography"},
     ),
-    "connector": ({"exchange", "domain", "errors", "settings"}, {"requests", "urllib3", "cryptography", "ldap"}),
+    "connector": (
+        {"exchange", "domain", "errors", "settings"},
+        {"requests", "urllib3", "cryptography", "ldap", "msgspec"},
+    ),
     "service": (
         {"domain", "errors", "settings"},
         {

@@ -161,24 +161,29 @@ class Inventory:
         self._listing.begin()
         self._progress.stage("mailboxes", None)
         for mailboxes in self._batches(source.list_mailboxes(), taken):
-            untold = [mailbox for mailbox in mailboxes if oversized(mailbox)]
-            taken.unreadable += len(untold)
-            taken.findings += map(_too_long, untold[:FINDINGS_A_SYNC])
-            self._listing.know_mailboxes([(mailbox.dn, mailbox.guid) for mailbox in untold])
-            told = [mailbox for mailbox in mailboxes if not oversized(mailbox)]
-            self._listing.add_mailboxes([(mailbox.dn, mender.mailbox(mailbox)) for mailbox in told])
-        if taken.unreadable:
-            self._listing.keep_missing_mailboxes()
+            self._stage_mailboxes(mailboxes, mender, taken)
+        self._listing.finish("mailboxes", keep_missing=taken.unreadable > 0)
         self._progress.stage("devices", None)
         for devices in self._batches(source.list_devices(), taken):
             owners = self._listing.mailboxes_by_dn(device.mailbox_dn for device in devices)
             self._listing.add_devices(
                 [mender.device(each, owners.get(fold(each.mailbox_dn) or "")) for each in devices]
             )
+        self._listing.finish("devices")
         taken.mended = mender.mended
         if taken.mended:
             taken.findings.append(_mended(taken.mended))
         return taken
+
+    def _stage_mailboxes(self, mailboxes: list[Mailbox], mender: Mender, taken: _Taken) -> None:
+        """Those that can be told, and by name those that cannot."""
+        untold = [mailbox for mailbox in mailboxes if oversized(mailbox)]
+        if untold:
+            taken.unreadable += len(untold)
+            taken.findings += map(_too_long, untold[:FINDINGS_A_SYNC])
+            self._listing.know_mailboxes([(mailbox.dn, mailbox.guid) for mailbox in untold])
+            mailboxes = [mailbox for mailbox in mailboxes if not oversized(mailbox)]
+        self._listing.add_mailboxes([(mailbox.dn, mender.mailbox(mailbox)) for mailbox in mailboxes])
 
     def _batches(self, objects: Iterable[T | UnreadableObject], taken: _Taken) -> Iterator[list[T]]:
         """Readable objects by the batch; the others are counted."""
@@ -254,7 +259,7 @@ class Inventory:
         """
         number = rejected = 0
         for kind in ("mailboxes", "devices"):
-            after = ""
+            after = 0
             while page := self._listing.page(kind, sync.scope, after, self._rows_a_part, PART_BYTES):
                 part = Sync(sync.sync_id, sync.scope, part=number + 1)
                 facts = _facts(kind, [row for _, row in page])

@@ -3,24 +3,34 @@
 Rows stream in, are joined by SQL and stream out in pages, so memory is flat in the number of devices. A quick
 synchronisation is the difference between the two by row hash. When the service seals, the staged one takes the place
 of the other in one transaction.
+
+A *delta* stages only what may have changed: owners that it lacks are looked up in the sealed listing, and its seal
+writes its rows over the sealed ones. What is staged outlives the process, so that an interrupted listing goes on where
+it stopped: ``finished`` tells what is whole already.
+
+Rows are appended as they come, and put in order once, when the last one is there (``finish``): keeping a million rows
+in the order of random guids from the start costs ten times as much.
 """
 
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
-from gatepost.connector.rows import mend
-from gatepost.connector.store import BASELINE, TABLES, Store
-from gatepost.domain.contract import DEVICE_COLUMNS, ListingDigest, Scope, row_text, text_hash
+from gatepost.connector.rows import RowText, mend
+from gatepost.connector.store import BASELINE, STAGING, TABLES, Store
+from gatepost.domain.contract import DEVICE_COLUMNS, ListingDigest, Scope, text_hash
 
 Kind = Literal["mailboxes", "devices"]
+Side = Literal["staged", "sealed"]
+KINDS: tuple[Kind, ...] = ("mailboxes", "devices")
 
 # A mailbox without a row is known and not told: its name finds its devices' owner, and that is all.
 ROWS = {
-    Scope.FULL: "SELECT n.guid, n.{what} FROM staged_{kind} n "
-    "WHERE n.row IS NOT NULL AND n.guid > ? ORDER BY n.guid LIMIT ?",
-    Scope.QUICK: "SELECT n.guid, n.{what} FROM staged_{kind} n LEFT JOIN sealed_{kind} o USING (guid) "
-    "WHERE n.row IS NOT NULL AND n.guid > ? AND o.hash IS NOT n.hash ORDER BY n.guid LIMIT ?",
+    Scope.FULL: "SELECT n.rowid, n.{what} FROM staged_{kind} n "
+    "WHERE n.row IS NOT NULL AND n.rowid > ? ORDER BY n.rowid LIMIT ?",
+    Scope.QUICK: "SELECT n.rowid, n.{what} FROM staged_{kind} n LEFT JOIN sealed_{kind} o ON o.guid = n.guid "
+    "WHERE n.row IS NOT NULL AND n.rowid > ? AND o.hash IS NOT n.hash ORDER BY n.rowid LIMIT ?",
 }
 OWNER = f"'$[{DEVICE_COLUMNS.index('mailbox_guid')}]'"
 ORPHANED = f"""SELECT count(*) FROM staged_devices n JOIN sealed_devices o USING (guid) WHERE o.hash IS NOT n.hash
@@ -29,7 +39,14 @@ KEEP_MISSING = """INSERT INTO staged_mailboxes (guid, dn)
     SELECT o.guid, o.dn FROM sealed_mailboxes o
     WHERE NOT EXISTS (SELECT 1 FROM staged_mailboxes n WHERE n.guid = o.guid)
     AND NOT EXISTS (SELECT 1 FROM staged_mailboxes n WHERE n.dn = o.dn)"""
+UPSERT = {
+    "mailboxes": "INSERT INTO sealed_mailboxes (guid, hash, dn, row) SELECT guid, hash, dn, row FROM staged_mailboxes "
+    "WHERE true ON CONFLICT (guid) DO UPDATE SET hash = excluded.hash, dn = excluded.dn, row = excluded.row",
+    "devices": "INSERT INTO sealed_devices (guid, hash, row) SELECT guid, hash, row FROM staged_devices "
+    "WHERE true ON CONFLICT (guid) DO UPDATE SET hash = excluded.hash, row = excluded.row",
+}
 STAGED_TABLES = [statement for statement in TABLES.split(";") if " staged_" in statement]
+FINISHED = "finished_{kind}"
 HASHES_A_PAGE = 10_000
 ALLOWED_AT_LEAST, ALLOWED_SHARE = 50, 0.05
 
@@ -40,21 +57,28 @@ class Listing:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def begin(self) -> None:
-        """Throw away what an earlier attempt staged."""
-        with self._store.transaction(lasting=False) as db:
-            db.execute("DELETE FROM staged_mailboxes")
-            db.execute("DELETE FROM staged_devices")
+    # -- staging ---------------------------------------------------------------------------------------------------
 
-    def add_mailboxes(self, rows: Sequence[tuple[str | None, Sequence[Any]]]) -> None:
-        """Stage mailboxes: each with its distinguished name and its row, whose first value is the guid."""
+    def begin(self, *, delta: bool = False) -> None:
+        """Throw away what an earlier attempt staged. A ``delta`` has only what may differ from the sealed listing."""
+        with self._store.transaction(lasting=False) as db:
+            _empty(db)
+            db.execute("INSERT INTO notes (name, value) VALUES (?, ?)", (STAGING, "delta" if delta else "whole"))
+
+    @property
+    def is_delta(self) -> bool:
+        """Whether what is staged is a delta."""
+        return self._store.note(STAGING) == "delta"
+
+    def add_mailboxes(self, rows: Iterable[tuple[str | None, RowText]]) -> None:
+        """Stage mailboxes, each with its distinguished name."""
         with self._store.transaction(lasting=False) as db:
             db.executemany(
-                "INSERT OR REPLACE INTO staged_mailboxes (guid, hash, row, dn) VALUES (?, ?, ?, ?)",
-                [(row[0], *_kept(row), fold(dn)) for dn, row in rows],
+                "INSERT OR REPLACE INTO staged_mailboxes (guid, hash, dn, row) VALUES (?, ?, ?, ?)",
+                [(guid, _hash(text), fold(dn), text) for dn, (guid, text) in rows],
             )
 
-    def know_mailboxes(self, known: Sequence[tuple[str | None, str]]) -> None:
+    def know_mailboxes(self, known: Iterable[tuple[str | None, str]]) -> None:
         """Stage mailboxes that cannot be told, by name and guid, so that their devices do not lose them."""
         with self._store.transaction(lasting=False) as db:
             db.executemany(
@@ -62,31 +86,59 @@ class Listing:
                 [(guid, fold(dn)) for dn, guid in known],
             )
 
-    def keep_missing_mailboxes(self) -> None:
-        """Stage as known what the sealed listing has and this one lacks: for a listing in which some are unreadable."""
-        with self._store.transaction(lasting=False) as db:
-            db.execute(KEEP_MISSING)
-
-    def add_devices(self, rows: Sequence[Sequence[Any]]) -> None:
-        """Stage devices; the first value of a row is the guid."""
+    def add_devices(self, rows: Iterable[RowText]) -> None:
+        """Stage devices."""
         with self._store.transaction(lasting=False) as db:
             db.executemany(
                 "INSERT OR REPLACE INTO staged_devices (guid, hash, row) VALUES (?, ?, ?)",
-                [(row[0], *_kept(row)) for row in rows],
+                [(guid, _hash(text), text) for guid, text in rows],
             )
 
+    def finish(self, kind: Kind, about: str = "", *, keep_missing: bool = False) -> None:
+        """All of a kind is staged; ``about`` is what the caller wants to be told of it if it goes on another day.
+
+        Of what a listing named twice the last stays. ``keep_missing`` stages as known the mailboxes that the sealed
+        listing has and this one lacks: for a listing in which some were unreadable. A delta has them anyway.
+        """
+        keep_missing = keep_missing and kind == "mailboxes" and not self.is_delta
+        with self._store.transaction(lasting=False) as db:
+            _put_in_order(db, "staged", kind)
+            if keep_missing:
+                db.execute(KEEP_MISSING)
+            note = (FINISHED.format(kind=kind), about)
+            db.execute("INSERT OR REPLACE INTO notes (name, value) VALUES (?, ?)", note)
+
+    def finished(self, kind: Kind) -> str | None:
+        """What was said about a kind that is staged whole, None if it is not."""
+        return self._store.note(FINISHED.format(kind=kind))
+
     def mailboxes_by_dn(self, names: Iterable[str | None]) -> dict[str, str]:
-        """The guids of the staged mailboxes with these distinguished names, by the name in ``fold``."""
-        wanted = json.dumps(sorted({folded for name in names if (folded := fold(name)) is not None}))
-        rows = self._store.all(
-            "SELECT m.dn, m.guid FROM json_each(?) AS name JOIN staged_mailboxes m ON m.dn = name.value", (wanted,)
-        )
-        return dict(rows)
+        """The guids of the mailboxes with these distinguished names, by the name in ``fold``.
+
+        Mailboxes are those staged and finished; behind a delta those sealed.
+        """
+        wanted = json.dumps(list({folded for name in names if (folded := fold(name)) is not None}))
+        sides: tuple[Side, ...] = ("sealed", "staged") if self.is_delta else ("staged",)
+        return {
+            dn: guid
+            for side in sides
+            for dn, guid in self._store.all(
+                f"SELECT m.dn, m.guid FROM json_each(?) AS name JOIN {side}_mailboxes m ON m.dn = name.value",  # noqa: S608 - ours
+                (wanted,),
+            )
+        }
+
+    # -- telling ---------------------------------------------------------------------------------------------------
 
     def measure(self, scope: Scope) -> tuple[int, int, str]:
-        """How many devices and mailboxes a synchronisation of this scope sends, and the digest of all their rows."""
+        """How many devices and mailboxes a synchronisation of this scope sends, and the digest of all their rows.
+
+        Raises ValueError for a delta as a full one: the service would call everything else gone.
+        """
+        if scope is Scope.FULL and self.is_delta:
+            raise ValueError("a delta is no full listing")
         digest = ListingDigest()
-        counts = {"mailboxes": 0, "devices": 0}
+        counts = dict.fromkeys(KINDS, 0)
         for kind in counts:
             for value in self._walk(ROWS[scope].format(what="hash", kind=kind)):
                 digest.add_hash(value)
@@ -94,15 +146,26 @@ class Listing:
         return counts["devices"], counts["mailboxes"], digest.hexdigest()
 
     def totals(self) -> tuple[int, int]:
-        """How many devices and mailboxes are staged, to be told."""
-        return self._count("staged_devices", "row"), self._count("staged_mailboxes", "row")
+        """How many devices and mailboxes there are, to be told: those staged, and behind a delta those sealed."""
+        return self._total("devices"), self._total("mailboxes")
+
+    def _total(self, kind: Kind) -> int:
+        """Counts by the column ``row``: what is only known does not count."""
+        staged = self._count(f"staged_{kind}", "row")
+        if not self.is_delta:
+            return staged
+        [(both,)] = self._store.all(
+            f"SELECT count(*) FROM staged_{kind} n JOIN sealed_{kind} o USING (guid) WHERE o.row IS NOT NULL"  # noqa: S608 - ours
+        )
+        return staged + self._count(f"sealed_{kind}", "row") - int(both)
 
     def shrank(self) -> bool:
         """Whether the staged listing lacks more of the sealed one than a quick synchronisation may tell unasked.
 
         A bulk listing can come short without an error. Only a full synchronisation is looked at by the service's guard.
+        A delta lacks nothing by being short; but it too may say of many devices that they have lost their owner.
         """
-        for kind in ("devices", "mailboxes"):
+        for kind in () if self.is_delta else KINDS:
             sealed, staged = self._count(f"sealed_{kind}"), self._count(f"staged_{kind}")
             if (sealed and not staged) or sealed - staged > _allowed(sealed):
                 return True
@@ -113,15 +176,18 @@ class Listing:
         [(count,)] = self._store.all(f"SELECT count({column}) FROM {table}")  # noqa: S608 - names of ours
         return int(count)
 
-    def page(self, kind: Kind, scope: Scope, after: str, rows: int, size: int) -> list[tuple[str, list[Any]]]:
-        """The next rows behind guid ``after``, at most ``rows`` and about ``size`` bytes of them, at least one."""
-        page: list[tuple[str, list[Any]]] = []
+    def page(self, kind: Kind, scope: Scope, after: int, rows: int, size: int) -> list[tuple[int, list[Any]]]:
+        """The next rows behind place ``after`` (0 at first), each with its place.
+
+        At most ``rows`` and about ``size`` bytes of them, at least one; in the order in which they were staged.
+        """
+        page: list[tuple[int, list[Any]]] = []
         length = 0
-        for guid, text in self._store.all(ROWS[scope].format(what="row", kind=kind), (after, rows)):
+        for place, text in self._store.all(ROWS[scope].format(what="row", kind=kind), (after, rows)):
             length += len(text)
             if page and length > size:
                 break
-            page.append((guid, json.loads(text)))
+            page.append((place, json.loads(text)))
         return page
 
     @property
@@ -130,22 +196,56 @@ class Listing:
         return self._store.note(BASELINE) is not None
 
     def seal(self, at: str) -> None:
-        """The service has the staged listing: it takes the place of the sealed one."""
+        """The service has the staged listing: it takes the place of the sealed one; the rows of a delta, of theirs."""
+        delta = self.is_delta
         with self._store.transaction() as db:
-            db.execute("DROP INDEX staged_mailboxes_dn")
-            for kind in ("mailboxes", "devices"):
-                db.execute(f"DROP TABLE sealed_{kind}")
-                db.execute(f"ALTER TABLE staged_{kind} RENAME TO sealed_{kind}")
-            for statement in STAGED_TABLES:
-                db.execute(statement)
+            for kind in KINDS:
+                if delta:
+                    _put_in_order(db, "sealed", kind)
+                    db.execute(UPSERT[kind])
+                else:
+                    _replace(db, kind)
+            _empty(db)
             db.execute("INSERT OR REPLACE INTO notes (name, value) VALUES (?, ?)", (BASELINE, at))
 
     def _walk(self, statement: str) -> Iterator[int]:
         """The hashes of a statement, page by page."""
-        after = ""
+        after = 0
         while page := self._store.all(statement, (after, HASHES_A_PAGE)):
             yield from (value for _, value in page)
             after = page[-1][0]
+
+
+def _empty(db: sqlite3.Connection) -> None:
+    """Nothing is staged, in tables without indexes."""
+    for kind in KINDS:
+        db.execute(f"DROP TABLE IF EXISTS staged_{kind}")
+    for statement in STAGED_TABLES:
+        db.execute(statement)
+    notes: Sequence[str] = (STAGING, *(FINISHED.format(kind=kind) for kind in KINDS))
+    db.executemany("DELETE FROM notes WHERE name = ?", [(name,) for name in notes])
+
+
+def _put_in_order(db: sqlite3.Connection, side: Side, kind: Kind) -> None:
+    """Let rows be found by guid, of which each keeps its last row, and mailboxes by name."""
+    table = f"{side}_{kind}"
+    by_guid = f"CREATE UNIQUE INDEX IF NOT EXISTS {table}_guid ON {table} (guid)"
+    try:
+        db.execute(by_guid)
+    except sqlite3.IntegrityError:
+        db.execute(f"DELETE FROM {table} WHERE rowid NOT IN (SELECT max(rowid) FROM {table} GROUP BY guid)")  # noqa: S608 - ours
+        db.execute(by_guid)
+    if kind == "mailboxes":
+        db.execute(f"CREATE INDEX IF NOT EXISTS {table}_dn ON {table} (dn)")
+
+
+def _replace(db: sqlite3.Connection, kind: Kind) -> None:
+    """What is staged becomes what is sealed. Indexes do not change their names with their table, so they go anew."""
+    db.execute(f"DROP TABLE sealed_{kind}")
+    db.execute(f"DROP INDEX IF EXISTS staged_{kind}_guid")
+    db.execute(f"DROP INDEX IF EXISTS staged_{kind}_dn")
+    db.execute(f"ALTER TABLE staged_{kind} RENAME TO sealed_{kind}")
+    _put_in_order(db, "sealed", kind)
 
 
 def _allowed(present: int) -> int:
@@ -158,12 +258,7 @@ def fold(name: str | None) -> str | None:
     return None if name is None else mend(name).casefold()
 
 
-def _kept(row: Sequence[Any]) -> tuple[int, str]:
-    """A row's hash and its text."""
-    text = row_text(row)
-    return _signed(text_hash(text)), text.decode("ascii")
-
-
-def _signed(value: int) -> int:
-    """A hash as SQLite's signed 64 bits; a digest adds up either way."""
+def _hash(text: str) -> int:
+    """A row's hash as SQLite's signed 64 bits; a digest adds up either way."""
+    value = text_hash(text.encode("ascii"))
     return value - (1 << 64) if value >> 63 else value

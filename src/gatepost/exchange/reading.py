@@ -14,6 +14,8 @@ from gatepost.wire import clixml
 
 Row = tuple[clixml.Value, ...]
 _CONTAINER = "cn=exchangeactivesyncdevices,"
+_BETWEEN = ",CN=ExchangeActiveSyncDevices,"
+_TEXT_OR_NOTHING = frozenset({str, type(None)})
 
 
 def readable(decoded: Sequence[Row | UnreadableObject]) -> list[Row]:
@@ -33,6 +35,9 @@ def mailbox_dn(device_dn: str | None) -> str | None:
     """
     if not device_dn:
         return None
+    name, _, mailbox = device_dn.partition(_BETWEEN)
+    if mailbox and "," not in name and not name.endswith("\\"):
+        return mailbox  # nearly all are written like that; what follows is for the others
     above = _parent(device_dn)
     return _parent(above) if above.lower().startswith(_CONTAINER) else above or None
 
@@ -49,8 +54,11 @@ def device(number: int, row: Row) -> Device | UnreadableObject:
     guid = row[0]
     if not isinstance(guid, str) or not guid:
         return UnreadableObject(number, "it has no Guid", str(row[1] or "")[:80])
-    texts = [value if value is None or type(value) is str else text(value) for value in row[3:18]]
-    return Device._make((guid, text(row[1]), mailbox_dn(text(row[2])), *texts, moment(row[18]), moment(row[19])))
+    texts: Sequence[Any] = row[1:18]
+    if not _TEXT_OR_NOTHING.issuperset(map(type, texts)):
+        texts = list(map(text, texts))
+    device_id, dn, *rest = texts
+    return Device._make((guid, device_id, mailbox_dn(dn), *rest, moment(row[18]), moment(row[19])))
 
 
 def mailbox(number: int, row: Row, kinds: dict[str, MailboxKind]) -> Mailbox | UnreadableObject:
@@ -59,17 +67,17 @@ def mailbox(number: int, row: Row, kinds: dict[str, MailboxKind]) -> Mailbox | U
     if not isinstance(guid, str) or not guid:
         return UnreadableObject(number, "it has no Guid", str(identity or "")[:80])
     return Mailbox(
-        guid=guid,
-        dn=text(dn),
-        identity=text(identity),
-        primary_smtp=text(smtp),
-        display_name=text(name),
-        kind=kinds.get(guid, MailboxKind.USER).value,
-        eas_enabled=enabled if isinstance(enabled, bool) else None,
-        allowed_ids=listed(allowed),
-        blocked_ids=listed(blocked),
-        mailbox_policy=text(policy),
-        changed_at=moment(changed),
+        guid,
+        text(dn),
+        text(identity),
+        text(smtp),
+        text(name),
+        kinds.get(guid, MailboxKind.USER).value,
+        enabled if isinstance(enabled, bool) else None,
+        listed(allowed),
+        listed(blocked),
+        text(policy),
+        moment(changed),
     )
 
 
@@ -122,11 +130,12 @@ def listed(value: Any) -> tuple[str, ...] | None:  # noqa: ANN401 - a decoded va
 
 def moment(value: Any) -> datetime | None:  # noqa: ANN401 - a decoded value of any type
     """A moment in UTC; a text is tried as ISO 8601, since an endpoint may send dates as text."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
+    if type(value) is datetime and value.tzinfo is UTC:
+        return value
+    try:
+        when = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if not isinstance(when, datetime):
             return None
-    if not isinstance(value, datetime):
+        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value
