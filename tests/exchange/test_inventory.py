@@ -139,8 +139,9 @@ def test_every_dialect_is_read_alike(connect: Connect, lab: Lab, make_lab: MakeL
             mine, plain = getattr(one, field), getattr(two, field)
             left_out = dialect.missing_properties and mine is None
             assert mine == plain or left_out or (dialect.short_identity and field == "identity"), (field, mine, plain)
-    assert [(box.allowed_ids, box.blocked_ids, box.dn) for box in boxes] == [
-        (box.allowed_ids, box.blocked_ids, box.dn) for box in mailboxes
+    assert [box.dn for box in boxes] == [box.dn for box in mailboxes]
+    assert [(box.allowed_ids, box.blocked_ids) for box in boxes] == [
+        (None, None) if dialect.hidden_lists else (box.allowed_ids, box.blocked_ids) for box in mailboxes
     ]
 
 

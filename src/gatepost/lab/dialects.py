@@ -38,6 +38,8 @@ class Dialect:
     select_limit: int = 0
     progress: bool = False
     protection: bool = False
+    time_filters: str = "as written"
+    hidden_lists: bool = False
 
 
 DIALECTS: dict[str, Dialect] = {
@@ -63,6 +65,10 @@ DIALECTS: dict[str, Dialect] = {
     "narrow-select": Dialect(select_limit=11),
     "progress": Dialect(progress=True),
     "extended-protection": Dialect(protection=True),
+    "time-filters-refused": Dialect(time_filters="refused"),
+    "time-filters-ignored": Dialect(time_filters="ignored"),
+    "time-filters-local": Dialect(time_filters="local"),
+    "hidden-lists": Dialect(hidden_lists=True),
     "all-at-once": Dialect(
         shuffled=True,
         fragment=1_500,

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from operator import attrgetter, ge, gt, le, lt
 from typing import Any
 
-from gatepost.lab.clixml import Kind, Property
+from gatepost.lab.clixml import SERVER_OFFSET_HOURS, Kind, Property
 from gatepost.lab.rows import TICKS
 
 Predicate = Callable[[Any], bool]
@@ -30,6 +30,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {"-gt": gt, "-ge": ge, "-lt": lt, "-le": le}
+_MOMENTS = {Kind.TIME_UTC, Kind.TIME_LOCAL}
 _OPERATORS = {"-eq", "-ne", "-like", "-notlike", *_ORDER}
 _TIMES = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y")
 
@@ -43,16 +44,20 @@ class FilterError(ValueError):
         super().__init__(problem)
 
 
-def compile_filter(text: str, properties: Iterable[Property]) -> Predicate:
-    """The predicate of a filter over rows that have these properties. Raises FilterError."""
-    return _Parser(text, {prop.name.lower(): prop for prop in properties if prop.filterable}).parse()
+def compile_filter(text: str, properties: Iterable[Property], times: str = "as written") -> Predicate:
+    """The predicate of a filter over rows that have these properties. Raises FilterError.
+
+    ``times`` is a dialect's ``time_filters``.
+    """
+    return _Parser(text, {prop.name.lower(): prop for prop in properties if prop.filterable}, times).parse()
 
 
 class _Parser:
     """A parser by descent over the tokens of one filter."""
 
-    def __init__(self, text: str, properties: dict[str, Property]) -> None:
+    def __init__(self, text: str, properties: dict[str, Property], times: str) -> None:
         self.properties = properties
+        self.times = times
         self.length = len(text)
         self.tokens = _tokens(
             text.strip().removeprefix("{").removesuffix("}") if text.lstrip().startswith("{") else text
@@ -112,7 +117,14 @@ class _Parser:
         value_kind, value, value_place = self._take("a value")
         if value_kind not in {"quoted", "word"}:
             raise FilterError(f"{value!r} is not a value.", value_place)
-        return _compare(prop, operator.lower(), _value(prop, value_kind, value, value_place), value_place)
+        wanted = _value(prop, value_kind, value, value_place)
+        if prop.kind in _MOMENTS and self.times != "as written":
+            if self.times == "refused":
+                raise FilterError(f'"{name}" is not a recognized filterable property.', place)
+            if self.times == "ignored":
+                return lambda _row: True
+            wanted = wanted + SERVER_OFFSET_HOURS * 3_600 * TICKS if isinstance(wanted, int) else wanted
+        return _compare(prop, operator.lower(), wanted, value_place)
 
 
 def _tokens(text: str) -> list[tuple[str, str, int]]:
@@ -135,7 +147,7 @@ def _value(prop: Property, kind: str, text: str, place: int) -> object:
     constant = {"$true": True, "$false": False, "$null": None}.get(text.lower(), text)
     if not isinstance(constant, str):
         return constant
-    if prop.kind in {Kind.TIME_UTC, Kind.TIME_LOCAL}:
+    if prop.kind in _MOMENTS:
         return parse_time(constant, place)
     if prop.kind is Kind.BOOLEAN:
         return constant.lower() in {"true", "1"}

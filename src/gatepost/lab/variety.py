@@ -29,6 +29,7 @@ _OPTIONAL = frozenset(
     }
 )  # fmt: skip
 """What an older or a hosted Exchange may not have."""
+_LISTS = frozenset({"ActiveSyncAllowedDeviceIDs", "ActiveSyncBlockedDeviceIDs"})
 
 
 def vary(shape: Shape, dialect: Dialect, variant: int) -> Shape:
@@ -36,6 +37,8 @@ def vary(shape: Shape, dialect: Dialect, variant: int) -> Shape:
     properties, constants, types = list(shape.properties), dict(shape.constants), shape.types
     if dialect.missing_properties:
         properties = [prop for prop in properties if prop.name not in _OPTIONAL]
+    if dialect.hidden_lists:
+        properties = [prop for prop in properties if prop.name not in _LISTS]
     if dialect.extra_properties:
         properties += [prop for prop, _ in _EXTRA]
         constants.update({prop.name: value for prop, value in _EXTRA})
