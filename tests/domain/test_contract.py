@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from gatepost.domain import contract
 from gatepost.domain.contract import Answer, CheckIn, ContractError, Facts, Kind, Scope, Status, Sync, SyncResult, Table
+from gatepost.domain.desired import Desired, Entry, Level, ListName
 
+WANTED = Desired("00000000-0000-0000-0000-000000000001", "DEV1", Level.ALLOW, "why", 4, Entry.ALLOW, (ListName.ALLOW,))
 CELL = st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(st.characters(), max_size=20)
 ROWS = st.lists(st.lists(CELL, min_size=3, max_size=3), max_size=5)
 
@@ -26,7 +28,15 @@ def test_a_check_in_comes_back_as_it_was(rows: list[list[Any]], why: str) -> Non
     """Whatever is in the rows, lone surrogates too, reading what was sealed gives the same document."""
     facts = Facts(Table(("a", "b", "c"), tuple(rows)), gone=("g",), settings={"x": why}, findings=({"code": why},))
     sent = CheckIn(
-        "o", 3, "i", 7, Kind.SYNC_BEGIN, 5, Status(failure=why), Sync("s", Scope.QUICK, 1, 2, "ab", 3, 4), facts
+        "o",
+        3,
+        "i",
+        7,
+        Kind.SYNC_BEGIN,
+        5,
+        Status(failure=why, mode="enforce", scope=("*", why)),
+        Sync("s", Scope.QUICK, 1, 2, "ab", 3, 4),
+        facts,
     )
     assert contract.read_check_in(contract.seal(sent)) == sent
 
@@ -34,7 +44,7 @@ def test_a_check_in_comes_back_as_it_was(rows: list[list[Any]], why: str) -> Non
 def test_an_answer_comes_back_as_it_was() -> None:
     """The service's answer is read as it was written."""
     sent = Answer(
-        4, "2026-01-01T00:00:00Z", "i", 120, 5, 1, 9, True, ({"level": "allow"},), sync="full",
+        4, "2026-01-01T00:00:00Z", "i", 120, 5, 1, 9, True, (WANTED,), sync="full", taken_away=3,
         result=SyncResult("merged", "", ({"guid": "g", "why": "w"},)),
     )  # fmt: skip
     assert contract.read_answer(contract.write_answer(sent)) == sent

@@ -10,7 +10,8 @@ from psycopg.rows import dict_row
 
 from tests.fixtures.database import Cluster, Urls
 from tests.fixtures.service import Replica, Service, new_tenant, replica_of
-from tests.service.speaker import Speaker
+from tests.service.speaker import Speaker, device, mailbox
+from tests.service.writing import Writer
 
 Look = Callable[..., list[dict[str, Any]]]
 _numbers = itertools.count()
@@ -62,3 +63,10 @@ def look(service: Service) -> Iterator[Look]:
             return cursor.fetchall() if cursor.description else []
 
         yield run
+
+
+@pytest.fixture
+def writer(service: Service, speaker: Speaker) -> Writer:
+    """A connector with mode enforce that has synchronised eight devices of four mailboxes."""
+    speaker.synchronise([device(number) for number in range(8)], [mailbox(number) for number in range(4)])
+    return Writer(service, speaker)

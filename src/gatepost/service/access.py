@@ -161,6 +161,13 @@ async def standing(scope: Scope, organization_id: UUID, keys: Sequence[Key]) -> 
     return [_standing(row) for row in rows]
 
 
+async def standing_of(scope: Scope, device: Mapping[str, Any]) -> Standing | None:
+    """How it stands with a device; None where it has no mailbox or no id."""
+    key = (device["mailbox_guid"], device["device_id"])
+    found = await standing(scope, device["organization_id"], [key]) if all(key) else []
+    return found[0] if found else None
+
+
 async def review(scope: Scope, organization_id: UUID, keys: Sequence[Key]) -> None:
     """Bring the findings about these up to date: told where something is in the way, ended where nothing is."""
     for each in await standing(scope, organization_id, keys):

@@ -27,6 +27,7 @@ class Permission(StrEnum):
     CONNECTIONS_SYNC = "connections.sync"
     CONNECTIONS_ACCEPT = "connections.accept"
     DEVICES_READ = "devices.read"
+    DEVICES_PIN = "devices.pin"
     SESSION_END = "session.end"
 
 

@@ -1,12 +1,15 @@
 """Devices for scripts: pages by key, one device, its history."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
+from pydantic import AwareDatetime, BaseModel
 
 from gatepost.domain.contract import iso
+from gatepost.service import access, pins
 from gatepost.service.administrators import Session
 from gatepost.service.devices import queries
 from gatepost.service.web.permissions import Permission, requires
@@ -18,6 +21,42 @@ Limit = Annotated[int, Query(ge=1, le=queries.LARGEST_PAGE)]
 def plain(row: queries.Row) -> dict[str, Any]:
     """A row with times as ISO 8601 in UTC."""
     return {name: iso(value) if isinstance(value, datetime) else value for name, value in row.items()}
+
+
+class Wanted(BaseModel):
+    """A pin as it is asked for; ``until`` null: until it is removed."""
+
+    level: Literal["allow", "block"]
+    reason: str
+    until: AwareDatetime | None = None
+
+
+def _states(device: queries.Row, standing: access.Standing | None) -> dict[str, Any]:
+    """Pin, desired, applied and effective; nulls where nothing was ever published."""
+    known = standing if standing and standing.level is not None else None
+    pinned = asdict(standing.pin) if standing and standing.pin else None
+    return {
+        "pin": plain(pinned) if pinned else None,
+        "desired": {
+            "level": known.level,
+            "reason": known.reason,
+            "revision": known.revision,
+            "since": iso(known.published_at),
+        }
+        if known
+        else None,
+        "applied": {
+            "level": known.applied,
+            "since": iso(known.applied_since),
+            "entries": {name.value: owner.value for name, owner in known.owners.items()},
+            "result": known.result,
+            "at": iso(known.result_at),
+            "why": known.why,
+        }
+        if known
+        else None,
+        "effective": {"state": device["access_state"], "reason": device["access_state_reason"]},
+    }
 
 
 @router.get("")
@@ -44,11 +83,48 @@ async def devices(
 async def device(
     request: Request, organization: UUID, guid: UUID, session: Annotated[Session, requires(Permission.DEVICES_READ)]
 ) -> dict[str, Any]:
-    """One device with every field, and its mailbox (null where none is in view)."""
+    """One device with every field, its mailbox (null where none is in view), its pin, and how it stands with access.
+
+    ``desired`` is what is published to the connector, ``applied`` what our entries in the mailbox's lists come to as
+    read back, ``effective`` what Exchange says of the device.
+    """
     async with request.app.state.database.tenant(session.tenant_id) as scope:
         found = await queries.device(scope, organization, guid)
         mailbox = await queries.mailbox_of(scope, found)
-    return {**plain(found), "mailbox": plain(mailbox) if mailbox else None}
+        standing = await access.standing_of(scope, found)
+    return {**plain(found), "mailbox": plain(mailbox) if mailbox else None, **_states(found, standing)}
+
+
+@router.get("/{organization}/{guid}/pin")
+async def pin(
+    request: Request, organization: UUID, guid: UUID, session: Annotated[Session, requires(Permission.DEVICES_READ)]
+) -> dict[str, Any]:
+    """The pin of a device; 404 where it has none."""
+    async with request.app.state.database.tenant(session.tenant_id) as scope:
+        return plain(await pins.find(scope, organization, guid))
+
+
+@router.put("/{organization}/{guid}/pin")
+async def set_pin(
+    request: Request,
+    organization: UUID,
+    guid: UUID,
+    wanted: Wanted,
+    session: Annotated[Session, requires(Permission.DEVICES_PIN)],
+) -> dict[str, Any]:
+    """Pin a device: what is said of its id in its mailbox goes before every policy, until the pin ends."""
+    async with request.app.state.database.tenant(session.tenant_id) as scope:
+        await pins.set_pin(scope, organization, guid, wanted.level, wanted.reason, wanted.until, session.name)
+        return plain(await pins.find(scope, organization, guid))
+
+
+@router.delete("/{organization}/{guid}/pin", status_code=204)
+async def remove_pin(
+    request: Request, organization: UUID, guid: UUID, session: Annotated[Session, requires(Permission.DEVICES_PIN)]
+) -> None:
+    """Remove a pin: hands off, so that our entries are withdrawn."""
+    async with request.app.state.database.tenant(session.tenant_id) as scope:
+        await pins.remove_pin(scope, organization, guid, session.name)
 
 
 @router.get("/{organization}/{guid}/history")
