@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from gatepost.connector.stopping import Stopped
 from gatepost.domain.devices import Capabilities
 from gatepost.errors import CmdletFailed, ExchangeBusy, ExchangeError, WriteUncertain
 from gatepost.exchange.organization import Organization
@@ -42,7 +43,10 @@ class Connection:
 
     @contextmanager
     def organization(self) -> Iterator[Organization]:
-        """The open organization. Raises the ExchangeError family, SettingsError for the password's file."""
+        """The open organization. Raises the ExchangeError family, SettingsError for the password's file.
+
+        Raises Stopped where it was closed for good.
+        """
         shared = self._take()
         try:
             yield shared.organization
@@ -74,6 +78,8 @@ class Connection:
                 if self._shared is not None:
                     self._shared.users += 1
                     return self._shared
+                if self._closed:
+                    raise Stopped
             organization = self._opener()
             self._seen(organization.capabilities)
             shared = _Shared(organization)

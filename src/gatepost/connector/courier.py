@@ -45,6 +45,7 @@ class Courier:
 
     ``status`` says how the connector is, for every document. ``folder`` is where its identity lies. ``spoken`` are the
     versions of the contract that this side speaks: the newest first, an older one where the service asks for it.
+    ``quiet`` waits for what is under way at Exchange and says whether nothing is: only then a lease is given back.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Courier:
         patience: Patience,
         status: Callable[[], Status] = Status,
         spoken: tuple[int, ...] = (CONTRACT,),
+        quiet: Callable[[], bool] = lambda: True,
     ) -> None:
         self._folder = folder
         self._identity = identity
@@ -68,6 +70,7 @@ class Courier:
         self._lock = threading.Lock()
         self._contract = max(spoken)
         self._spoken = spoken
+        self._quiet = quiet
         self._findings: list[Mapping[str, Any]] = []
         self.lease = Lease()
 
@@ -108,7 +111,13 @@ class Courier:
             acknowledgements += 1
 
     def farewell(self) -> None:
-        """Hand in every outcome that was not answered, and give the lease back; a service that is away misses it."""
+        """Hand in every outcome that was not answered, and give the lease back; a service that is away misses it.
+
+        While a write may be under way the lease is kept, and runs out by itself: nobody else may write before that.
+        """
+        if not self._quiet():
+            log.warning("a write may be under way, so the lease is not given back")
+            return
         with suppress(UplinkError):
             for outcomes in self._store.last_outcomes():
                 self._uplink.farewell(outcomes)

@@ -1,6 +1,7 @@
 """Set-up: a ticket pays for an identity. What can be told apart beforehand is checked before the ticket is used."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from gatepost.connector.patience import Patience
 from gatepost.connector.stopping import Stop
 from gatepost.connector.uplink import Uplink
 from gatepost.errors import ServiceRefused, SettingsError
-from gatepost.settings import ConnectorSettings, UplinkSettings, load, read_secret
+from gatepost.settings import ConnectorSettings, UplinkSettings, changed, load, read_secret
 
 PATIENCE = 30.0
+_TABLE = re.compile(r"^\s*\[", re.MULTILINE)
+_MODE = re.compile(r"""^([ \t]*)mode[ \t]*=[ \t]*(?:"[^"\n]*"|'[^'\n]*')([ \t]*(?:#[^\n]*)?)$""", re.MULTILINE)
 REFUSALS = {
     "ticket": ("The ticket is unknown or has expired.", "Ask for a new one; a ticket lives for a day."),
     "ticket-used": ("The ticket was used by another connector.", "If that was not you, ask your administrator."),
@@ -38,6 +41,31 @@ def configure(config: Path, service: str | None) -> ConnectorSettings:
             "Change [service] url in it, or leave --service out.",
         )
     return settings
+
+
+def set_mode(config: Path, mode: str) -> ConnectorSettings:
+    """Write the mode into a settings file, and nothing else; the settings with it. Raises SettingsError.
+
+    A connector reads its settings when it starts, so one that runs goes on as it was until it is started again.
+    """
+    before = load(ConnectorSettings, config)
+    wanted = changed(before, {"mode": mode})
+    text = config.read_text(encoding="utf-8")
+    table = _TABLE.search(text)
+    head, rest = (text[: table.start()], text[table.start() :]) if table else (text, "")
+    line = f'mode = "{mode}"'
+    head, count = _MODE.subn(lambda found: found[1] + line + found[2], head, count=1)
+    if not count:
+        head = f"{line}\n{head}"
+    host.write_private(beside := config.with_name(f"{config.name}.new"), head + rest)
+    try:
+        if load(ConnectorSettings, beside) != wanted:
+            raise SettingsError(f"The mode cannot be written into {config}.", f"Put this line at its top: {line}")
+        beside.chmod(config.stat().st_mode)
+        beside.replace(config)
+    finally:
+        beside.unlink(missing_ok=True)
+    return wanted
 
 
 def enrol(settings: ConnectorSettings, ticket_file: Path, patience: float = PATIENCE) -> Identity:

@@ -350,18 +350,31 @@ class Store:
         db.execute("INSERT OR REPLACE INTO notes (name, value) VALUES (?, ?)", (name, value))
 
 
-def peek(path: Path) -> tuple[dict[str, str], int]:
-    """The notes of a store and how many documents wait in it, read beside whoever works on it."""
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """A store to read beside whoever works on it; None where there is none, or not yet. Raises StoreError."""
     if not path.exists():
-        return {}, 0
+        yield None
+        return
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as db:
-            if not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-                return {}, 0  # it is being made right now
-            notes = dict(db.execute("SELECT name, value FROM notes").fetchall())
-            return notes, int(db.execute("SELECT count(*) FROM outbox").fetchone()[0])
+            [(version,)] = db.execute("PRAGMA user_version")
+            if version and version != SCHEMA:
+                yield None  # another version's, which starts afresh
+            else:
+                [(tables,)] = db.execute("SELECT count(*) FROM sqlite_schema")
+                yield db if tables else None
     except sqlite3.Error as error:
         raise _broken(path, error) from error
+
+
+def peek(path: Path) -> tuple[dict[str, str], int]:
+    """The notes of a store and how many documents wait in it, read beside whoever works on it."""
+    with reading(path) as db:
+        if db is None:
+            return {}, 0
+        notes = dict(db.execute("SELECT name, value FROM notes").fetchall())
+        return notes, int(db.execute("SELECT count(*) FROM outbox").fetchone()[0])
 
 
 def _broken(path: Path, error: sqlite3.Error) -> StoreError:

@@ -11,9 +11,10 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from gatepost.connector.store import Store
+from gatepost.connector.store import Store, reading
 from gatepost.domain.desired import Desired, ListName, Outcome, Presence, read_desired
 
 HOUR = 3_600.0
@@ -215,9 +216,40 @@ class Writes:
         [(count,)] = self._store.all("SELECT coalesce(sum(count), 0) FROM taken WHERE at > ?", (self.now() - HOUR,))
         return int(count)
 
+    def in_flight(self, seconds: float) -> bool:
+        """Whether a write may be under way at Exchange: begun in the last ``seconds``, its end not known."""
+        statement = (
+            "SELECT 1 FROM writes WHERE json_extract(body, '$.started_at') > ? AND NOT json_extract(body, '$.over')"
+        )
+        return bool(self._store.all(statement, (self.now() - seconds,)))
+
     def has_news(self) -> bool:
         """Whether outcomes wait for a check-in."""
         return bool(self._store.all("SELECT 1 FROM outcomes WHERE sequence IS NULL LIMIT 1"))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the work stands, read beside whoever does it; see ``state.State``."""
+
+    pending: int = 0
+    uncertain: int = 0
+    taken: int = 0
+    written_at: float | None = None
+
+
+def glance(path: Path, now: Callable[[], float] = time.time) -> Standing:
+    """How the work in a store stands; all zero where there is none yet. Raises StoreError."""
+    with reading(path) as db:
+        if db is None:
+            return Standing()
+        [(pending,)] = db.execute(
+            "SELECT count(*) FROM desired WHERE coalesce(told, '') NOT IN ('applied', 'unchanged')"
+        )
+        [(uncertain,)] = db.execute("SELECT count(*) FROM writes")
+        [(taken,)] = db.execute("SELECT coalesce(sum(count), 0) FROM taken WHERE at > ?", (now() - HOUR,))
+        [(written_at,)] = db.execute("SELECT max(written_at) FROM work")
+        return Standing(pending, uncertain, taken, written_at)
 
 
 def known(row: Desired, lists: Iterable[ListName]) -> Desired:

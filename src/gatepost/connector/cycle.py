@@ -1,0 +1,214 @@
+"""The cycle, for days. The main thread supervises and is where a signal arrives; four others work.
+
+*check-in* speaks to the service at least every minute; *inventory* takes the synchronisations that are due; *reconcile*
+drives mailboxes to what is desired; *waiting* holds a request open and wakes check-in. Each may be cut off at any
+moment: what matters is in the outbox, at Exchange or at the service.
+"""
+
+import random
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from gatepost.connector import host, log
+from gatepost.connector.courier import REPLACED, Courier
+from gatepost.connector.inventory import Report
+from gatepost.connector.patience import Backoff
+from gatepost.connector.reconcile import Reconcile
+from gatepost.connector.schedule import Schedule
+from gatepost.connector.state import SERVICE_FAILURE
+from gatepost.connector.stopping import Stop, Stopped
+from gatepost.connector.store import Store
+from gatepost.connector.uplink import Uplink
+from gatepost.domain.contract import Answer, Scope
+from gatepost.errors import GatepostError, ServiceRefused, StoreError, UplinkError, WriteRefused
+
+CHECK_IN_SECONDS = 50.0
+STOP_SECONDS = 30.0
+WAIT_PAUSE = 0.2  # between two held-open requests at least, whatever the service does
+LEASE_PAUSE = 1.0  # while a lease is waited for
+WORK_PAUSE = 60.0
+
+
+class Works(Protocol):
+    """What the cycle drives: an open agent."""
+
+    stop: Stop
+    store: Store
+    uplink: Uplink
+    courier: Courier
+    schedule: Schedule
+    reconcile: Reconcile
+    exchange: log.Outage
+    service: log.Outage
+
+    def sync(self, scope: Scope) -> Report:
+        """One synchronisation."""
+
+    def hear(self, answer: Answer) -> None:
+        """What an answer says besides what the store keeps."""
+
+
+class Cycle:
+    """The threads of one agent, and the events that wake them."""
+
+    def __init__(self, agent: Works) -> None:
+        self._agent = agent
+        self.error: BaseException | None = None
+        self.wake, self.due, self.work, self._listen, self._ended = (threading.Event() for _ in range(5))
+
+    def run(self) -> None:
+        """Work until asked to stop. Raises what ends a connector: it was replaced, or its store is broken."""
+        works = {"check-in": self._check_in, "inventory": self.syncs, "reconcile": self._reconcile}
+        threads = [self._thread(name, work) for name, work in works.items()]
+        waiting = self._thread("waiting", self._wait)
+        try:
+            host.on_stop(_raise_stopped)
+            for thread in (*threads, waiting):
+                thread.start()
+            self._ended.wait()
+        except Stopped:
+            log.info("asked to stop")
+        finally:
+            self._end(threads)
+        if self.error is not None:
+            raise self.error
+
+    def guarded(self, work: Callable[[], None]) -> None:
+        """A thread's whole life: what it cannot mend ends the connector, in words."""
+        try:
+            work()
+        except Stopped:
+            pass
+        except GatepostError as error:
+            self.error = self.error or error
+        except BaseException as error:
+            log.crash("a fault of the connector")
+            self.error = self.error or error
+        self._ended.set()
+
+    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        return threading.Thread(target=self.guarded, args=(work,), name=name, daemon=True)
+
+    def _end(self, threads: list[threading.Thread]) -> None:
+        """Stop the threads; work at Exchange gets time to end, a request in flight is left to the outbox."""
+        self._agent.stop.ask()
+        for event in (self.wake, self.due, self.work, self._listen):
+            event.set()
+        end = host.monotonic() + STOP_SECONDS
+        for thread in threads:
+            if thread.is_alive():
+                thread.join(max(0.1, end - host.monotonic()))
+
+    # -- the service -------------------------------------------------------------------------------------------------
+
+    def _check_in(self) -> None:
+        """Check in when woken, and at least every minute; trouble with the service never ends it, but for REPLACED."""
+        agent, backoff = self._agent, Backoff()
+        while True:
+            agent.stop.check()
+            self.wake.clear()
+            try:
+                answer = agent.courier.cycle()
+            except UplinkError as error:
+                if is_replaced(error):
+                    raise
+                agent.service.failed(str(error))
+                agent.store.remember(**{SERVICE_FAILURE: str(error)})
+                agent.stop.sleep(backoff.next())
+                continue
+            backoff.reset()
+            agent.store.remember(**{SERVICE_FAILURE: None})
+            self._hear(answer)
+            self.wake.wait(CHECK_IN_SECONDS * random.uniform(0.8, 1.0))
+
+    def _hear(self, answer: Answer) -> None:
+        """What the service wishes for: a synchronisation, or nothing, and then its next wish is listened for."""
+        self._agent.hear(answer)
+        if answer.sync in tuple(Scope):
+            self._agent.schedule.ask(Scope(answer.sync))
+        self.due.set()
+        self.work.set()
+        if not self._agent.schedule.asked:
+            self._listen.set()
+
+    def _wait(self) -> None:
+        """Hold a request open; wake check-in where there may be something to do, then let it look first."""
+        agent, backoff = self._agent, Backoff()
+        lease = agent.courier.lease
+        while True:
+            self._listen.wait()
+            agent.stop.check()
+            asked_at = lease.now()
+            try:
+                head = agent.uplink.wait(agent.store.revision)
+            except UplinkError as error:
+                if isinstance(error, ServiceRefused):  # a document will meet it too, and then it is followed
+                    self.wake.set()
+                agent.stop.sleep(backoff.next(getattr(error, "retry_after", None)))
+                continue
+            backoff.reset()
+            lease.renew(asked_at, head.lease_seconds)
+            if head.sync != "none" or head.orders or head.revision != agent.store.revision:
+                self._listen.clear()
+                self.wake.set()
+            agent.stop.sleep(max(0.0, asked_at + WAIT_PAUSE - lease.now()))
+
+    # -- Exchange ----------------------------------------------------------------------------------------------------
+
+    def syncs(self) -> None:
+        """Take each sync when it is due; a failure is told, and tried again after a pause.
+
+        Only a broken store and having been replaced end it: any other error may be gone at the next attempt.
+        """
+        agent = self._agent
+        while True:
+            agent.stop.check()
+            self.due.clear()
+            scope, seconds = agent.schedule.due()
+            if seconds:
+                self.due.wait(seconds)
+                continue
+            try:
+                agent.sync(scope)
+            except GatepostError as error:
+                self._met(error)
+                agent.schedule.failed()
+            self.wake.set()
+            self.work.set()
+
+    def _reconcile(self) -> None:
+        """Look at mailboxes when they are due; while there is no lease to write under, wait for it."""
+        agent, backoff = self._agent, Backoff()
+        while True:
+            agent.stop.check()
+            self.work.clear()
+            seconds = agent.reconcile.seconds()
+            if seconds != 0:
+                self.work.wait(WORK_PAUSE if seconds is None else min(seconds, WORK_PAUSE))
+                continue
+            try:
+                agent.reconcile.run()
+            except WriteRefused:
+                self.work.wait(LEASE_PAUSE)
+            except GatepostError as error:
+                self._met(error)
+                agent.stop.sleep(backoff.next())
+            else:
+                agent.exchange.worked()
+                backoff.reset()
+
+    def _met(self, error: GatepostError) -> None:
+        """Raise what ends a connector; tell any other trouble."""
+        if isinstance(error, StoreError) or is_replaced(error):
+            raise error
+        (self._agent.service if isinstance(error, UplinkError) else self._agent.exchange).failed(str(error))
+
+
+def is_replaced(error: GatepostError) -> bool:
+    """Whether another connector took this one's place, or it was removed."""
+    return isinstance(error, ServiceRefused) and error.type in REPLACED
+
+
+def _raise_stopped() -> None:
+    raise Stopped
