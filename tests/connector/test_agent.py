@@ -267,19 +267,19 @@ class Unlucky(Agent):
 def test_no_error_of_an_attempt_ends_the_inventory(site: Site) -> None:
     """Whatever an attempt ends with is told and tried again; only a broken store and a successor end a connector."""
     with Unlucky(site.settings, patience=5) as agent:
-        work = threading.Thread(target=agent._guarded, args=(agent._syncs,))
+        work = threading.Thread(target=agent.cycle.guarded, args=(agent.cycle.syncs,))
         work.start()
         until(lambda: sealed(site, "full"), "the inventory", site)
         agent.stop.ask()
-        agent._due.set()
+        agent.cycle.due.set()
         work.join(SECONDS)
-        assert (work.is_alive(), agent._error, agent.errors) == (False, None, [])
+        assert (work.is_alive(), agent.cycle.error, agent.errors) == (False, None, [])
 
 
 def test_the_service_is_told_which_host_exchange_is_and_no_more(site: Site) -> None:
     """An address may hold what is nobody's business; until Exchange has answered, its host's name is all there is."""
     with Agent(site.settings, patience=5) as agent:
-        agent._courier.cycle()
+        agent.courier.cycle()
     [checkin] = site.query("SELECT status FROM checkins WHERE tenant_id = %s")
     assert checkin["status"]["exchange"] == {"server": "localhost"}
 
@@ -357,7 +357,7 @@ def test_a_restored_database_is_met_afresh(site: Site) -> None:
     """Another incarnation makes the connector forget what it knew and tell everything."""
     site.synchronise()
     with Agent(site.settings, patience=5) as agent:
-        agent._store.meet("11111111-0000-4000-8000-000000000000")
+        agent.store.meet("11111111-0000-4000-8000-000000000000")
     assert site.synchronise(Scope.QUICK).scope is Scope.FULL
     assert site.differences() == []
 

@@ -1,6 +1,7 @@
 """``gatepost connector``: the agent beside Exchange."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -9,10 +10,10 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from gatepost.cli import output
-from gatepost.settings import ConnectorSettings, load
+from gatepost.settings import MODES, ConnectorSettings, load
 
 if TYPE_CHECKING:
-    from gatepost.connector.agent import Report
+    from gatepost.connector.agent import Report, State
 
 app = typer.Typer(help="The agent beside Exchange.", no_args_is_help=True)
 
@@ -100,7 +101,10 @@ def sync(
     quick: bool = typer.Option(False, "--quick", help="Tell what changed since the last sealed listing."),
     as_json: bool = JSON,
 ) -> None:
-    """Take the inventory now, and tell the service. Exit code 4 where the service's guard holds it."""
+    """Take the inventory now, tell the service, and do what is desired where the mode is enforce.
+
+    Exit code 4 where the service's guard holds the inventory, or no lease permits a write.
+    """
     from gatepost.connector.agent import COMMAND_PATIENCE, Agent, Scope, start_process
 
     if full and quick:
@@ -109,14 +113,15 @@ def sync(
     settings = load(ConnectorSettings, config)
     with Bar() as bar, Agent(settings, patience=COMMAND_PATIENCE, progress=bar) as agent:
         report = agent.sync(Scope.QUICK if quick else Scope.FULL)
-    _print_report(report, as_json)
+        looked = agent.work()
+    _print_report(report, looked, as_json)
     if report.state == "held":
         raise typer.Exit(HELD)
 
 
-def _print_report(report: "Report", as_json: bool) -> None:
+def _print_report(report: "Report", looked: Mapping[str, int], as_json: bool) -> None:
     if as_json:
-        print(json.dumps(asdict(report)))
+        print(json.dumps(asdict(report) | {"looked": dict(looked)}))
         return
     told = f"{report.sent_devices} devices and {report.sent_mailboxes} mailboxes told"
     print(f"{report.scope} synchronisation {report.state} in {report.seconds['total']:.1f} s: {told}")
@@ -126,6 +131,8 @@ def _print_report(report: "Report", as_json: bool) -> None:
             print(f"{count} {what}")
     if report.why:
         print(f"held: {report.why}")
+    if looked:
+        print("mailboxes looked at: " + ", ".join(f"{count} {word}" for word, count in sorted(looked.items())))
 
 
 @app.command()
@@ -149,4 +156,45 @@ def status(config: Path = CONFIG, as_json: bool = JSON) -> None:
         return
     width = max(map(len, state))
     for name, value in state.items():
-        print(f"{name.replace('_', ' '):<{width}}  {'-' if value is None else value}")
+        print(f"{name.replace('_', ' '):<{width}}  {_shown(value)}")
+
+
+def _shown(value: object) -> object:
+    """A value for people."""
+    return "-" if value is None else ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+@app.command()
+def mode(
+    wanted: str = typer.Argument(..., metavar="observe|enforce", help="What this connector may do at Exchange."),
+    config: Path = CONFIG,
+    yes: bool = typer.Option(False, "--yes", help="Do not ask."),
+    as_json: bool = JSON,
+) -> None:
+    """Let this connector write to Exchange (enforce), or not (observe). It counts when the connector starts again."""
+    from gatepost.connector.agent import status as look
+    from gatepost.connector.setup import set_mode
+
+    if wanted not in MODES:
+        raise typer.BadParameter(f"choose one of {', '.join(MODES)}")
+    state = look(load(ConnectorSettings, config))
+    if wanted == "enforce" and not yes:
+        output.talk.print(_follows(state), markup=False)
+        typer.confirm("Write to Exchange from now on?", abort=True, err=True)
+    set_mode(config, wanted)
+    if as_json:
+        print(json.dumps({"mode": wanted, "before": state.mode, "running": state.running}))
+    if state.running and wanted != state.mode:
+        output.talk.print(f"The connector that runs goes on with {state.mode}: start it again.", markup=False)
+    elif not as_json:
+        print(f"mode {wanted}, from the next start")
+
+
+def _follows(state: "State") -> str:
+    """What follows from writing, for who is asked."""
+    scope = "all mailboxes" if "*" in state.scope else ", ".join(state.scope) or "no mailbox"
+    return (
+        f"The connector will change the lists of allowed and blocked devices of {scope}.\n"
+        f"At most {state.ceiling} writes an hour may take access away.\n"
+        f"As last read, {state.pending} devices do not stand as the service desires."
+    )
