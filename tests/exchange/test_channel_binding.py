@@ -20,9 +20,7 @@ from gatepost.lab.server import Lab
 from gatepost.settings import ExchangeSettings
 from gatepost.wire.psrp import Command
 from tests.fixtures.lab import MakeLab
-from tests.fixtures.samba import PASSWORD, Forest
-
-READER = "reader@EXAMPLE.TEST"
+from tests.fixtures.samba import PASSWORD, READER, Forest
 
 
 @contextmanager

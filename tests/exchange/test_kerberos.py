@@ -15,10 +15,9 @@ from gatepost.lab.server import Lab
 from gatepost.settings import ExchangeSettings
 from gatepost.wire.psrp import Command
 from tests.fixtures.lab import MakeLab
-from tests.fixtures.samba import PASSWORD, SERVER, Forest, get_tickets
+from tests.fixtures.samba import PASSWORD, READER, SERVER, Forest, get_tickets
 
 pytestmark = [pytest.mark.needs("samba"), pytest.mark.xdist_group("samba")]
-READER = "reader@EXAMPLE.TEST"
 SERVERS = Command("Get-ExchangeServer", {})
 
 

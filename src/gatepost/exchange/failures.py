@@ -48,6 +48,7 @@ class Failures:
     def __init__(self, settings: ExchangeSettings, proxy: Proxy, clock: Clock) -> None:
         self.server = urlsplit(settings.url).hostname or settings.url
         self._place = Place(self.server, self.server, settings.auth, settings.user or "this account")
+        self._proxy = proxy
         self._at_proxy = Place(
             f"The proxy {proxy.name}", proxy.name, settings.proxy_auth, settings.proxy_user or "this account"
         )
@@ -143,7 +144,9 @@ class Failures:
         proxy, host = self._at_proxy, self._place.host
         if status == 407:
             return SignInRefused(
-                f"{proxy.name} does not accept the sign-in of {proxy.user} by {proxy.auth}.",
+                f"{proxy.name} does not accept the sign-in of {proxy.user} by {proxy.auth}."
+                if self._proxy.account
+                else f"{proxy.name} wants a sign-in.",
                 "Check --proxy-user, --proxy-password-file and --proxy-auth.",
                 server=self.server,
             )
@@ -154,7 +157,7 @@ class Failures:
                 server=self.server,
             )
         return self.unreachable(
-            f"{proxy.name.lower()} cannot reach it ({status})",
+            f"{proxy.name[0].lower()}{proxy.name[1:]} cannot reach it ({status})",
             "Check the address; a server of the local network may need --no-proxy.",
         )
 
