@@ -28,6 +28,7 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.dev
 	@./tools/servers
+	@./tools/kerberos $(BIN)
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: $(VENV)/.dev

@@ -18,10 +18,11 @@ SERVERS = {
     "postgresql-15": lambda: Path("/usr/lib/postgresql/15/bin/postgres").exists(),
     "samba": lambda: (
         os.geteuid() == 0
+        and Path("/usr/share/samba/setup").is_dir()
         and all(map(shutil.which, ("samba", "samba-tool", "ldbmodify", "kinit", "faketime")))
         and importlib.util.find_spec("gssapi") is not None
     ),
-    "squid": lambda: shutil.which("squid") is not None,
+    "squid": lambda: shutil.which("squid") is not None and shutil.which("openssl") is not None,
 }
 
 
