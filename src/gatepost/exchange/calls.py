@@ -105,6 +105,8 @@ class Calls:
         end is not known.
         """
         command = build(cmdlet, self.name(cmdlet), **parameters)
+        for parameter in parameters:
+            self.require(cmdlet, parameter)
         sent = threading.Event()
 
         def permitted() -> None:

@@ -4,7 +4,7 @@ One declaration per cmdlet. Names are Exchange's own, verbatim; a command is mad
 """
 
 from gatepost.exchange.commands import Change, Changed, Clearable, Cmdlet, build
-from gatepost.exchange.mailbox_settings import OLD_NAMES, SETTINGS
+from gatepost.exchange.mailbox_settings import LISTS, OLD_NAMES, SETTINGS
 from gatepost.wire.psrp import Command
 
 _SEE_RECIPIENTS, _SEE_CONFIGURATION = "View-Only Recipients", "View-Only Configuration"
@@ -138,7 +138,7 @@ NEW_MAILBOX_POLICY = Cmdlet(
 )
 SET_MAILBOX_POLICY = Cmdlet(
     "Set-MobileDeviceMailboxPolicy",
-    {**_WRITE_ONE, "IsDefault": bool, **SETTINGS},
+    {**_WRITE_ONE, "IsDefault": bool, **SETTINGS, **dict.fromkeys(LISTS, Change)},
     old="Set-ActiveSyncMailboxPolicy",
     renamed=OLD_NAMES,
     purpose="policies",
