@@ -163,9 +163,10 @@ class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     ``story_every`` is the pause between the changes of a running story, in seconds; 0 tells none.
     ``projection`` lets ``Select-Object`` run behind a cmdlet; ``latency`` is added to every cmdlet, in seconds.
-    ``replication`` is how long a change takes from one domain controller to the others, ``effect`` how long after a
-    change a device's access state follows, both in seconds. ``roles`` are the management roles of the account; none
-    means all. ``keytab`` has the key of the endpoint's service principal, for Kerberos.
+    ``replication`` is how long a change takes from one domain controller to the others (at most 900), ``effect`` how
+    long after a change a phone talks again, so that its access state follows; both in seconds. ``roles`` are the
+    management roles of the account; none means all. ``keytab`` has the key of the endpoint's service principal, for
+    Kerberos.
     """
 
     devices: int = 1_000
@@ -181,9 +182,16 @@ class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     latency: float = 0.0
     story_every: float = 0.0
     replication: float = 0.0
-    effect: float = 0.0
+    effect: float = 15.0
     roles: tuple[str, ...] = ()
     keytab: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse delays that no forest has."""
+        if not 0 <= self.replication <= 900:
+            raise SettingsError(f"replication is {self.replication:g} s.", "Use a time from 0 to 900 s.")
+        if self.effect < 0:
+            raise SettingsError(f"effect is {self.effect:g} s.", "Use 0 s or more.")
 
 
 def refuse_exchange_online(host: str, where: str) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from gatepost.lab.access import RuleBook, Verdict, decide
 from gatepost.lab.names import canonical_part, dn_part
 from gatepost.lab.organization import Organization, ticks_now
-from gatepost.lab.rows import ON_PREMISES
+from gatepost.lab.rows import ON_PREMISES, TICKS
 from gatepost.lab.scenario import Story
 from gatepost.lab.seeding import Seeder, fill, make_organization
 
@@ -116,7 +117,56 @@ def test_a_story_is_seeded_and_stamps_what_it_changes() -> None:
         assert touched
         assert all(start <= device.changed <= ticks_now() for device in touched)
     assert told[0] == told[1]
-    assert {line.split()[-1] for line in told[0]} >= {"appears", "gone", "Blocked"}
+    assert {line.split()[-1] for line in told[0]} >= {
+        "appears", "anew", "moves", "allowed", "blocked", "unlisted", "gone",
+    }  # fmt: skip
+
+
+def test_stories_go_through_the_engine() -> None:
+    """When all phones have talked, each that does has the state that the engine gives it."""
+    seeder = fill(Seeder(5, "2019"), 100)
+    organization = seeder.organization
+    organization.forest.replication = 600
+    organization.phones.effect = 30
+    story = Story(organization, seeder, 5, 0.0)
+    for _ in range(300):
+        story.step()
+    organization.finish()
+    assert organization.forest.quiet
+    assert_judged(organization)
+    reasons = {device.reason for device in organization.devices}
+    assert reasons >= {"Individual", "DeviceRule", "Global"}
+
+
+def assert_judged(organization: Organization) -> None:
+    """Every state is the engine's, but of partnerships that are stale, of silent phones and those still unknown."""
+    book = RuleBook.of(organization.forest.configuration)
+    silent = organization.phones.silent
+    judged = 0
+    for device in organization.devices:
+        if device.mailbox.kind in ON_PREMISES and device.mailbox.enabled and device.guid not in silent:
+            verdict = decide(device.mailbox, device.device_id, device.handset, book)
+            assert verdict == Verdict(device.state, device.reason, device.rule), device.identity
+            judged += 1
+    assert judged > len(organization.devices) / 2
+
+
+def test_seeded_states_are_those_of_the_engine() -> None:
+    """Lists, rules, a policy and the default gave them; some phones are silent, some in discovery for ever."""
+    organization = make_organization(2_000)
+    assert_judged(organization)
+    found = Counter((device.state, device.reason) for device in organization.devices)
+    assert found.keys() >= {
+        ("Allowed", "Global"), ("Allowed", "Individual"), ("Allowed", "DeviceRule"), ("Blocked", "Individual"),
+        ("Blocked", "DeviceRule"), ("Blocked", "Policy"), ("Quarantined", "DeviceRule"), ("DeviceDiscovery", "Global"),
+        ("Unknown", "Unknown"),
+    }  # fmt: skip
+    assert found["Allowed", "Global"] > 1_400
+    rules = {rule.name: rule for rule in organization.view().rules}
+    assert {device.rule for device in organization.devices} - {None} <= rules.keys()
+    assert {policy.name: policy.is_default for policy in organization.view().policies} == {
+        "Default": True, "Strict": False,
+    }  # fmt: skip
 
 
 def test_a_story_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -130,7 +180,10 @@ def test_a_story_goes_on_where_it_was(tmp_path: Path) -> None:
         assert time.monotonic() < end
         time.sleep(0.005)
     story.stop()
+    later = ticks_now() + 10 * TICKS
+    seeder.organization.clock = lambda: later
     again = fill(Seeder(3, "2019"), 60)
+    again.organization.clock = lambda: later
     Story(again.organization, again, 3, 0.001, journal).replay()
     assert facts(again.organization) == facts(seeder.organization)
     assert facts(again.organization) != facts(fill(Seeder(3, "2019"), 60).organization)

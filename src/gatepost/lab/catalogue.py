@@ -20,7 +20,16 @@ ROOMS = ("Vergaderzaal Rembrandt", "Boardroom 2", "会議室 A", "Werkplek 3.14"
 SHARED = ("Servicebalie", "Info", "Facturen", "受付", "Sales & Marketing")
 OPERATORS = ("KPN", "Vodafone NL", "T-Mobile NL", "NTTドコモ", "Telia", "Orange B", "")
 LANGUAGES = ("nl-NL", "en", "en-US", "ja-JP", "de", "sv-SE")
-RULES = ("iOS 12.5 16H88 (DeviceOS)", "SamsungSMT285 (DeviceModel)", "WindowsMail (DeviceType)")
+RULES = (
+    ("Block", "DeviceType", "WP8"),
+    ("Block", "UserAgent", "RIM-Q10-SQN100-3/10.3.3.3216"),
+    ("Block", "DeviceOS", "Windows 10.0.19045"),
+    ("Quarantine", "DeviceOS", "Android 12"),
+    ("Quarantine", "DeviceModel", "Nokia X30"),
+    ("Allow", "DeviceModel", "Pixel 9 Pro"),
+    ("Block", "DeviceOS", "iOS 12.5 16H88"),
+)
+"""The device access rules of a seeded organization: level, characteristic, exact text; nobody has the last one's."""
 
 
 class Line(NamedTuple):
@@ -97,26 +106,3 @@ LINES: dict[str, Line] = {
     )),
 }  # fmt: skip
 """Every line of phones by its name."""
-
-
-class Profile(NamedTuple):
-    """One version of Exchange: the build its servers show, the roles, and what its sessions lack."""
-
-    version: str
-    roles: str
-    edition: str = "Standard"
-    mobile_device: bool = True
-    protocol: str = "2.3"
-
-
-_ROLES = "Mailbox, ClientAccess"
-PROFILES: dict[str, Profile] = {
-    "2010sp1": Profile(
-        "Version 14.1 (Build 218.15)", "Mailbox, ClientAccess, HubTransport", "Enterprise", False, "2.1"
-    ),
-    "2013": Profile("Version 15.0 (Build 1497.2)", _ROLES, protocol="2.2"),
-    "2016": Profile("Version 15.1 (Build 2507.6)", _ROLES),
-    "2019": Profile("Version 15.2 (Build 1544.4)", _ROLES),
-    "se": Profile("Version 15.2 (Build 2562.17)", _ROLES),
-}
-"""The versions that the lab can be."""

@@ -5,13 +5,20 @@ can be told from other fields (identities, distinguished names) is computed. Tim
 Nobody but the forest sets a field of a row that it holds: changes go through a view.
 """
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from copy import copy
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from typing import Self
 from uuid import uuid4
 
 from gatepost.lab.names import canonical_part, dn_part
 
 TICKS = 10_000_000
+
+
+def ticks(seconds: float) -> int:
+    """So many seconds, in ticks."""
+    return int(seconds * TICKS)
 
 
 def new_guid() -> str:
@@ -81,7 +88,10 @@ class ServerStatus:
 
 @dataclass(slots=True)
 class Mailbox:
-    """One mailbox, or what is left of one (``kind`` of the recipient as Exchange calls it)."""
+    """One mailbox, or what is left of one (``kind`` of the recipient as Exchange calls it).
+
+    ``protected`` accounts (AdminSDHolder) inherit no permissions: Exchange may not write to them.
+    """
 
     guid: str
     name: str
@@ -99,12 +109,17 @@ class Mailbox:
     policy: str | None = "Default"
     linked_master: str | None = None
     account_disabled: bool = False
+    protected: bool = False
     devices: list["Device"] = field(default_factory=list)
     dn: str = field(init=False)
     identity: str = field(init=False)
 
     def __post_init__(self) -> None:
         """Keep the distinguished and the canonical name: every name of every device begins with them."""
+        self.rename()
+
+    def rename(self) -> None:
+        """Make the distinguished and the canonical name anew."""
         self.dn = f"CN={dn_part(self.name)}{self.domain.unit_dn}"
         self.identity = self.domain.unit_path + canonical_part(self.name)
 
@@ -143,6 +158,32 @@ class Mailbox:
         """The flags of the user account, as Get-User prints them."""
         return "AccountDisabled, NormalAccount" if self.account_disabled else "NormalAccount"
 
+    @property
+    def home(self) -> str:
+        """The domain controller where the mailbox's Exchange server reads, and writes what phones tell it."""
+        return self.domain.controllers[0]
+
+    def row(self, guid: str) -> "Mailbox | Device | None":
+        """The mailbox itself, or its device of that guid."""
+        return self if guid == self.guid else next((device for device in self.devices if device.guid == guid), None)
+
+    def put(self, device: "Device") -> None:
+        """Take in a device."""
+        device.mailbox = self
+        self.devices.append(device)
+
+    def drop(self, guid: str) -> None:
+        """Take a device away."""
+        self.devices[:] = [device for device in self.devices if device.guid != guid]
+
+    def twin(self) -> Self:
+        """A copy with copies of its devices."""
+        box = copy(self)
+        box.devices = [copy(device) for device in self.devices]
+        for device in box.devices:
+            device.mailbox = box
+        return box
+
 
 RECIPIENT_TYPES = {
     "UserMailbox": "UserMailbox",
@@ -173,9 +214,20 @@ class Handset:
     prefix: str
 
     @property
+    def provisionable(self) -> bool:
+        """Whether it can apply a mailbox policy: versions of ActiveSync before 12.1 cannot."""
+        return self.client_version != "12.0"
+
+    @property
     def is_outlook(self) -> bool:
         """Whether Get-ActiveSyncDevice leaves this client out."""
         return self.client_type in {"REST", "Outlook"}
+
+
+@lru_cache(maxsize=1_024)
+def unknown(handset: Handset) -> Handset:
+    """The handset as it is seen during device discovery: what it is has not been told yet."""
+    return replace(handset, model=None, os=None, language=None, user_agent=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,3 +334,36 @@ class DeviceClass:
     def name(self) -> str:
         """The directory object's name."""
         return f"{self.device_type or ''}§{self.model or ''}"
+
+
+@dataclass(slots=True)
+class Configuration:
+    """What the whole forest shares: the mobile settings, the device access rules, the mailbox policies."""
+
+    settings: MobileSettings
+    rules: dict[str, AccessRule] = field(default_factory=dict)
+    policies: dict[str, MailboxPolicy] = field(default_factory=dict)
+
+    def row(self, guid: str) -> MobileSettings | AccessRule | MailboxPolicy | None:
+        """The row of that guid."""
+        if guid == self.settings.guid:
+            return self.settings
+        return self.rules.get(guid) or self.policies.get(guid)
+
+    def put(self, row: AccessRule | MailboxPolicy) -> None:
+        """Take in a rule or policy."""
+        if isinstance(row, AccessRule):
+            self.rules[row.guid] = row
+        else:
+            self.policies[row.guid] = row
+
+    def drop(self, guid: str) -> None:
+        """Take a rule or policy away."""
+        self.rules.pop(guid, None)
+        self.policies.pop(guid, None)
+
+    def twin(self) -> Self:
+        """A copy with copies of its rows."""
+        rules = {guid: copy(rule) for guid, rule in self.rules.items()}
+        policies = {guid: copy(policy) for guid, policy in self.policies.items()}
+        return type(self)(copy(self.settings), rules, policies)

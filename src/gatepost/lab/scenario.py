@@ -1,4 +1,6 @@
-"""A seeded story: phones appear, are upgraded, change state, and now and then an old one disappears.
+"""A seeded story: phones appear, are upgraded, lost and set up anew, and administrators write lists.
+
+What becomes of a phone the access engine decides, when the phone talks next.
 
 A story with a journal goes on where it was when the lab starts again: the journal holds the time of each change, a line
 each, and the seed tells the rest.
@@ -9,11 +11,14 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+from gatepost.lab.access import DISCOVERY
 from gatepost.lab.catalogue import LINES
 from gatepost.lab.organization import Organization, ticks_now
 from gatepost.lab.rows import ON_PREMISES, TICKS, Device
 from gatepost.lab.seeding import Seeder
 
+_USUAL_DISCOVERY = 45.0
+_LISTS = ("allowed", "blocked", None)
 _KEEP = 20
 """A story never removes devices from an organization that has fewer than so many."""
 
@@ -58,34 +63,41 @@ class Story:
 
     def _step_at(self, moment: int) -> None:
         """One change, stamped with that moment."""
+        before = self._organization.clock
         self._organization.clock = lambda: moment
         try:
             self.step()
         finally:
-            self._organization.clock = ticks_now
+            self._organization.clock = before
 
     def step(self) -> str:
         """One change; returns what happened."""
-        happens = self._random.choices(
-            (self._appear, self._upgrade, self._change_state, self._disappear), weights=(45, 25, 25, 5)
-        )[0]
-        return happens()
+        happenings = (self._appear, self._upgrade, self._list, self._enrol_anew, self._move, self._disappear)
+        return self._random.choices(happenings, weights=(40, 25, 20, 5, 5, 5))[0]()
 
     def _appear(self) -> str:
         """Somebody sets up mail on a new phone."""
         mailboxes = [box for box in self._organization.mailboxes if box.kind in ON_PREMISES and box.enabled]
         mailbox = self._random.choice(mailboxes) if mailboxes else self._seeder.person()
-        device = self._seeder.device(mailbox)
+        return self._set_up(self._seeder.new_device(mailbox))
+
+    def _set_up(self, device: Device) -> str:
         now = self._organization.clock()
-        whole = now // TICKS * TICKS
-        self._organization.change_device(
-            device, first_sync=now, created=whole, state="DeviceDiscovery", reason="Global", rule=None
-        )
+        device.first_sync, device.created, device.changed = now, now // TICKS * TICKS, now
+        self._organization.appear(device, self._pause())
         return f"{device.identity} appears"
 
+    def _pause(self) -> float:
+        """How long it takes Exchange to find out what a phone is, in seconds: seldom long, never longer than it may."""
+        return min(self._random.expovariate(1 / _USUAL_DISCOVERY), DISCOVERY)
+
     def _pick(self) -> Device | None:
+        """Any phone whose mailbox is here and may use it."""
         devices = self._organization.devices
-        return self._random.choice(devices) if devices else None
+        for device in self._random.sample(devices, min(len(devices), 10)):
+            if device.mailbox.kind in ON_PREMISES and device.mailbox.enabled:
+                return device
+        return None
 
     def _upgrade(self) -> str:
         """A phone gets a newer system."""
@@ -99,17 +111,42 @@ class Story:
             if handset.model == device.handset.model and (handset.os or "") > (device.handset.os or "")
         ]
         handset = self._random.choice(newer) if newer else replace(device.handset, language="en-GB")
-        self._organization.change_device(device, handset=handset)
+        self._organization.update(device, handset)
         return f"{device.identity} now runs {handset.os}"
 
-    def _change_state(self) -> str:
-        """Exchange comes to another view of a phone."""
+    def _list(self) -> str:
+        """An administrator allows or blocks a phone by its id, or takes it off the lists, at either controller."""
         device = self._pick()
         if device is None:
             return self._appear()
-        state = self._random.choice([state for state in ("Allowed", "Quarantined", "Blocked") if state != device.state])
-        self._organization.change_device(device, state=state, reason="Global", rule=None)
-        return f"{device.identity} is {state}"
+        view = self._organization.view(self._random.choice(device.mailbox.domain.controllers))
+        box, listed = view.find_mailbox(device.mailbox.guid) or device.mailbox, self._random.choice(_LISTS)
+        rest = {name: tuple(i for i in getattr(box, name) if i != device.device_id) for name in ("allowed", "blocked")}
+        if listed is not None:
+            rest[listed] += (device.device_id,)
+        view.change_mailbox(box, **rest)
+        return f"{device.identity} at {view.controller} is {listed or 'unlisted'}"
+
+    def _enrol_anew(self) -> str:
+        """A phone is reset and set up again: it has another id, and the old partnership stays behind."""
+        old = self._pick()
+        if old is None:
+            return self._appear()
+        self._organization.silence(old)
+        line = next((line for line in LINES.values() if old.handset in line.handsets), None)
+        new = self._seeder.new_device(old.mailbox, line)
+        new.handset = old.handset
+        return self._set_up(new) + " anew"
+
+    def _move(self) -> str:
+        """A mailbox moves to another server of its domain."""
+        device = self._pick()
+        if device is None:
+            return self._appear()
+        box = device.mailbox
+        servers = [server.name for server in self._organization.servers if server.domain is box.domain]
+        self._organization.move(box, self._random.choice(servers), self._pause())
+        return f"{box.identity} moves"
 
     def _disappear(self) -> str:
         """An old partnership is cleaned up."""

@@ -9,9 +9,11 @@ from dataclasses import replace
 from itertools import accumulate
 
 from gatepost.lab import catalogue
-from gatepost.lab.catalogue import CLOUD_CACHE, LINES, OPERATORS, PROFILES, Line
+from gatepost.lab.access import RuleBook, decide
+from gatepost.lab.catalogue import CLOUD_CACHE, LINES, OPERATORS, Line
 from gatepost.lab.organization import Organization
-from gatepost.lab.rows import TICKS, AccessRule, Device, Domain, Handset, Mailbox, MailboxPolicy, MobileSettings, Server
+from gatepost.lab.profiles import PROFILES
+from gatepost.lab.rows import TICKS, AccessRule, Device, Domain, Mailbox, MailboxPolicy, MobileSettings, Server, unknown
 
 START = 1_748_736_000 * TICKS
 """When the seeded past ends: 1 June 2025, 00:00 UTC."""
@@ -24,15 +26,9 @@ END_OF_TIME = 253_402_300_799 * TICKS + TICKS - 1
 ROOT = Domain("lab.example", "LAB", "Gebruikers", ("dc1.lab.example", "dc2.lab.example"))
 CHILD = Domain("emea.lab.example", "EMEA", "Users", ("dc1.emea.lab.example", "dc2.emea.lab.example"))
 
-_STATES = (
-    (88, "Allowed", "Global"),
-    (3, "Allowed", "Individual"),
-    (3, "Blocked", "Individual"),
-    (2, "Blocked", "DeviceRule"),
-    (3, "Quarantined", "Global"),
-    (1, "DeviceDiscovery", "Global"),
-)
-_STATE_WEIGHTS = list(accumulate(row[0] for row in _STATES))
+_FATES = ((88, ""), (4, "allowed"), (4, "blocked"), (1, "discovery"), (3, "silent"))
+"""What became of phones, in percent: listed by an administrator, stuck in discovery, or silent ever since."""
+_FATE_WEIGHTS = list(accumulate(row[0] for row in _FATES))
 _LINES = tuple(LINES.values())
 _LINE_WEIGHTS = list(accumulate(line.weight for line in _LINES))
 _BASE32 = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -45,13 +41,7 @@ class Seeder:
         self.random = random.Random(seed)
         self.profile = PROFILES[profile]
         self.organization = Organization((ROOT, CHILD), tuple(self._servers()), MobileSettings(self.guid()))
-        self.organization.add_policy(
-            MailboxPolicy("Default", True, {}, self.guid(), START - 3 * YEAR, START - 3 * YEAR)
-        )
-        for name in catalogue.RULES:
-            query, characteristic = name.removesuffix(")").split(" (")
-            times = (START - 2 * YEAR, START - 2 * YEAR)
-            self.organization.add_rule(AccessRule(name, query, characteristic, "Block", self.guid(), *times))
+        self._configure()
         self._people = 0
 
     def guid(self) -> str:
@@ -62,6 +52,18 @@ class Seeder:
     def moment(self, years: float = 1.0) -> int:
         """A whole second within so many years before the seeded past ends."""
         return START - int(self.random.random() * years * 365 * 86_400) * TICKS
+
+    def _configure(self) -> None:
+        """The mailbox policies and device access rules, as old as the organization."""
+        old = START - 3 * YEAR
+        strict: dict[str, object] = {"AllowNonProvisionableDevices": False, "PasswordEnabled": True}
+        self.organization.add_configuration(MailboxPolicy("Default", True, {}, self.guid(), old, old))
+        self.organization.add_configuration(MailboxPolicy("Strict", False, strict, self.guid(), old, old))
+        for level, kind, text in catalogue.RULES:
+            self.organization.add_configuration(
+                AccessRule(f"{text} ({kind})", text, kind, level, self.guid(), old, old)
+            )
+        self._book = RuleBook.of(self.organization.forest.configuration)
 
     def _servers(self) -> Iterator[Server]:
         for number, domain in ((1, ROOT), (2, ROOT), (3, CHILD)):
@@ -96,14 +98,29 @@ class Seeder:
         box.display_name = f"{given} {family}"
         return box
 
-    def device(self, mailbox: Mailbox, line: Line | None = None, handset: Handset | None = None) -> Device:
-        """A new partnership of that mailbox; its lists follow an individual state."""
+    def device(self, mailbox: Mailbox, line: Line | None = None) -> Device:
+        """A partnership that has been there for some time, in the state that Exchange gave it; its fate may list it."""
+        device = self.new_device(mailbox, line)
+        _, fate = self.random.choices(_FATES, cum_weights=_FATE_WEIGHTS)[0]
+        if fate == "allowed":
+            mailbox.allowed += (device.device_id,)
+        elif fate == "blocked":
+            mailbox.blocked += (device.device_id,)
+        self.judge(device)
+        if fate == "discovery":
+            device.handset = unknown(device.handset)
+            device.state, device.reason, device.rule = "DeviceDiscovery", "Global", None
+        if fate in {"discovery", "silent"}:
+            self.organization.silence(device)
+        return self.organization.add_device(device)
+
+    def new_device(self, mailbox: Mailbox, line: Line | None = None) -> Device:
+        """A phone that asks for the mail of that mailbox; nothing is decided about it, and nobody has it yet."""
         chance = self.random
         line = line or chance.choices(_LINES, cum_weights=_LINE_WEIGHTS)[0]
-        handset = handset or chance.choice(line.handsets)
-        _, state, reason = chance.choices(_STATES, cum_weights=_STATE_WEIGHTS)[0]
+        handset = chance.choice(line.handsets)
         first = self.moment(2) + chance.randrange(TICKS)
-        device = Device(
+        return Device(
             guid=self.guid(),
             device_id=self.device_id(line.ids),
             handset=handset,
@@ -112,16 +129,19 @@ class Seeder:
             imei=f"35{chance.randrange(10**13):013d}" if line.ids == "samsung" else None,
             phone=f"+316******{chance.randrange(100):02d}" if chance.random() < 0.2 else None,
             operator=chance.choice(OPERATORS) if chance.random() < 0.4 else None,
-            state=state,
-            reason=reason,
-            rule=chance.choice(catalogue.RULES) if reason == "DeviceRule" else None,
+            state="Unknown",
+            reason="Unknown",
+            rule=None,
             first_sync=first,
             created=first // TICKS * TICKS,
             changed=first // TICKS * TICKS + chance.randrange(1, 86_400 * 30) * TICKS,
         )
-        if reason == "Individual":
-            self._list(mailbox, device)
-        return self.organization.add_device(device)
+
+    def judge(self, device: Device) -> None:
+        """Give a device the state that Exchange's engine gives it."""
+        verdict = decide(device.mailbox, device.device_id, device.handset, self._book)
+        if verdict is not None:
+            device.state, device.reason, device.rule = verdict.state, verdict.reason, verdict.rule
 
     def device_id(self, form: str) -> str:
         """An id as that kind of client makes it."""
@@ -131,13 +151,6 @@ class Seeder:
         if form == "samsung":
             return f"SEC{bits(52):013X}"
         return f"androidc{bits(36):09d}" if form == "android" else f"{bits(128):032X}"
-
-    @staticmethod
-    def _list(mailbox: Mailbox, device: Device) -> None:
-        if device.state == "Allowed":
-            mailbox.allowed += (device.device_id,)
-        else:
-            mailbox.blocked += (device.device_id,)
 
 
 def make_organization(devices: int, seed: int = 1, profile: str = "2019") -> Organization:
@@ -177,8 +190,11 @@ class DeviceMaker:
     def __call__(self) -> Device:
         """Make it."""
         device = self.seeder.device(self.mailbox, self.line)
-        for name, value in self.fields.items():
-            setattr(device, name, value)
+        if self.fields:
+            for name, value in self.fields.items():
+                setattr(device, name, value)
+            if "state" not in self.fields:
+                self.seeder.judge(device)
         return device
 
 
@@ -194,7 +210,7 @@ def _kinds(seeder: Seeder) -> Iterator[DeviceMaker]:
     for number, name in enumerate(catalogue.ROOMS):
         seeder.mailbox(name, "RoomMailbox", None, f"room{number}").account_disabled = True
     moved = seeder.mailbox("Moved To Cloud", "RemoteUserMailbox", ROOT, "moved")
-    yield DeviceMaker(seeder, moved, "iphone", state="Unknown", reason="Unknown")
+    yield DeviceMaker(seeder, moved, "iphone", state="Unknown", reason="Unknown", rule=None)
     left = seeder.mailbox("Left Company", "DisabledUser", ROOT, "left")
     left.account_disabled = True
     yield DeviceMaker(seeder, left, "samsung")
@@ -204,7 +220,10 @@ def _kinds(seeder: Seeder) -> Iterator[DeviceMaker]:
     yield DeviceMaker(seeder, disabled, "ipad")
     off = seeder.mailbox("ActiveSync Off", "UserMailbox", CHILD, "easoff")
     off.enabled, off.policy = False, None
-    yield DeviceMaker(seeder, off, "windows", state="Blocked", reason="Policy")
+    yield DeviceMaker(seeder, off, "windows", state="Allowed", reason="Global")
+    strict = seeder.mailbox("Strict Policy", "UserMailbox", ROOT, "strict")
+    strict.policy = "Strict"
+    yield DeviceMaker(seeder, strict, "old", handset=LINES["old"].handsets[1])
 
 
 def _names(seeder: Seeder) -> Iterator[DeviceMaker]:
@@ -228,14 +247,9 @@ def _values(seeder: Seeder) -> Iterator[DeviceMaker]:
     yield DeviceMaker(seeder, box, "iphone", handset=replace(handset, os="iOS 18.1\x07", model="iPhone\x85\x7f"))
     yield DeviceMaker(seeder, box, "iphone", first_sync=BEGINNING_OF_TIME)
     yield DeviceMaker(seeder, box, "iphone", first_sync=END_OF_TIME)
-    yield DeviceMaker(seeder, box, "iphone", first_sync=None, state="DeviceDiscovery", handset=_unknown(handset))
+    yield DeviceMaker(seeder, box, "iphone", first_sync=None, state="DeviceDiscovery", handset=unknown(handset))
     yield DeviceMaker(seeder, box, "cloud", handset=CLOUD_CACHE, device_id="0" * 32)
     yield DeviceMaker(seeder, box, "iphone", friendly_name=" leading and trailing ", operator="\U0010fffd￮")
-
-
-def _unknown(handset: Handset) -> Handset:
-    """A phone in device discovery: what it is has not been told yet."""
-    return replace(handset, model=None, os=None, language=None, user_agent=None)
 
 
 def _many(seeder: Seeder) -> Iterator[DeviceMaker]:
@@ -246,8 +260,8 @@ def _many(seeder: Seeder) -> Iterator[DeviceMaker]:
     first, second = seeder.mailbox("First Of Two", alias="first"), seeder.mailbox("Second Of Two", alias="second")
     twice = seeder.device_id("apple")
     first.allowed, second.blocked = (twice,), (twice,)
-    yield DeviceMaker(seeder, first, "iphone", device_id=twice, state="Allowed", reason="Individual")
-    yield DeviceMaker(seeder, second, "iphone", device_id=twice, state="Blocked", reason="Individual")
+    yield DeviceMaker(seeder, first, "iphone", device_id=twice)
+    yield DeviceMaker(seeder, second, "iphone", device_id=twice)
     listed = seeder.mailbox("Listed Ahead", alias="ahead")
     listed.allowed = ("android-work-profile-0001", "ÜBERID", "x" * 64)
     listed.blocked = ("LOST-0001",)

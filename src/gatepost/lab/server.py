@@ -15,14 +15,14 @@ from types import TracebackType
 from typing import Self
 
 from gatepost.errors import SettingsError
-from gatepost.lab.catalogue import PROFILES
 from gatepost.lab.certificates import make_certificates
 from gatepost.lab.dialects import Dialect, Fault, dialect_named
 from gatepost.lab.endpoint import Endpoint
 from gatepost.lab.faults import Faults, faults_named
 from gatepost.lab.operations import Service
 from gatepost.lab.organization import Organization
-from gatepost.lab.pipelines import Engine, Logged
+from gatepost.lab.pipelines import Audited, Engine, Logged
+from gatepost.lab.profiles import PROFILES
 from gatepost.lab.scenario import Story
 from gatepost.lab.seeding import Seeder, fill
 from gatepost.lab.shells import Shell, Shells
@@ -57,11 +57,15 @@ class Lab:
         self._profile = PROFILES[self.settings.profile]
         seeder = fill(Seeder(self.settings.seed, self.settings.profile), self.settings.devices)
         self.organization: Organization = seeder.organization
+        self.organization.forest.replication = self.settings.replication
+        self.organization.phones.effect = self.settings.effect
         journal = self.settings.folder / "story" if self.settings.folder else None
         self.story = Story(self.organization, seeder, self.settings.seed, self.settings.story_every, journal)
         self._engine = Engine(
             self.organization,
             profile=self.settings.profile,
+            roles=self.settings.roles,
+            shell_limit=max_shells,
             projection=self.settings.projection,
             dialect=self.dialect,
             faults=self.faults,
@@ -87,6 +91,11 @@ class Lab:
     def calls(self) -> list[Logged]:
         """The cmdlets that were run, in order, up to now."""
         return list(self._engine.calls)
+
+    @property
+    def audit(self) -> list[Audited]:
+        """The administrator audit log: every cmdlet that is not a Get-, in order, up to now."""
+        return list(self._engine.audit)
 
     @property
     def http_url(self) -> str:
@@ -120,9 +129,9 @@ class Lab:
             self._listen(self.settings.https_port, service, accounts, tls, targets[1]),
             *behind,
         ]
+        self.story.replay()
         for endpoint in self._endpoints:
             endpoint.start()
-        self.story.replay()
         if self.settings.story_every > 0:
             self.story.start()
         return self
