@@ -1,7 +1,8 @@
 """What is said when the thing at the address is not Exchange, or not ready, or not trusted."""
 
-import importlib.util
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from gatepost.errors import (
     WireError,
 )
 from gatepost.exchange.organization import Organization
+from gatepost.lab.server import Lab
 from gatepost.settings import ExchangeSettings
 from tests.exchange.pages import Answer, broken_off, endless, page, serving
 
@@ -131,13 +133,51 @@ def test_nobody_at_the_address() -> None:
         attempt("https://nowhere.invalid/PowerShell")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("gssapi") is not None, reason="Kerberos is installed here")
 def test_kerberos_without_its_extra_says_what_to_install(tmp_path: Path) -> None:
-    """Kerberos needs a compiled library, which is an extra; without it the remedy is named."""
+    """Kerberos needs compiled libraries, which are an extra; without them the remedy is named."""
+    without = (
+        "import sys; sys.modules.update(gssapi=None, krb5=None); from gatepost.cli.main import main; sys.exit(main())"
+    )
     asks = page(401, WWW_Authenticate="Negotiate")
-    with serving(tmp_path, asks) as (address, ca_file), pytest.raises(SettingsError, match="needs Kerberos") as caught:
-        attempt(address, ca_file=ca_file, auth="kerberos")
-    assert "gatepost[kerberos]" in caught.value.remedy
+    with serving(tmp_path, asks, tls=False) as (address, _):
+        command = ["exchange", "servers", "--url", address.replace("127.0.0.1", "localhost"), "--auth", "kerberos"]
+        done = subprocess.run([sys.executable, "-c", without, *command], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2, done.stderr
+    assert "needs Kerberos" in done.stderr
+    assert "gatepost[kerberos]" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["outlook.office365.com", "OUTLOOK.office365.com", "ps.outlook.com", "partner.outlook.cn", "outlook.office365.us"],
+)
+def test_exchange_online_is_refused_at_once(tmp_path: Path, host: str) -> None:
+    """Named in the settings or reached by a redirect, even an allowed one: nothing is sent there, and why is said."""
+    with pytest.raises(SettingsError, match="which is Exchange Online") as caught:
+        attempt(f"https://{host}/PowerShell-LiveID")
+    assert "name one of its servers" in caught.value.remedy
+    moved = page(302, Location=f"https://{host}/PowerShell-LiveID")
+    with serving(tmp_path, moved) as (address, ca_file), pytest.raises(SettingsError, match=r"redirects to .* Online"):
+        attempt(address, ca_file=ca_file, allowed_redirects=(host,))
+
+
+def test_a_host_that_only_looks_like_exchange_online_is_fine() -> None:
+    """What counts is the domain, not how a name begins or ends."""
+    for host in ("outlook.example.com", "myoutlook.com", "outlook.com.example.org"):
+        assert ExchangeSettings(url=f"https://{host}/PowerShell").url
+
+
+def test_redirects_to_hosts_that_are_allowed_are_followed(lab: Lab, tmp_path: Path) -> None:
+    """A load balancer may send to a server that the local settings name."""
+    with serving(tmp_path, page(302, Location=lab.https_url)) as (address, pem):
+        both = tmp_path / "both.pem"
+        both.write_bytes(pem.read_bytes() + lab.ca_file.read_bytes())
+        host = lab.https_url.removeprefix("https://").partition("/")[0]
+        for named in ("localhost", host):
+            settings = ExchangeSettings(
+                url=address, auth="basic", user=lab.user, ca_file=both, allowed_redirects=(named,)
+            )
+            Organization.connect(settings, lab.password).close()
 
 
 def test_a_proxy_that_does_not_answer_is_named() -> None:
@@ -157,6 +197,11 @@ def test_a_proxy_that_does_not_answer_is_named() -> None:
         ({"timeout": 0.0}, "timeout, runspaces or envelope is too small"),
         ({"user": None}, "by basic needs a user and a password"),
         ({"user": None, "auth": "negotiate"}, "by negotiate needs a user and a password"),
+        ({"url": "https:///PowerShell"}, "it names no host"),
+        ({"url": "https://[::1/PowerShell"}, "is not an address: Invalid IPv6 URL"),
+        ({"url": "https://mail.test:99999/PowerShell"}, "is not an address: Port out of range"),
+        ({"url": "https://10.1.2.3/PowerShell", "auth": "kerberos"}, r"the address is a number \(10\.1\.2\.3\)"),
+        ({"url": "http://[fe80::1]/PowerShell", "auth": "kerberos"}, r"the address is a number \(fe80::1\)"),
         ({"ca_file": Path("/nowhere/ca.pem")}, "The CA file /nowhere/ca.pem cannot be used"),
     ],
 )

@@ -228,7 +228,7 @@ class Failures:
     def _cut_off(self, error: OSError | HTTPException) -> ExchangeUnreachable:
         if isinstance(error, TimeoutError) or self._clock.over:
             return self.unreachable(
-                f"it did not answer in time ({self._clock.limit:.0f} s)", "Check the network, or give it more time."
+                f"it did not answer in time ({self._clock.limit:g} s)", "Check the network, or give it more time."
             )
         return self.unreachable(_reason(error), "Check the name, the port and the network.")
 
