@@ -168,6 +168,20 @@ async def standing_of(scope: Scope, device: Mapping[str, Any]) -> Standing | Non
     return found[0] if found else None
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the organization's connector last said of itself: its mode (empty if it said none), whether it is there."""
+
+    mode: str = ""
+    connected: bool = False
+
+
+async def limits(scope: Scope, organization_id: UUID) -> Limits:
+    """The limits that the organization's connector works in."""
+    row = await scope.one("access.mode", organization_id=organization_id)
+    return Limits(row["mode"] or "", row["connected"]) if row else Limits()
+
+
 async def review(scope: Scope, organization_id: UUID, keys: Sequence[Key]) -> None:
     """Bring the findings about these up to date: told where something is in the way, ended where nothing is."""
     for each in await standing(scope, organization_id, keys):

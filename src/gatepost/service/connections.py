@@ -13,6 +13,7 @@ from gatepost.service.database import Scope
 
 SYNCS_SHOWN = 12
 FINDINGS_SHOWN = 50
+SCOPE_SHOWN = 20
 KINDS = ("quick", "full")
 
 Row = Mapping[str, Any]
@@ -25,6 +26,7 @@ class Connection:
     ``status`` is pending, connected (its lease runs), disconnected (it said farewell, or its lease ran out), replaced
     or removing. ``last_full`` and ``last_quick`` are when the last one succeeded; ``last_attempt`` when the last of any
     kind began to arrive. ``failure`` is why the connector's last attempt failed; that one may never have arrived.
+    ``mode``, ``scope`` and the ceiling are the connector's local limits of writing, empty and None where it says none.
     """
 
     organization_id: UUID
@@ -36,6 +38,10 @@ class Connection:
     server: str
     exchange_version: str
     domain_controller: str
+    mode: str
+    scope: Sequence[str]
+    ceiling_used: int | None
+    ceiling_limit: int | None
     last_contact: datetime | None
     last_attempt: datetime | None
     last_full: datetime | None
@@ -102,6 +108,7 @@ async def connection(scope: Scope, organization_id: UUID) -> Connection:
     counts = await counters(scope, organization_id)
     told = row["status"] or {}
     exchange, next_syncs = _mapping(told.get("exchange")), _mapping(told.get("next_syncs"))
+    ceiling = _mapping(told.get("ceiling"))
     return Connection(
         organization_id=organization_id,
         name=row["name"],
@@ -112,6 +119,10 @@ async def connection(scope: Scope, organization_id: UUID) -> Connection:
         server=_text(exchange.get("server")),
         exchange_version=_text(exchange.get("version")),
         domain_controller=_text(exchange.get("domain_controller")),
+        mode=_text(told.get("mode")),
+        scope=[entry for entry in told.get("scope") or () if isinstance(entry, str)][:SCOPE_SHOWN],
+        ceiling_used=_whole(ceiling.get("used")),
+        ceiling_limit=_whole(ceiling.get("limit")),
         last_contact=row["last_contact"],
         last_attempt=row["last_attempt"],
         last_full=row["last_full"],
@@ -141,6 +152,10 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _moment(value: object) -> datetime | None:

@@ -66,6 +66,74 @@ MAILBOX_KINDS = {
     "disabled": Word(N_("Disabled account")),
     "gone": Word(N_("Mailbox is gone")),
 }
+LEVELS = {
+    "leave": Word(N_("Hands off")),
+    "allow": Word(N_("Allow"), "good"),
+    "quarantine": Word(N_("Quarantine"), "wait"),
+    "block": Word(N_("Block"), "bad"),
+}
+APPLIED = {
+    "leave": Word(N_("No entry of ours")),
+    "allow": Word(N_("Allowed by our entry"), "good"),
+    "block": Word(N_("Blocked by our entry"), "bad"),
+}
+RESULTS = {
+    "waiting": Word(N_("Not worked on yet"), "info"),
+    "applied": Word(N_("Written and read back"), "good"),
+    "unchanged": Word(N_("Already so"), "good"),
+    "conflict": Word(N_("In conflict"), "bad"),
+    "refused": Word(N_("Refused by Exchange"), "bad"),
+    "failed": Word(N_("Failed"), "bad"),
+    "uncertain": Word(N_("Not certain yet"), "wait"),
+    "observed": Word(N_("Observed only"), "wait"),
+    "out-of-scope": Word(N_("Out of scope"), "wait"),
+    "ceiling": Word(N_("Waits for the ceiling"), "wait"),
+}
+EXPLAINED = {
+    "waiting": N_("The connector has not said anything of this yet. It begins as soon as it hears of it."),
+    "applied": N_("The connector wrote to the mailbox's list and read it back."),
+    "unchanged": N_("The mailbox's lists were so already, and nothing had to be written."),
+    "conflict": N_(
+        "The mailbox's opposite list names this device by somebody else's hand, so nothing was written. Take it off "
+        "that list in Exchange, or remove the pin."
+    ),
+    "refused": N_(
+        "Exchange denies the connector's account this write. Give the account the role that the administrator's guide "
+        "names; it is tried again by itself."
+    ),
+    "failed": N_("The write did not succeed. It is tried again by itself."),
+    "uncertain": N_("A write was begun, and nobody knows its end yet. The next reading of the mailbox tells."),
+    "observed": N_("The connector would change this, and only observes."),
+    "out-of-scope": N_(
+        "This mailbox is outside of the connector's scope, so it keeps what it has. A local administrator widens the "
+        "scope in the connector's settings."
+    ),
+    "ceiling": N_(
+        "The connector's ceiling of writes that take access away is reached. It goes on when the hour is over; see "
+        "first that so many people are to lose access."
+    ),
+}
+OWNERSHIPS = {
+    "intended": Word(N_("Wanted, and not there as last read"), "info"),
+    "ours": Word(N_("Ours"), "good"),
+    "presumed": Word(N_("Ours, very probably"), "wait"),
+    "foreign": Word(N_("Somebody else's, not touched")),
+    "withdrawn": Word(N_("Withdrawn")),
+}
+MODES = {"observe": Word(N_("Observes, writes nothing"), "wait"), "enforce": Word(N_("Enforces"), "good")}
+CANNOT_PIN = {
+    "gone": N_("It is no longer in Exchange."),
+    "no-mailbox": N_("Exchange shows no mailbox for it, so there is no list that could hold it."),
+    "cloud-cache": N_(
+        "Outlook's cloud shows all phones of a person under this one ID, so an entry could not stand for one device."
+    ),
+    "no-id": N_("It has no ID that a list could hold."),
+}
+MISTAKES = {
+    "level": N_("Choose whether to allow or to block."),
+    "reason": N_("Say why, in at most 500 characters on one line."),
+    "until": N_("The end must be a date and time in the future, within ten years."),
+}
 DEVICE_FIELDS = {
     "guid": N_("Exchange Guid"),
     "device_id": N_("Device ID"),
@@ -106,7 +174,6 @@ DEVICE_FIELDS = {
 }
 DEVICE_GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (N_("Device"), ("friendly_name", "family", "device_type", "model", "os", "os_language", "user_agent")),
-    (N_("Access"), ("access_state", "access_state_reason", "access_control_rule")),
     (
         N_("Sync with Exchange"),
         (
@@ -132,6 +199,11 @@ VOCABULARIES = {
     "sync_kind": SYNC_KINDS,
     "sync_state": SYNC_STATES,
     "mailbox_kind": MAILBOX_KINDS,
+    "level": LEVELS,
+    "applied": APPLIED,
+    "result": RESULTS,
+    "ownership": OWNERSHIPS,
+    "mode": MODES,
 }
 HAPPENINGS = {
     "changed": N_("Changed"),

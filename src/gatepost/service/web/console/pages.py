@@ -1,7 +1,6 @@
-"""The pages: Connection, Devices, Device."""
+"""The pages Connection and Devices."""
 
 from typing import Annotated, Any
-from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
 from fastapi import Request
@@ -11,13 +10,10 @@ from gatepost.service import connections
 from gatepost.service.administrators import Session
 from gatepost.service.database import Database
 from gatepost.service.devices import queries
-from gatepost.service.web import render, words
+from gatepost.service.web import render
 from gatepost.service.web.console.route import console_router
 from gatepost.service.web.permissions import Permission, requires
 
-HISTORY_SHOWN = 100
-LIST_QUERY = {"q", "state", "family", "organization", "sort", "cursor", "trail"}
-LONGEST_BACK = 4_000
 router = console_router()
 
 
@@ -87,13 +83,6 @@ def _filter(request: Request) -> queries.Filter:
     )
 
 
-def _list(request: Request) -> str:
-    """The list that led to a device, as its address told; only what a list can be asked for."""
-    asked = parse_qsl(request.query_params.get("back", "")[:LONGEST_BACK])
-    kept = urlencode([(name, value) for name, value in asked if name in LIST_QUERY])
-    return f"/devices?{kept}" if kept else "/devices"
-
-
 @router.get("/devices")
 async def devices(request: Request, session: Annotated[Session, requires(Permission.DEVICES_READ)]) -> Response:
     """A page of the devices that fit."""
@@ -115,32 +104,4 @@ async def devices(request: Request, session: Annotated[Session, requires(Permiss
         choices=choices,
         counted=queries.COUNTED,
         walked=queries.WALK,
-    )
-
-
-@router.get("/devices/{organization_id}/{guid}")
-async def device(
-    request: Request, organization_id: UUID, guid: UUID, session: Annotated[Session, requires(Permission.DEVICES_READ)]
-) -> Response:
-    """One device: every field, its mailbox, its history."""
-    async with _database(request).tenant(session.tenant_id) as scope:
-        found = await queries.device(scope, organization_id, guid)
-        mailbox = await queries.mailbox_of(scope, found)
-        history = await queries.history(scope, organization_id, guid, HISTORY_SHOWN + 1)
-        organization = await connections.organization(scope, organization_id)
-    return render.page(
-        request,
-        "device.html",
-        session=session,
-        device=found,
-        mailbox=mailbox,
-        organization=organization,
-        history=history[:HISTORY_SHOWN],
-        more_history=len(history) > HISTORY_SHOWN,
-        groups=words.device_groups(found),
-        statistics=words.has_statistics(found),
-        back=_list(request),
-        labels=words.DEVICE_FIELDS,
-        vocabularies=words.VOCABULARIES,
-        happenings=words.HAPPENINGS,
     )

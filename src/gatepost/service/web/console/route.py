@@ -22,6 +22,8 @@ WORDS = {
     "not-found": (N_("There is no such page"), N_("It may have been removed, or the address is not complete.")),
     "not-held": (N_("This inventory is not held any more"), N_("Somebody accepted it, or a newer one has come.")),
     "not-connected": (N_("No connector is enrolled"), N_("Enrol one first; the connection page shows how.")),
+    "cannot-pin": (N_("This device cannot be pinned"), N_("Its page says why.")),
+    "not-pinned": (N_("This device is not pinned"), N_("Somebody removed the pin, or its time is over.")),
     "too-large": (N_("The form is too large"), N_("Shorten what you typed.")),
     "malformed": (N_("The request cannot be understood"), N_("Go back and try again.")),
     "busy": (N_("Gatepost is busy"), N_("Wait a moment and load the page anew.")),

@@ -1,0 +1,148 @@
+"""The page of one device: what it is, how it stands with its access, and the form that pins it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlencode
+from uuid import UUID
+
+from fastapi import Request
+from starlette.responses import RedirectResponse, Response
+
+from gatepost.errors import Problem
+from gatepost.service import access, connections, pins
+from gatepost.service.administrators import Session
+from gatepost.service.database import Database, Scope
+from gatepost.service.devices import queries
+from gatepost.service.web import render, words
+from gatepost.service.web.console.route import console_router
+from gatepost.service.web.permissions import Permission, requires
+
+HISTORY_SHOWN = 100
+LIST_QUERY = {"q", "state", "family", "organization", "sort", "cursor", "trail"}
+LONGEST_BACK = 4_000
+FIELDS = ("level", "reason", "until")
+router = console_router()
+
+
+def _list_query(request: Request) -> str:
+    """The list that led to a device, as its address told; only what a list can be asked for."""
+    asked = parse_qsl(request.query_params.get("back", "")[:LONGEST_BACK])
+    return urlencode([(name, value) for name, value in asked if name in LIST_QUERY])
+
+
+def _scope_of(request: Request, session: Session) -> Any:  # noqa: ANN401 - an async context manager
+    database: Database = request.app.state.database
+    return database.tenant(session.tenant_id)
+
+
+@router.get("/devices/{organization_id}/{guid}")
+async def device(
+    request: Request, organization_id: UUID, guid: UUID, session: Annotated[Session, requires(Permission.DEVICES_READ)]
+) -> Response:
+    """One device: every field, its mailbox, its access, its history."""
+    return await _page(request, organization_id, guid, session)
+
+
+@router.post("/devices/{organization_id}/{guid}/pin")
+async def pin(
+    request: Request, organization_id: UUID, guid: UUID, session: Annotated[Session, requires(Permission.DEVICES_PIN)]
+) -> Response:
+    """Pin the device; what cannot be is said beside the form, which keeps what was typed."""
+    form = await request.form()
+    typed = {name: str(form.get(name, "")) for name in FIELDS}
+    try:
+        until = _until(typed["until"], render.zone_of(request))
+        async with _scope_of(request, session) as scope:
+            await pins.set_pin(scope, organization_id, guid, typed["level"], typed["reason"], until, session.name)
+    except Problem as problem:
+        if problem.fields.get("place") not in FIELDS:
+            raise
+        return await _page(request, organization_id, guid, session, typed, str(problem.fields["place"]))
+    return _back(request, organization_id, guid)
+
+
+@router.post("/devices/{organization_id}/{guid}/unpin")
+async def unpin(
+    request: Request, organization_id: UUID, guid: UUID, session: Annotated[Session, requires(Permission.DEVICES_PIN)]
+) -> Response:
+    """Remove the pin."""
+    async with _scope_of(request, session) as scope:
+        await pins.remove_pin(scope, organization_id, guid, session.name)
+    return _back(request, organization_id, guid)
+
+
+def _back(request: Request, organization_id: UUID, guid: UUID) -> Response:
+    back = _list_query(request)
+    query = f"?{urlencode({'back': back})}" if back else ""
+    return RedirectResponse(f"/devices/{organization_id}/{guid}{query}#access", 303)
+
+
+def _until(typed: str, zone: tzinfo) -> datetime | None:
+    """The end of a pin as a browser's field tells it, in the person's time zone. Raises Problem 400."""
+    if not typed.strip():
+        return None
+    try:
+        parsed = datetime.fromisoformat(typed.strip())
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise Problem(400, "malformed", "The end is no date and time.", place="until") from error
+
+
+async def _page(
+    request: Request,
+    organization_id: UUID,
+    guid: UUID,
+    session: Session,
+    typed: Mapping[str, str] | None = None,
+    mistake: str = "",
+) -> Response:
+    """The page; with what was ``typed`` where a field of the form holds a ``mistake``."""
+    async with _scope_of(request, session) as scope:
+        found = await queries.device(scope, organization_id, guid)
+        mailbox = await queries.mailbox_of(scope, found)
+        history = await queries.history(scope, organization_id, guid, HISTORY_SHOWN + 1)
+        organization = await connections.organization(scope, organization_id)
+        stands = await _access(scope, found, mailbox, history)
+    back = _list_query(request)
+    return render.page(
+        request,
+        "device.html",
+        session=session,
+        status=400 if mistake else 200,
+        device=found,
+        mailbox=mailbox,
+        organization=organization,
+        history=history[:HISTORY_SHOWN],
+        more_history=len(history) > HISTORY_SHOWN,
+        groups=words.device_groups(found),
+        statistics=words.has_statistics(found),
+        back=f"/devices?{back}" if back else "/devices",
+        query=f"?{urlencode({'back': back})}" if back else "",
+        labels=words.DEVICE_FIELDS,
+        vocabularies=words.VOCABULARIES,
+        happenings=words.HAPPENINGS,
+        explained=words.EXPLAINED,
+        typed=typed,
+        mistake=words.MISTAKES.get(mistake),
+        mistaken=mistake,
+        **stands,
+    )
+
+
+async def _access(
+    scope: Scope, found: queries.Row, mailbox: queries.Row | None, history: Sequence[queries.Change]
+) -> dict[str, Any]:
+    """What the page shows of a device's access."""
+    key = pins.key_of(found, mailbox)
+    changed = (
+        change.at
+        for change in history
+        if change.what != "gone" and "access_state" in {name for name, *_ in change.fields}
+    )
+    return {
+        "standing": await access.standing_of(scope, found),
+        "cannot_pin": words.CANNOT_PIN[key] if isinstance(key, str) else None,
+        "effective_since": next(changed, found["first_seen"]),
+        "limits": await access.limits(scope, found["organization_id"]),
+    }
