@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
@@ -10,11 +10,13 @@ from gatepost.errors import ExchangeError, WireError
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - an item
+Each = Generator[tuple[I, T | ExchangeError], None, None]
+"""Items with their results; to be closed by who does not read it to its end."""
 
 
 def each(
     do: Callable[[I], T], items: Iterable[I], workers: int, dismiss: Callable[[frozenset[int]], None]
-) -> Iterator[tuple[I, T | ExchangeError]]:
+) -> Each[I, T]:
     """Each item with its result, or with the error that it met; any other exception ends it all.
 
     ``items`` is read as it is needed, in the caller's thread. A caller that stops early ends the work under way:

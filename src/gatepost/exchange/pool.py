@@ -11,8 +11,8 @@ import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -50,6 +50,7 @@ FRESH_SECONDS = 60.0
 """A write may not be repeated, so its session must have been used so shortly before."""
 CLOSE_SECONDS = 10.0
 _LOOK_AGAIN = 5.0
+_LEFT_BEHIND = 16
 _REPEATABLE = (ExchangeUnreachable, SessionLost, ExchangeBusy, WireError)
 _FOR_EVER = (ExchangeAvoided, UnreadableObject, UnsafeXml)
 _HARMLESS = (CmdletFailed, CmdletNotGranted)
@@ -81,6 +82,7 @@ class Pool:
         self._turns: Counter[int] = Counter()
         self._idle: list[_Open] = []
         self._out: set[_Open] = set()
+        self._left_behind: list[_Open] = []
         self._dismissed: frozenset[int] = frozenset()
         self._closed = False
 
@@ -122,20 +124,21 @@ class Pool:
     def stream(self, work: Callable[[Session], Iterator[T]]) -> Iterator[T]:
         """Do what is safe to repeat and gives out much; it is repeated only until it has given something out."""
 
-        def begun() -> tuple[list[T], Iterator[T]]:
+        def begun() -> tuple[list[T], Generator[T, None, None]]:
             going = self._streamed(work)
             return list(itertools.islice(going, 1)), going
 
         first, rest = self._patiently(begun)
-        yield from first
-        yield from rest
+        with closing(rest):
+            yield from first
+            yield from rest
 
     def write(self, work: Callable[[Session], T]) -> T:
         """Do what must never be repeated: it is begun once, in a session that is surely open."""
         with self._held(self._patiently(lambda: self._take(FRESH_SECONDS))) as session:
             return work(session)
 
-    def each(self, work: Callable[[Session, I], T], items: Iterable[I]) -> Iterator[tuple[I, T | ExchangeError]]:
+    def each(self, work: Callable[[Session, I], T], items: Iterable[I]) -> parallel.Each[I, T]:
         """Read something for each item, in parallel: the item with the result or with the error that it met.
 
         In any order. One session less than the budget is used, so that other work need not wait.
@@ -152,7 +155,7 @@ class Pool:
             self._changed.notify_all()
         for opened in out:
             opened.session.cut()
-        closing = [threading.Thread(target=opened.session.close, name="close") for opened in idle]
+        closing = [threading.Thread(target=self._drop, args=(opened,), name="close") for opened in idle]
         for thread in closing:
             thread.start()
         mine = threading.get_ident()
@@ -160,9 +163,10 @@ class Pool:
             self._changed.wait_for(lambda: all(opened.thread == mine for opened in self._out), CLOSE_SECONDS)
             left = list(self._out)
         for opened in left:
-            opened.session.close()
+            self._drop(opened)
         for thread in closing:
             thread.join()
+        self._clean_up()
 
     # -- turns -----------------------------------------------------------------------------------------------------
 
@@ -222,7 +226,7 @@ class Pool:
                 found.thread = thread
                 self._out.add(found)
         for opened in unfit:
-            opened.session.close()
+            self._drop(opened)
         return found
 
     def _is_fit(self, opened: _Open, idle: float, now: float) -> bool:
@@ -244,6 +248,7 @@ class Pool:
             else:
                 with self._changed:
                     self._servers.opened(host)
+                self._clean_up(host)
                 return opened
 
     def _opened_at(self, host: str) -> _Open:
@@ -288,7 +293,7 @@ class Pool:
         finally:
             self._end_turn(opened.thread)
 
-    def _streamed(self, work: Callable[[Session], Iterator[T]]) -> Iterator[T]:
+    def _streamed(self, work: Callable[[Session], Iterator[T]]) -> Generator[T, None, None]:
         with self._held(self._take(IDLE_SECONDS)) as session:
             yield from work(session)
 
@@ -305,10 +310,21 @@ class Pool:
 
     def _drop(self, opened: _Open) -> None:
         """Close a session; it counts as ours until that is done."""
-        opened.session.close()
+        gone = opened.session.close()
         with self._changed:
             self._out.discard(opened)
+            if not gone:
+                self._left_behind = [*self._left_behind, opened][-_LEFT_BEHIND:]
             self._changed.notify_all()
+
+    def _clean_up(self, host: str | None = None) -> None:
+        """Try again to delete shells that could not be deleted, at one server or at all."""
+        with self._changed:
+            behind = [opened for opened in self._left_behind if host in (None, opened.host)]
+            self._left_behind = [opened for opened in self._left_behind if opened not in behind]
+        for opened in behind:
+            if not opened.session.close():
+                log.warning("a shell on %s could not be deleted and will expire", opened.host)
 
     def _blame(self, host: str, error: ExchangeError | WireError) -> bool:
         """Learn from a failure; True where another server is to be tried at once."""
@@ -338,22 +354,20 @@ class Pool:
         No attempt begins later than ``PATIENCE`` after the first.
         """
         end = time.monotonic() + PATIENCE
-        number = 0
-        failed: ExchangeError | WireError | None = None
+        failed: list[ExchangeError | WireError] = []
         while True:
-            number += 1
             try:
                 return attempt()
             except ExchangeAvoided:
-                if failed is None:
+                if not failed:
                     raise
-                raise failed from failed.__cause__
+                raise failed.pop() from None
             except _REPEATABLE as error:
-                pause = self._pause(error, number)
-                if pause is None or number == ATTEMPTS or time.monotonic() + pause > end:
+                failed.append(error.with_traceback(None))  # which would keep alive what the attempt held
+                pause = self._pause(error, len(failed))
+                if pause is None or len(failed) == ATTEMPTS or time.monotonic() + pause > end:
                     raise
                 log.info("tried again in %.1f s: %s", pause, error)
-                failed = error
             with self._changed:
                 self._changed.wait_for(lambda: self._closed, pause)
 

@@ -8,8 +8,9 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -57,6 +58,7 @@ class Session:
         self._runspace = Runspace(self._id)
         self._shell: dict[str, str] = {}
         self._left = threading.Event()
+        self._ahead: Future[soap.Received] | None = None
         self.server = urlsplit(settings.url).hostname or settings.url
 
     @classmethod
@@ -87,17 +89,31 @@ class Session:
         self._left.set()
         self._transport.cut()
 
-    def close(self) -> None:
-        """Delete the shell and close the connection. Never raises: a shell that cannot be deleted expires."""
+    def close(self) -> bool:
+        """Delete the shell and close the connection; whether no shell is left. Never raises.
+
+        One that could not be deleted can be tried again by another call; Exchange ends it after a while by itself.
+        """
         self._left.set()
-        shell, self._shell = self._shell, {}
+        self._come_back()
+        end = time.monotonic() + _CLOSING
         try:
-            if shell:
-                self._transport.post(soap.delete(self._target(), uuid4(), shell), timeout=_CLOSING)
-        except Exception as error:
-            log.warning("the shell on %s could not be deleted and will expire: %s", self.server, error)
+            # Twice, for the first answer that there is no such shell may come from a server that never had it.
+            for last in (False, True):
+                if self._shell and time.monotonic() < end and self._deleted(end - time.monotonic(), last):
+                    self._shell = {}
         finally:
             self._transport.close()
+        return not self._shell
+
+    def _deleted(self, seconds: float, last: bool) -> bool:
+        """Try to delete the shell; whether it is gone."""
+        try:
+            answer = soap.parse(self._transport.post(soap.delete(self._target(), uuid4(), self._shell), seconds))
+        except Exception as error:
+            log.info("the shell on %s could not be deleted: %s", self.server, error)
+            return False
+        return not isinstance(answer, soap.Fault) or (last and answer.code in soap.SHELL_GONE)
 
     def output(
         self, *commands: Command, errors: list[ErrorRecord] | None = None, permit: Permit | None = None
@@ -114,14 +130,15 @@ class Session:
         command_id, over = None, False
         try:
             command_id = self._start(pipeline, pipeline_id, permit)
-            for batch, over in self._receive(pipeline, command_id, commands[0].name, seen):  # noqa: B007
-                if batch:
-                    yield batch
+            with closing(self._receive(pipeline, command_id, commands[0].name, seen)) as received:
+                for batch, over in received:  # noqa: B007
+                    if batch:
+                        yield batch
             if errors is None and seen:
                 raise self._failure(commands[0].name, seen[0])
         finally:
             pipeline.close()
-            if command_id is not None and not over and self._shell:
+            if command_id is not None and not over and not self._left.is_set():
                 self._end(command_id)
 
     def objects(
@@ -132,7 +149,15 @@ class Session:
 
     def _create(self) -> None:
         opening = self._runspace.opening()
-        reply = self._ask(soap.create(self._target(), uuid4(), self._id, opening), "opening a session")
+        try:
+            reply = self._ask(
+                soap.create(self._target(), uuid4(), self._id, opening), "opening a session", self._shell_may_be
+            )
+        except (ExchangeUnreachable, WireError):
+            raise
+        except GatepostError:
+            self._shell = {}
+            raise
         self._shell = soap.read_shell(reply)
         while not self._runspace.opened:
             for stream in self._received(None, self._left).streams:
@@ -143,6 +168,10 @@ class Session:
                     "Check that the account may use remote PowerShell (RemotePowerShellEnabled).",
                     server=self.server,
                 )
+
+    def _shell_may_be(self) -> None:
+        """Once the bytes leave, there may be a shell by the name that we ask for, whether or not the answer arrives."""
+        self._shell = {"ShellId": str(self._id).upper()}
 
     def _start(self, pipeline: Pipeline, pipeline_id: UUID, permit: Permit | None) -> str:
         """Send a pipeline; the command id that its output is asked for with, which is the pipeline's unless told."""
@@ -156,15 +185,15 @@ class Session:
 
     def _receive(
         self, pipeline: Pipeline, command_id: str, name: str, errors: list[ErrorRecord]
-    ) -> Iterator[tuple[list[bytes], bool]]:
+    ) -> Generator[tuple[list[bytes], bool], None, None]:
         """Each receive's output objects, and whether the server has closed the command.
 
         The next receive is under way while the caller works on this one's objects; never more than one is. One that
         nobody waits for any more is cut off.
         """
-        left = threading.Event()
         with ThreadPoolExecutor(1, "receive") as ahead:
-            coming = ahead.submit(self._received, command_id, left)
+            left = threading.Event()
+            coming = self._ahead = ahead.submit(self._received, command_id, left)
             try:
                 ended = False
                 while not ended:
@@ -177,12 +206,16 @@ class Session:
                         pipeline.finish()
                         raise WireError(f"{self.server} closed the output of {name} without an end.", "Try again.")
                     if not ended:
-                        coming = ahead.submit(self._received, command_id, left)
+                        coming = self._ahead = ahead.submit(self._received, command_id, left)
                     yield batch, received.done
             finally:
                 left.set()
-                while not wait([coming], _MOMENT).done:
-                    self._transport.cut()
+                self._come_back()
+
+    def _come_back(self) -> None:
+        """End the receive under way, if there is one, for the transport serves one thread."""
+        while self._ahead is not None and not wait([self._ahead], _MOMENT).done:
+            self._transport.cut()
 
     def _take(self, event: Event, name: str, batch: list[bytes], errors: list[ErrorRecord]) -> bool:
         """Sort one event; True at the end of the pipeline."""
