@@ -1,4 +1,4 @@
-"""A connection to Exchange: one deadline for a whole request, a write's permit just before its bytes, no secret shown."""
+"""A connection to Exchange: one deadline for a whole request, a permit just before the bytes, and no secret shown."""
 
 import contextlib
 import logging

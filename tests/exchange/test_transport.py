@@ -18,7 +18,7 @@ from gatepost.errors import (
     UntrustedCertificate,
     WireError,
 )
-from gatepost.exchange.organization import Organization
+from gatepost.exchange.sessions import Session
 from gatepost.lab.server import Lab
 from gatepost.settings import ExchangeSettings
 from tests.exchange.pages import Answer, broken_off, endless, page, serving
@@ -28,9 +28,9 @@ SOAP = "application/soap+xml"
 
 
 def attempt(address: str, **changes: Any) -> None:
-    """Try to connect there by Basic."""
+    """Try once to open a session there, by Basic."""
     given: dict[str, Any] = {"url": address, "auth": "basic", "user": "LAB\\reader", "timeout": 10.0}
-    Organization.connect(ExchangeSettings(**(given | changes)), PASSWORD).close()
+    Session.open(ExchangeSettings(**(given | changes)), PASSWORD).close()
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_redirects_to_hosts_that_are_allowed_are_followed(lab: Lab, tmp_path: Pa
             settings = ExchangeSettings(
                 url=address, auth="basic", user=lab.user, ca_file=both, allowed_redirects=(named,)
             )
-            Organization.connect(settings, lab.password).close()
+            Session.open(settings, lab.password).close()
 
 
 def test_a_proxy_that_does_not_answer_is_named() -> None:
