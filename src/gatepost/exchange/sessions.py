@@ -58,6 +58,7 @@ class Session:
         self._runspace = Runspace(self._id)
         self._shell: dict[str, str] = {}
         self._left = threading.Event()
+        self._closing = min(_CLOSING, settings.timeout)
         self._ahead: Future[soap.Received] | None = None
         self.server = urlsplit(settings.url).hostname or settings.url
 
@@ -96,7 +97,7 @@ class Session:
         """
         self._left.set()
         self._come_back()
-        end = time.monotonic() + _CLOSING
+        end = time.monotonic() + self._closing
         try:
             # Twice, for the first answer that there is no such shell may come from a server that never had it.
             for last in (False, True):
@@ -271,7 +272,7 @@ class Session:
     def _end(self, command_id: str) -> None:
         """End a command on the server; one that cannot be ended goes with its shell."""
         try:
-            self._transport.post(soap.signal(self._target(), uuid4(), self._shell, command_id), timeout=_CLOSING)
+            self._transport.post(soap.signal(self._target(), uuid4(), self._shell, command_id), self._closing)
         except GatepostError as error:
             log.warning("a command on %s could not be ended: %s", self.server, error)
 
