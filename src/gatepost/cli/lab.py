@@ -31,6 +31,16 @@ def exchange(
         0.0, "--story-every", min=0.0, help="Seconds between changes; 0 changes nothing."
     ),
     latency: float = typer.Option(0.0, "--latency", min=0.0, help="Seconds that every cmdlet takes at least."),
+    replication: float = typer.Option(
+        0.0, "--replication", min=0.0, help="Seconds until a change has reached the other domain controllers."
+    ),
+    effect: float = typer.Option(
+        LabSettings().effect, "--effect", min=0.0, help="Seconds until a phone talks again after a change."
+    ),
+    role: list[str] = typer.Option(
+        [], "--role", help="A management role of the account, or one entry of it; give it again for more (docs/lab.md)."
+    ),
+    keytab: Path | None = typer.Option(None, "--keytab", help="The key of the endpoint's service principal."),
     folder: Path | None = typer.Option(None, "--folder", help="Folder for certificate and password, which stay."),
     password_file: Path | None = typer.Option(None, "--password-file", help="A password to use, in a file."),
     projection: bool = typer.Option(True, "--projection/--no-projection", help="Whether Select-Object can be used."),
@@ -59,6 +69,10 @@ def exchange(
         projection=projection,
         latency=latency,
         story_every=story_every,
+        replication=replication,
+        effect=effect,
+        roles=tuple(role),
+        keytab=keytab,
     )
     with named_lab(settings, dialect, fault) as lab:
         ready = {

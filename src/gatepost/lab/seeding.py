@@ -266,3 +266,6 @@ def _many(seeder: Seeder) -> Iterator[DeviceMaker]:
     listed.allowed = ("android-work-profile-0001", "ÜBERID", "x" * 64)
     listed.blocked = ("LOST-0001",)
     yield DeviceMaker(seeder, listed, "samsung")
+    protected = seeder.mailbox("Protected Admin", "UserMailbox", ROOT, "protected")
+    protected.protected = True
+    yield DeviceMaker(seeder, protected, "iphone")
