@@ -1,0 +1,77 @@
+"""A lab as a process of its own that tells its processor time and how many cmdlets it ran.
+
+    python -m benchmarks.labs DEVICES [--whole]
+
+It prints a line of JSON when it is ready. Then each line on its input is a latency, in seconds a cmdlet, for the
+sessions opened from then on, and is answered by a line of JSON. It ends with its input.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import msgspec
+
+from gatepost.lab.server import named_lab
+from gatepost.settings import LabSettings
+
+
+class Spent(NamedTuple):
+    """What a lab has done so far: its processor time in seconds, and the cmdlets that it ran."""
+
+    seconds: float
+    cmdlets: int
+
+
+class RunningLab:
+    """A lab with so many devices, perhaps without Select-Object; ``ready`` is what it said. A context manager."""
+
+    def __init__(self, devices: int, *, projection: bool = True) -> None:
+        command = [sys.executable, "-m", "benchmarks.labs", str(devices), *([] if projection else ["--whole"])]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.ready: dict[str, Any] = self._said()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.communicate()
+
+    def spent(self, latency: float = 0.0) -> Spent:
+        """What it has done so far; ``latency`` counts for the sessions opened from now on."""
+        assert self._process.stdin
+        self._process.stdin.write(f"{latency}\n")
+        self._process.stdin.flush()
+        return Spent(**self._said())
+
+    def _said(self) -> dict[str, Any]:
+        assert self._process.stdout
+        return dict(json.loads(self._process.stdout.readline() or "{}"))
+
+
+def main() -> None:
+    """Be such a lab."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("devices", type=int)
+    parser.add_argument("--whole", action="store_true")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        settings = LabSettings(devices=given.devices, projection=not given.whole, folder=Path(name) / "lab")
+        with named_lab(settings) as lab:
+            ready = {"url": lab.https_url, "ca_file": str(lab.ca_file), "user": lab.user, "password": lab.password}
+            print(json.dumps({**ready, "mailboxes": len(lab.organization.mailboxes)}), flush=True)
+            for line in sys.stdin:
+                lab.settings = msgspec.structs.replace(lab.settings, latency=float(line))
+                print(json.dumps({"seconds": time.process_time(), "cmdlets": len(lab.calls)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
