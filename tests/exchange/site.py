@@ -44,7 +44,7 @@ class Site:
 
     lab: Lab
     organization: Organization
-    _given: set[str] = field(default_factory=set)
+    given: set[str] = field(default_factory=set)
 
     @property
     def profile(self) -> str:
@@ -72,9 +72,9 @@ class Site:
         box = next(
             box
             for box in self.lab.organization.mailboxes
-            if box.kind == "UserMailbox" and box.domain is wanted and box.guid not in self._given and _usable(box)
+            if box.kind == "UserMailbox" and box.domain is wanted and box.guid not in self.given and _usable(box)
         )
-        self._given.add(box.guid)
+        self.given.add(box.guid)
         if fields:
             self.lab.organization.change_mailbox(box, **fields)
         return box

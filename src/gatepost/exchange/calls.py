@@ -31,11 +31,13 @@ from gatepost.wire.psrp import Command
 T = TypeVar("T")
 Rows = Generator[Row | UnreadableObject, None, None]
 
+_OPEN = re.compile("Transient|Timeout|Ldap|DirectoryOperation|Stopped|IOException|COMException")
+"""Names of what is thrown where a cmdlet lost its way, perhaps behind its writing: that is no answer."""
 _DOMAIN = re.compile(r"(?:(?<!\\),\s*DC=[^,]+)+$", re.IGNORECASE)
 
 
 class Calls:
-    """Runs cmdlets in the sessions of a pool. ``write_timeout`` bounds one write, in seconds."""
+    """Runs cmdlets in the sessions of a pool. ``write_timeout`` bounds one write or one small reading, in seconds."""
 
     def __init__(self, pool: Pool, capabilities: Capabilities, write_timeout: float) -> None:
         self.pool = pool
@@ -114,7 +116,9 @@ class Calls:
             sent.set()
 
         try:
-            self.pool.write(lambda session: self._within_time(session, command, permitted))
+            self.pool.write(
+                lambda session: self._within_time(session, lambda: session.objects(command, permit=permitted))
+            )
         except (ExchangeError, WireError) as error:
             if not sent.is_set() or _is_answer(error):
                 raise
@@ -133,7 +137,7 @@ class Calls:
         **parameters: Any,  # noqa: ANN401
     ) -> Row:
         """The same in a session at hand. Exchange may answer with other objects than the one asked for."""
-        rows = self.read_in(session, cmdlet, fields, Identity=guid, **parameters)
+        rows = self._within_time(session, lambda: self.read_in(session, cmdlet, fields, Identity=guid, **parameters))
         found = next((row for row in rows if str(row[0]).lower() == guid.lower()), None)
         if found is None:
             raise CmdletFailed(
@@ -160,8 +164,11 @@ class Calls:
         if self.written(cmdlet, permit, lambda: _is_there(read), **parameters):
             raise CmdletFailed(self.name(cmdlet), "what it should have removed is still there", server=self.pool.server)
 
-    def _within_time(self, session: Session, command: Command, permit: Permit) -> None:
-        """Run a write; one that takes longer than allowed is cut off, so that no lease ends under it unseen."""
+    def _within_time(self, session: Session, run: Callable[[], T]) -> T:
+        """Run one small command; one that takes longer than a write may is cut off.
+
+        So no lease ends under a write unseen, and a server that falls silent holds nobody up.
+        """
         over = threading.Event()
 
         def cut() -> None:
@@ -171,7 +178,7 @@ class Calls:
         late = threading.Timer(self._write_timeout, cut)
         late.start()
         try:
-            session.objects(command, permit=permit)
+            result = run()
         except (ExchangeError, WireError):
             if not over.is_set():
                 raise
@@ -182,6 +189,7 @@ class Calls:
             raise ExchangeUnreachable(
                 f"{session.server} took longer than {self._write_timeout:.0f} seconds.", server=session.server
             )
+        return result
 
     def _projected(self, command: Command, fields: tuple[str, ...]) -> tuple[Command, ...]:
         return (command, project(fields)) if self.capabilities.projection else (command,)
@@ -211,4 +219,6 @@ def _is_answer(error: Exception) -> bool:
     """Whether an error is Exchange's own word that it did not carry a command out."""
     if isinstance(error, ExchangeBusy):
         return error.about != "server"
-    return isinstance(error, CmdletFailed | CmdletNotGranted)
+    if isinstance(error, CmdletFailed):
+        return not _OPEN.search(error.exception_type.rpartition(".")[2])
+    return isinstance(error, CmdletNotGranted)
