@@ -1,6 +1,7 @@
 """The console in a real browser: found by keyboard, read in two languages, in light and dark, on a narrow screen."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ from playwright.sync_api import Dialog, Page, expect
 
 from gatepost.domain.contract import Facts, Kind
 from gatepost.domain.contract import Scope as Extent
+from gatepost.domain.desired import ListName, Result
 from tests.fixtures.browser import OpenPage
 from tests.fixtures.service import Service
 from tests.service.conftest import Look
 from tests.service.speaker import Speaker, device
 from tests.service.web.conftest import Library
+from tests.service.writing import NEITHER, START, Writer, outcome, saw, wrote
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.xdist_group("browser")]
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
@@ -173,6 +176,89 @@ def test_the_list_and_the_connection_refresh_themselves(
     speaker.synchronise([device(1)], scope=Extent.QUICK)
     expect(page.get_by_role("row")).to_have_count(3, timeout=15_000)
     expect(page.get_by_role("status")).to_have_text("2 devices")
+
+
+def test_a_device_is_pinned_by_keyboard_and_the_page_follows_what_becomes_of_it(
+    open_page: OpenPage, administered: Service, writer: Writer
+) -> None:
+    """Open the form, choose, say why, send; the connector's word appears without a touch, and typing goes on."""
+    page = open_page()
+    sign_in(page, administered)
+    page.goto(f"{administered.url}/devices/{writer.organization}/{FIRST}")
+    tab_to(page, "Pin this device")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(page.get_by_label("Allow, whatever the default and the rules say")).to_be_checked()
+    page.keyboard.press("Tab")
+    page.keyboard.type("The chair needs it")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Not worked on yet")).to_be_visible()
+    page.get_by_text("Change the pin", exact=True).first.click()
+    page.locator("#reason").fill("half typed")
+    writer.say()
+    writer.say(wrote(ListName.ALLOW, writer.held))
+    expect(page.get_by_text("Written and read back")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("Allowed by our entry")).to_be_visible()
+    expect(page.locator("#reason")).to_have_value("half typed")
+    expect(page.locator("#reason")).to_be_focused()
+
+
+def test_a_device_is_pinned_without_javascript(open_page: OpenPage, administered: Service, writer: Writer) -> None:
+    """The form opens, refuses in words, keeps what was typed, pins, and unpins."""
+    page = open_page(java_script_enabled=False)
+    sign_in(page, administered)
+    page.goto(f"{administered.url}/devices/{writer.organization}/{FIRST}")
+    page.get_by_text("Pin this device").click()
+    page.get_by_label("Block", exact=True).check()
+    page.locator("#reason").fill(" ")
+    page.locator("#pin").click()
+    expect(page.get_by_role("alert")).to_have_text("Say why, in at most 500 characters on one line.")
+    expect(page.get_by_label("Block", exact=True)).to_be_checked()
+    page.locator("#reason").fill("Lost in the train")
+    page.locator("#pin").click()
+    expect(page.get_by_role("heading", name="Pinned")).to_be_visible()
+    page.get_by_role("button", name="Remove the pin").click()
+    expect(page.get_by_text("The pin was removed.")).to_be_visible()
+
+
+@pytest.mark.parametrize(("scheme", "width", "locale"), [("light", 1280, "en-GB"), ("dark", 320, "nl-NL")])
+def test_every_state_of_a_pinned_device_is_accessible_and_fits(
+    open_page: OpenPage, administered: Service, writer: Writer, scheme: str, width: int, locale: str
+) -> None:
+    """The open form with a mistake, observed, written, in conflict, and the connection with its limits."""
+    page = open_page(
+        color_scheme=scheme, viewport={"width": width, "height": 800}, locale=locale, bypass_csp=True, has_touch=True
+    )
+    sign_in(page, administered)
+    address = f"{administered.url}/devices/{writer.organization}/{FIRST}"
+
+    def look_at(path: str = "") -> None:
+        page.goto(path or address)
+        fits()
+
+    def fits() -> None:
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+
+    page.goto(address)
+    page.locator("summary").click()
+    page.locator("input[value=block]").check()
+    page.locator("#reason").fill(" ")
+    page.locator("#pin").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    fits()
+    writer.pin()
+    writer.say(mode="observe")
+    writer.say(outcome(Result.OBSERVED, writer.held, before=NEITHER), mode="observe")
+    look_at()
+    writer.say(wrote(ListName.ALLOW, writer.held, at=START + timedelta(1), controller="dc1.a-long-name.example.test"))
+    look_at()
+    writer.pin("block")
+    writer.say()
+    writer.say(saw(ListName.ALLOW, writer.held, Result.CONFLICT, why="W" * 90))
+    look_at()
+    look_at(f"{administered.url}/connection")
 
 
 def test_the_focus_stays_on_the_button_that_was_pressed(
