@@ -19,7 +19,7 @@ SERVERS = {
     "samba": lambda: (
         os.geteuid() == 0
         and Path("/usr/share/samba/setup").is_dir()
-        and all(map(shutil.which, ("samba", "samba-tool", "ldbmodify", "kinit", "faketime")))
+        and all(map(shutil.which, ("samba", "samba-tool", "ldbmodify", "kinit", "faketime", "curl")))
         and importlib.util.find_spec("gssapi") is not None
     ),
     "squid": lambda: shutil.which("squid") is not None and shutil.which("openssl") is not None,

@@ -196,7 +196,8 @@ class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 def refuse_exchange_online(host: str, where: str) -> None:
     """Refuse a host of Exchange Online, which has no remote PowerShell; ``where`` begins the sentence."""
-    if any(f".{host.lower()}".endswith(f".{domain}") for domain in EXCHANGE_ONLINE):
+    name = f".{host.lower().rstrip('.')}"
+    if any(name.endswith(f".{domain}") for domain in EXCHANGE_ONLINE):
         raise SettingsError(
             f"{where}, which is Exchange Online: Microsoft has switched its remote PowerShell off.",
             "Gatepost is for Exchange on premises; name one of its servers. Phones of mailboxes in Exchange Online are"
@@ -214,6 +215,11 @@ def _host_of(address: str) -> str:
     if not host:
         raise SettingsError(
             f"{address} is not an address: it names no host.", "Give one such as https://mail.example.com/PowerShell."
+        )
+    if not address.isascii() or not address.isprintable():
+        raise SettingsError(
+            f"{address!a} is not an address: it has letters that none may have.",
+            "Write the name as xn--…, and %-encode the rest.",
         )
     return host
 

@@ -145,6 +145,15 @@ def test_a_controller_that_does_not_answer(endpoint: Lab, domain: Forest, monkey
     assert "port 88" in said
 
 
+def test_a_machine_that_knows_no_domain(endpoint: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account without its domain, on a machine without one, is told how to write it."""
+    (tmp_path / "empty.conf").write_text("[libdefaults]\ndns_lookup_realm = false\n")
+    monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "empty.conf"))
+    said = refusal(endpoint, user="reader")
+    assert "this machine knows no domain" in said
+    assert "user@DOMAIN" in said
+
+
 def test_a_clock_a_day_off_is_named(endpoint: Lab, domain: Forest, tmp_path: Path) -> None:
     """A machine whose clock is wrong is told so, by the command a person would run."""
     strict = tmp_path / "krb5.conf"

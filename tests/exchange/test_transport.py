@@ -149,7 +149,7 @@ def test_kerberos_without_its_extra_says_what_to_install(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     "host",
-    ["outlook.office365.com", "OUTLOOK.office365.com", "ps.outlook.com", "partner.outlook.cn", "outlook.office365.us"],
+    ["outlook.office365.com", "OUTLOOK.office365.com.", "ps.outlook.com", "partner.outlook.cn", "outlook.office365.us"],
 )
 def test_exchange_online_is_refused_at_once(tmp_path: Path, host: str) -> None:
     """Named in the settings or reached by a redirect, even an allowed one: nothing is sent there, and why is said."""
@@ -198,6 +198,8 @@ def test_a_proxy_that_does_not_answer_is_named() -> None:
         ({"user": None}, "by basic needs a user and a password"),
         ({"user": None, "auth": "negotiate"}, "by negotiate needs a user and a password"),
         ({"url": "https:///PowerShell"}, "it names no host"),
+        ({"url": "https://m\u00fcnchen.test/PowerShell"}, "it has letters that none may have"),
+        ({"url": "https://mail.test/Power\x00Shell"}, "it has letters that none may have"),
         ({"url": "https://[::1/PowerShell"}, "is not an address: Invalid IPv6 URL"),
         ({"url": "https://mail.test:99999/PowerShell"}, "is not an address: Port out of range"),
         ({"url": "https://10.1.2.3/PowerShell", "auth": "kerberos"}, r"the address is a number \(10\.1\.2\.3\)"),

@@ -20,6 +20,7 @@ class Explained:
     network: bool = False
 
 
+_WRONG_PASSWORD = Explained("the password of {user} is wrong", "Write the right one into the password file.")
 _UNKNOWN_SERVICE = Explained(
     "Kerberos knows no service HTTP/{host}",
     "The address must have the server's own name, as Get-ExchangeServer shows it; a load-balanced name works only where"
@@ -51,11 +52,8 @@ _CODES = {
     ),
     18: Explained("the account {user} is disabled, locked or expired", "Look at it in Active Directory."),
     23: Explained("the password of {user} has expired", "Change it; for a service account, let it not expire."),
-    24: Explained("the password of {user} is wrong", "Write the right one into the password file."),
-    31: Explained(
-        "{server} cannot read the ticket that the domain made for it",
-        "HTTP/{host} is registered on another account than the one that Exchange runs as: setspn -Q HTTP/{host}.",
-    ),
+    24: _WRONG_PASSWORD,
+    31: _WRONG_PASSWORD,
     32: _NO_TICKET,
     37: Explained(
         "the clocks are too far apart: this machine, the domain controller and {server} may differ by 5 minutes",
@@ -74,7 +72,8 @@ _CODES = {
     156: _NO_CONTROLLER,
     181: _NO_TICKET,
     195: _NO_TICKET,
-    213: Explained("this machine knows no domain", "Write the account as user@DOMAIN, or name it in /etc/krb5.conf."),
+    220: _NO_CONTROLLER,
+    224: Explained("this machine knows no domain", "Write the account as user@DOMAIN, or name it in /etc/krb5.conf."),
 }
 
 
