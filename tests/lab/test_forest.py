@@ -102,13 +102,14 @@ def test_each_controller_stamps_for_itself(world: World) -> None:
     assert world.see(stamp_of(world.device)) == [before, 100, before, before]
     world.clock.pass_by(1_000)
     assert world.see(stamp_of(world.device)) == [160, 100, 160, 160]
+    boxes = [view.find_mailbox(world.box.guid) for view in world.views()]
+    assert [[(d.changed - START) / TICKS for d in box.devices] for box in boxes if box] == [[160], [100], [160], [160]]
     world.organization.view(DC1).change_mailbox(world.box, allowed=("A",))
     world.clock.pass_by(1_000)
     assert world.see(stamp_of(world.device)) == [160, 100, 160, 160]
     assert world.see(stamp_of(world.box)) == [1_100, 1_160, 1_160, 1_160]
-    assert [next(d.changed for d in view.devices if d.guid == world.device.guid) for view in world.views()] == [
-        START + seconds * TICKS for seconds in (160, 100, 160, 160)
-    ]
+    stamps = [START + seconds * TICKS for seconds in (160, 100, 160, 160)]
+    assert [next(d.changed for d in view.devices if d.guid == world.device.guid) for view in world.views()] == stamps
     world.organization.view(DC1).change_device(world.device, friendly_name="y")
     world.clock.pass_by(1_000)
     assert world.see(stamp_of(world.device)) == [2_100, 2_160, 2_160, 2_160]
@@ -123,9 +124,25 @@ def test_attributes_travel_apart_and_the_last_writer_of_one_wins(world: World) -
     assert lists == [(("A",), ("B",)), (("C",), ()), ((), ()), ((), ())]
     world.clock.pass_by(DELAY - 1)
     assert allowed_of(world.box)(world.organization.view(DC2)) == ("C",)
+    assert world.see(stamp_of(world.box)) == [0, DELAY, DELAY, DELAY]
     world.clock.pass_by(1)
+    assert world.see(stamp_of(world.box)) == [DELAY + 1, DELAY, DELAY + 1, DELAY + 1]
     lists = [(box.allowed, box.blocked) for view in world.views() if (box := view.find_mailbox(world.box.guid))]
     assert lists == [(("C",), ("B",))] * 4
+
+
+def test_changes_do_not_overtake_one_another(world: World) -> None:
+    """Also when the delay has become shorter meanwhile, and when the clock was set back."""
+    world.organization.view(DC1).change_mailbox(world.box, allowed=("A",))
+    world.organization.forest.replication = 0
+    world.organization.view(DC2).change_mailbox(world.box, allowed=("B",))
+    assert world.see(allowed_of(world.box)) == [("A",), ("B",), (), ()]
+    world.clock.pass_by(-30)
+    world.organization.view(DC1).change_mailbox(world.box, allowed=("C",))
+    assert world.see(allowed_of(world.box)) == [("C",), ("B",), (), ()]
+    world.organization.finish()
+    assert world.see(allowed_of(world.box)) == [("C",)] * 4
+    assert world.organization.forest.quiet
 
 
 def test_a_mailbox_is_written_in_its_own_domain_only(world: World) -> None:
@@ -186,6 +203,24 @@ def test_rules_policies_and_settings_travel_too(world: World) -> None:
     assert stamps == {START, START + DELAY * TICKS}
 
 
+def test_what_is_new_arrives_as_it_was_made(world: World) -> None:
+    """Its later changes arrive later."""
+    far = world.organization.view(FAR1)
+    rule = far.add_rule(AccessRule("r", "iPhone", "DeviceType", "Block"))
+    world.clock.pass_by(10)
+    far.change_rule(rule, level="Allow")
+
+    def level(view: View) -> str | None:
+        found = view.find_rule("r")
+        return found.level if found else None
+
+    assert world.see(level) == [None, None, "Allow", None]
+    world.clock.pass_by(DELAY - 10)
+    assert world.see(level) == ["Block", "Block", "Allow", "Block"]
+    world.clock.pass_by(10)
+    assert world.see(level) == ["Allow"] * 4
+
+
 def test_a_new_name_is_known_where_it_was_given(world: World) -> None:
     """Elsewhere the old one is, until the change arrives; devices are called after their mailbox."""
     world.organization.view(DC1).change_mailbox(world.box, name="Quite, New", display_name="Quite New")
@@ -237,6 +272,11 @@ class Model:
             origin == controller or at + 10 <= now)]  # fmt: skip
         return known[-1] if known else otherwise
 
+    def stamp(self, controller: str, now: float, names: set[str]) -> float:
+        """When the controller learned last of a write to one of these fields; before the beginning if never."""
+        learned = (at if origin == controller else at + 10 for at, origin, field, _ in self.writes if field in names)
+        return max((at for at in learned if at <= now), default=-1)
+
 
 @given(steps)
 @settings(max_examples=60, deadline=None)
@@ -264,6 +304,9 @@ def test_whatever_the_interleaving_controllers_agree_when_it_is_quiet(happenings
             if wanted["remove"]:
                 wanted["friendly_name"] = None
             assert seen(view) == wanted
+            for row, fields in ((box, {"allowed", "blocked", "display_name"}), (device, {"friendly_name"})):
+                stamp = stamp_of(row)(view)
+                assert stamp is None or max(stamp, -1) == model.stamp(view.controller, now, fields)
 
     for pause, controller, what, number in happenings:
         now += pause

@@ -84,6 +84,26 @@ def test_the_phone_asks_the_controller_of_its_server() -> None:
     assert world.state(controller="dc2.lab.example") == LISTED
 
 
+def test_a_phone_talks_once_for_a_change() -> None:
+    """When its own server has it, and not again when the others have."""
+    world = World(replication=DELAY)
+    world.organization.view().change_mailbox(world.box, blocked=(world.device.device_id,))
+    world.pass_by(EFFECT)
+    assert world.state() == LISTED
+    world.organization.view().change_device(world.device, state="Quarantined")
+    world.pass_by(10 * DELAY)
+    assert world.state() == ("Quarantined", "Individual")
+
+
+def test_a_stale_partnership_keeps_its_state(world: World) -> None:
+    """Its mailbox is not here any more: nobody talks for it."""
+    moved = next(box for box in world.organization.mailboxes if box.kind == "RemoteUserMailbox")
+    ids = tuple(device.device_id for device in moved.devices)
+    world.organization.view().change_mailbox(moved, blocked=ids)
+    world.pass_by(1_000)
+    assert [world.state(device) for device in moved.devices] == [("Unknown", "Unknown")]
+
+
 def test_without_an_effect_delay_the_state_follows_at_once(world: World) -> None:
     """The change itself returns when it has."""
     world.organization.phones.effect = 0

@@ -155,7 +155,7 @@ class Forest:
             return
         self._last_due = due
         self._open.setdefault(unit, []).append(change)
-        self._stamp(change)
+        self._replicas[controller].stamps[guid] = at
         self._refresh(unit)
         self.at(due, partial(self._arrive, change))
         self._tell(change, (controller,), at)
@@ -173,17 +173,6 @@ class Forest:
 
     def _all(self) -> Iterator[Replica]:
         return iter(self._replicas.values())
-
-    def _stamp(self, change: Change) -> None:
-        """The controller of a change has its own stamp from now on."""
-        replica = self._replicas[change.controller]
-        row = self._row(change)
-        before = replica.stamped(row) if row is not None else 0
-        replica.stamps[change.guid] = max(before, change.at)
-
-    def _row(self, change: Change) -> Row | None:
-        unit = self._unit(change.unit)
-        return unit.row(change.guid) if unit is not None else None
 
     def _unit(self, key: str) -> Unit | None:
         return self.configuration if key == CONFIGURATION else self.mailboxes.get(key)
@@ -213,13 +202,14 @@ class Forest:
 
     def _level(self, change: Change, row: Row | None) -> None:
         """Where a controller had a stamp of its own, what arrives there raises it; one like the common one goes."""
+        writing = {other.controller for other in self._open.get(change.unit, ())}
         for name, replica in self._replicas.items():
             own = replica.stamps.get(change.guid)
             if own is None:
                 continue
             if name != change.controller or change.due == change.at:
                 own = max(own, change.due)
-            if row is None or own == row.changed:
+            if row is None or (own == row.changed and name not in writing):
                 del replica.stamps[change.guid]
             else:
                 replica.stamps[change.guid] = own

@@ -94,7 +94,7 @@ class Phones:
         fields: AbstractSet[str] = (change.fields or {}).keys()
         if self.unknown_meanwhile and {"allowed", "blocked"} & fields:
             self._blank(box, at)
-        if change.added is not None or _IN_FORCE & fields:
+        if _IN_FORCE & fields:
             self._later(box, at)
 
     def _configuration_seen(self, change: Change, controllers: tuple[str, ...], at: int) -> None:
