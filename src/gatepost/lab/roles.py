@@ -12,7 +12,7 @@ from gatepost.errors import SettingsError
 from gatepost.lab.binding import Cmdlet
 
 _ALWAYS = ("Get-Command", "Select-Object")
-_SESSION = ("Set-ADServerSettings", "Get-ADServerSettings")
+_SESSION = ("Set-ADServerSettings",)
 _DEVICES = ("Get-MobileDevice", "Get-ActiveSyncDevice", "Get-MobileDeviceStatistics", "Get-ActiveSyncDeviceStatistics")
 _RECIPIENTS = ("Get-Recipient", "Get-User", "Get-CASMailbox")
 _POLICIES = ("Get-MobileDeviceMailboxPolicy", "Get-ActiveSyncMailboxPolicy")
