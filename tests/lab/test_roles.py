@@ -1,5 +1,7 @@
 """Roles and profiles: what is not granted, or came later, does not exist for a session."""
 
+from pathlib import Path
+
 import pytest
 
 from gatepost.errors import SettingsError
@@ -130,3 +132,10 @@ def test_the_budget_of_sessions_can_be_read() -> None:
     (row,) = Bench(5).run("Get-ThrottlingPolicy").rows
     assert (row["Name"], row["PowerShellMaxConcurrency"]) == ("GlobalThrottlingPolicy", "18")
     assert Bench(5).run("Get-ThrottlingPolicy", Identity="Mine").kinds == ["ManagementObjectNotFoundException"]
+
+
+def test_every_cmdlet_and_role_is_documented() -> None:
+    """By its name, in docs/lab.md."""
+    text = (Path(__file__).parents[2] / "docs" / "lab.md").read_text(encoding="utf-8")
+    for name in (*(cmdlet.name for cmdlet in CMDLETS), *ROLES):
+        assert f"`{name}`" in text, f"docs/lab.md does not mention {name}"
