@@ -1,8 +1,15 @@
-"""What goes wrong in a session or in one object: named, closed, and the rest kept."""
+"""What goes wrong in a session or in one object: survived, or named; closed, and the rest kept."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
-from gatepost.domain.devices import Device
+from gatepost.domain.devices import AccessChange, Device
 from gatepost.errors import (
     ExchangeBusy,
     ExchangeUnreachable,
@@ -18,8 +25,13 @@ from gatepost.errors import (
 from gatepost.exchange.organization import Organization
 from gatepost.lab.dialects import Fault
 from gatepost.lab.server import Lab
+from gatepost.settings import LabSettings
 from tests.exchange.conftest import settings_of
+from tests.exchange.site import Permits, Site
 from tests.fixtures.lab import MakeLab
+
+BOUND = 8.0
+"""Seconds that nothing here may take longer than; a request may take one."""
 
 
 def list_all(lab: Lab) -> None:
@@ -44,9 +56,10 @@ def list_all(lab: Lab) -> None:
     ],
 )
 def test_a_fault_is_named_and_leaves_no_shell(
-    make_lab: MakeLab, fault: Fault, kind: type[GatepostError], code: int, words: str
+    make_lab: MakeLab, monkeypatch: pytest.MonkeyPatch, fault: Fault, kind: type[GatepostError], code: int, words: str
 ) -> None:
     """Each fault is one clear error with its exit code; nothing of the listing is used and no shell stays open."""
+    monkeypatch.setattr("gatepost.lab.endpoint.RETRY_AFTER", "0")
     lab = make_lab(faults=frozenset({fault}))
     with pytest.raises(kind, match=words) as caught:
         list_all(lab)
@@ -104,3 +117,195 @@ def test_too_many_shells_is_said_in_words(make_lab: MakeLab) -> None:
     with Organization.connect(settings_of(lab), lab.password), pytest.raises(ExchangeBusy) as caught:
         Organization.connect(settings_of(lab), lab.password)
     assert "Close other sessions of this account" in caught.value.remedy
+
+
+@dataclass(frozen=True)
+class Met:
+    """What comes of a fault that strikes once: None where the work succeeds, else the words of its error.
+
+    ``read`` and ``listing`` meet it at their beginning, ``middle`` after a part of the listing was given out, and
+    ``write`` with the bytes that tell Exchange what to do.
+    """
+
+    read: str | None = None
+    listing: str | None = None
+    middle: str | None = None
+    write: str | None = "WriteUncertain: Nobody can tell whether Set-CASMailbox was carried out"
+
+
+GONE = "SessionLost: localhost refuses reading the output: .* was not found"
+MET: dict[Fault, Met] = {
+    Fault.HANG: Met(middle="ExchangeUnreachable: .* did not answer in time"),
+    Fault.REDIRECTED: Met(middle="SessionLost: localhost redirects to https://elsewhere.example/powershell"),
+    Fault.SIGNED_OUT: Met(middle="SessionLost: localhost does not accept the sign-in"),
+    Fault.LOST_AFFINITY: Met(middle=GONE),
+    Fault.HTML_500: Met(middle=r"ExchangeUnreachable: .* error page \(500\)"),
+    Fault.HTML_200: Met(middle="SessionLost: .* 200 and text/html, which is not remote PowerShell"),
+    Fault.BUSY_503: Met(middle=r"ExchangeBusy: .* is not ready \(503\)"),
+    Fault.MALFORMED_SOAP: Met(middle="WireError: The answer is malformed XML"),
+    Fault.DOCTYPE_SOAP: Met(*["UnsafeXml: The answer contains a DOCTYPE"] * 3),
+    Fault.TRUNCATED_FRAGMENT: Met(listing="WireError: .*[Ff]ragment", middle="WireError: .*[Ff]ragment"),
+    Fault.BREAK_OFF: Met(middle="ExchangeUnreachable: localhost cannot be reached"),
+    Fault.RESET: Met(middle="ExchangeUnreachable: localhost cannot be reached"),
+    Fault.DRIP: Met(middle="ExchangeUnreachable: .* did not answer in time"),
+    Fault.SHELL_LOST: Met(middle=GONE),
+    Fault.THROTTLED: Met(write="ExchangeBusy: .* at least 300 milliseconds"),
+    Fault.MICRO_DELAY: Met(write=None),
+    Fault.SILENT: Met(),
+    Fault.RUNSPACE_BROKEN: Met(),
+    Fault.HALF_WAY: Met(
+        read="CmdletFailed: Get-CASMailbox failed .* LDAP server is unavailable",
+        listing="CmdletFailed: Get-MobileDevice failed .* LDAP server is unavailable",
+    ),
+    Fault.PROMPT: Met(
+        read="CmdletFailed: Get-CASMailbox failed .* waits for an answer",
+        listing="CmdletFailed: Get-MobileDevice failed .* waits for an answer",
+        write="CmdletFailed: Set-CASMailbox failed .* waits for an answer",
+    ),
+}
+"""What comes of each fault in the middle of a session."""
+PIPELINES = {Fault.THROTTLED, Fault.MICRO_DELAY, Fault.SILENT, Fault.RUNSPACE_BROKEN, Fault.HALF_WAY, Fault.PROMPT}
+"""Faults that strike where a pipeline starts or as a whole, so that no later chance comes in a listing."""
+
+
+@pytest.fixture(scope="module")
+def spoilt() -> Iterator[Lab]:
+    """One lab whose faults come and go, with short pauses."""
+    with pytest.MonkeyPatch.context() as patch, Lab(LabSettings(devices=150)) as running:
+        patch.setattr("gatepost.lab.operations.THROTTLE", 300)
+        patch.setattr("gatepost.lab.endpoint.RETRY_AFTER", "0")
+        patch.setattr("gatepost.exchange.sessions._SILENCE", 1.0)
+        yield running
+
+
+@contextmanager
+def meeting(lab: Lab, fault: Fault, *, struck: bool = True, **changes: Any) -> Iterator[Organization]:
+    """An organization that meets a fault: nothing takes long, it works again afterwards, and no shell is left."""
+    lab.faults.clear()
+    lab.faults.struck.clear()
+    given = {"timeout": 1.0, "runspaces": 2, "envelope": 40_000, "write_timeout": 3.0, **changes}
+    begun = time.monotonic()
+    with Organization.connect(settings_of(lab, **given), lab.password) as organization:
+        yield organization
+        assert (lab.faults.struck[fault] > 0) is struck
+        lab.faults.clear()
+        assert len([entry for entry in organization.list_devices() if isinstance(entry, Device)]) == 150
+    assert len(lab.shells) == 0
+    assert time.monotonic() - begun < BOUND
+
+
+def outcome(work: Callable[[], object]) -> str | None:
+    """The error's kind and words, or None where there was none."""
+    try:
+        work()
+    except GatepostError as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def assert_met(found: str | None, expected: str | None) -> None:
+    """What came of a fault is what was said."""
+    assert (found is None) == (expected is None), found
+    assert found is None or re.match(expected or "", found, re.DOTALL), found
+
+
+@pytest.mark.parametrize("fault", MET)
+def test_a_read_meets_a_fault(spoilt: Lab, fault: Fault) -> None:
+    """A fault that strikes once is survived by repeating, but for what repeating cannot mend."""
+    with meeting(spoilt, fault) as organization:
+        box = Site(spoilt, organization).mailbox()
+        spoilt.faults.plan(fault, times=1)
+        found = outcome(lambda: organization.read_access(box.guid, box.dn))
+    assert_met(found, MET[fault].read)
+
+
+@pytest.mark.parametrize("fault", MET)
+def test_a_listing_meets_a_fault_at_its_beginning(spoilt: Lab, fault: Fault) -> None:
+    """While nothing was given out it is repeated, and whole."""
+    with meeting(spoilt, fault) as organization:
+        spoilt.faults.plan(fault, times=1)
+        found = outcome(lambda: check_whole(organization))
+    assert_met(found, MET[fault].listing)
+
+
+@pytest.mark.parametrize("fault", [fault for fault in MET if fault not in PIPELINES])
+def test_a_listing_meets_a_fault_in_its_middle(spoilt: Lab, fault: Fault) -> None:
+    """It ends with an error, so that nobody takes the part for the whole."""
+    with meeting(spoilt, fault) as organization:
+        spoilt.faults.plan(fault, times=1, after=2)
+        found = outcome(lambda: check_whole(organization))
+    assert_met(found, MET[fault].middle)
+
+
+def check_whole(organization: Organization) -> None:
+    """List all devices; a listing that ends well is whole."""
+    found = list(organization.list_devices())
+    assert len({entry.guid for entry in found if isinstance(entry, Device)}) == len(found) == 150
+
+
+@pytest.mark.parametrize("fault", MET)
+def test_a_write_meets_a_fault(spoilt: Lab, fault: Fault) -> None:
+    """It is sent once, whatever becomes of it; asked for again after a look, it is there and was done once."""
+    with meeting(spoilt, fault) as organization:
+        here = Site(spoilt, organization)
+        box, change = here.mailbox(), AccessChange(allow=(f"ID-{fault}",))
+        before = writes(spoilt)
+
+        def strike() -> None:
+            spoilt.faults.plan(fault, times=1)
+
+        found = outcome(lambda: organization.set_access(box.guid, box.dn, change, strike))
+        assert writes(spoilt) - before <= 1
+        spoilt.faults.clear()
+        # The account is given the time it was asked to wait.
+        assert organization.set_access(box.guid, box.dn, change, Permits()).allowed is not None
+        assert here.now(box).allowed.count(f"ID-{fault}") == 1
+        assert writes(spoilt) - before == 1
+    assert_met(found, MET[fault].write)
+
+
+def writes(lab: Lab) -> int:
+    """How many writes were carried out."""
+    return [call.cmdlet for call in lab.calls].count("Set-CASMailbox")
+
+
+OPENING: dict[Fault, str | None] = {
+    Fault.REFUSED: None,
+    Fault.HANG: None,
+    Fault.SIGNED_OUT: "SignInRefused: .* does not accept the sign-in",
+    Fault.HTML_500: None,
+    Fault.BUSY_503: None,
+    Fault.RESET: None,
+    Fault.REDIRECTED: "NotExchange: localhost redirects to https://elsewhere.example/powershell",
+    Fault.HTML_200: "NotExchange: .* which is not remote PowerShell",
+    Fault.ACCESS_DENIED: "SignInRefused: .* may not use remote PowerShell",
+    Fault.TOO_MANY_SHELLS: "ExchangeBusy: .* Close other sessions of this account",
+}
+"""What comes of a fault that strikes while a session is opened."""
+
+
+@pytest.mark.parametrize("fault", OPENING)
+def test_a_session_meets_a_fault_while_it_is_opened(
+    make_lab: MakeLab, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    """Opening is repeated where that can help; nothing of it stays behind."""
+    monkeypatch.setattr("gatepost.lab.endpoint.RETRY_AFTER", "0")
+    lab = make_lab()
+    lab.faults.plan(fault, times=1)
+    begun = time.monotonic()
+    found = outcome(lambda: Organization.connect(settings_of(lab, timeout=1.0), lab.password).close())
+    assert time.monotonic() - begun < BOUND
+    assert lab.faults.struck[fault] == 1
+    assert_met(found, OPENING[fault])
+    assert len(lab.shells) == 0
+
+
+@pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.HANG, Fault.DRIP, Fault.RESET, Fault.REDIRECTED])
+def test_a_fault_that_stays_ends_in_words_and_in_time(make_lab: MakeLab, fault: Fault) -> None:
+    """Nothing hangs, nothing is tried for ever."""
+    lab = make_lab(faults=frozenset({fault}))
+    begun = time.monotonic()
+    found = outcome(lambda: Organization.connect(settings_of(lab, timeout=0.5), lab.password))
+    assert time.monotonic() - begun < BOUND
+    assert re.match(r"(ExchangeUnreachable|NotExchange): .*localhost", found or "")
+    lab.faults.clear()

@@ -23,6 +23,7 @@ from gatepost.errors import (
     ExchangeBusy,
     ExchangeError,
     ExchangeUnreachable,
+    NotExchange,
     SessionLost,
     SignInRefused,
     UnreadableObject,
@@ -155,18 +156,28 @@ class Pool:
             self._changed.notify_all()
         for opened in out:
             opened.session.cut()
-        closing = [threading.Thread(target=self._drop, args=(opened,), name="close") for opened in idle]
-        for thread in closing:
-            thread.start()
         mine = threading.get_ident()
-        with self._changed:
+        with self._closing(idle), self._changed:
             self._changed.wait_for(lambda: all(opened.thread == mine for opened in self._out), CLOSE_SECONDS)
             left = list(self._out)
-        for opened in left:
-            self._drop(opened)
-        for thread in closing:
+        with self._closing(left):
+            pass
+        with self._changed:
+            behind, self._left_behind = self._left_behind, []
+        with self._closing(behind):
+            pass
+        for opened in self._left_behind:
+            log.warning("a shell on %s could not be deleted and will expire", opened.host)
+
+    @contextmanager
+    def _closing(self, sessions: list[_Open]) -> Iterator[None]:
+        """Close sessions side by side, meanwhile."""
+        threads = [threading.Thread(target=self._drop, args=(opened,), name="close") for opened in sessions]
+        for thread in threads:
+            thread.start()
+        yield
+        for thread in threads:
             thread.join()
-        self._clean_up()
 
     # -- turns -----------------------------------------------------------------------------------------------------
 
@@ -274,10 +285,10 @@ class Pool:
         except _HARMLESS:
             self._give_back(opened)
             raise
-        except SignInRefused as error:
+        except (SignInRefused, NotExchange) as error:
             self._drop(opened)
-            # It was signed in, so this is about the session; whether the account still may is seen at the next one.
-            raise SessionLost(error.cause, "Try again: that signs in anew.", server=error.server) from error
+            # It was signed in at Exchange, so this is about the session; what is there now is seen at the next one.
+            raise SessionLost(error.cause, error.remedy, server=error.server) from error
         except ExchangeError as error:
             self._blame(opened.host, error)
             self._drop(opened)
@@ -317,14 +328,13 @@ class Pool:
                 self._left_behind = [*self._left_behind, opened][-_LEFT_BEHIND:]
             self._changed.notify_all()
 
-    def _clean_up(self, host: str | None = None) -> None:
-        """Try again to delete shells that could not be deleted, at one server or at all."""
+    def _clean_up(self, host: str) -> None:
+        """Try again to delete shells that could not be deleted, at a server that answers again."""
         with self._changed:
-            behind = [opened for opened in self._left_behind if host in (None, opened.host)]
+            behind = [opened for opened in self._left_behind if opened.host == host]
             self._left_behind = [opened for opened in self._left_behind if opened not in behind]
         for opened in behind:
-            if not opened.session.close():
-                log.warning("a shell on %s could not be deleted and will expire", opened.host)
+            self._drop(opened)
 
     def _blame(self, host: str, error: ExchangeError | WireError) -> bool:
         """Learn from a failure; True where another server is to be tried at once."""

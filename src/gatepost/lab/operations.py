@@ -52,7 +52,7 @@ class Service:
                 f"The WS-Management service cannot process the request. The resource URI {request.resource} was not "
                 "found.",
             )
-        if Fault.ACCESS_DENIED in self._faults:
+        if self._faults.strikes(Fault.ACCESS_DENIED):
             raise wsman.Fault(wsman.ACCESS_DENIED, "AccessDenied", "Access is denied.")
         if self._faults.strikes(Fault.TOO_MANY_SHELLS):
             raise wsman.too_many_shells(len(self._shells))
