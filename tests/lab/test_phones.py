@@ -188,6 +188,18 @@ def test_a_new_phone_is_in_discovery_until_it_is_known(world: World) -> None:
     assert new.handset == world.device.handset
 
 
+def test_a_new_phone_is_known_elsewhere_later() -> None:
+    """The other controllers hear of the partnership after the delay, and stamp it then."""
+    world = World(replication=DELAY)
+    new = world.seeder.new_device(world.box)
+    world.organization.appear(new, 10 * DELAY)
+    seen = [world.organization.view(name).find_device(new.guid) for name in world.organization.controllers]
+    assert [found and found.changed for found in seen] == [START, None, None, None]
+    world.pass_by(DELAY)
+    seen = [world.organization.view(name).find_device(new.guid) for name in world.organization.controllers]
+    assert [found and found.changed for found in seen] == [START, *(START + DELAY * TICKS,) * 3]
+
+
 @pytest.mark.parametrize(("field", "state"), [("allowed", "Allowed"), ("blocked", "Blocked")])
 def test_a_phone_that_is_listed_ahead_needs_no_discovery(world: World, field: str, state: str) -> None:
     """Its id is enough."""

@@ -59,6 +59,7 @@ class Lab:
         self.organization: Organization = seeder.organization
         self.organization.forest.replication = self.settings.replication
         self.organization.phones.effect = self.settings.effect
+        self.organization.phones.blocked_fetch = self.settings.profile != "2010sp1"
         journal = self.settings.folder / "story" if self.settings.folder else None
         self.story = Story(self.organization, seeder, self.settings.seed, self.settings.story_every, journal)
         self._engine = Engine(
