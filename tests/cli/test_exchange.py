@@ -76,6 +76,34 @@ def test_the_small_answers_are_one_object(lab: Lab) -> None:
     assert {server["name"] for server in lines(run(lab, "servers", "--json"))} >= {"EX1", "EX2"}
 
 
+def test_rules_policies_and_classes_are_a_line_each(lab: Lab) -> None:
+    """With these fields in this order; a policy's settings are one object, by their names since Exchange 2013."""
+    rules = lines(run(lab, "rules", "--json"))
+    assert all(list(rule) == ["guid", "name", "characteristic", "query", "level"] for rule in rules)
+    assert {rule["name"] for rule in rules} == {rule.name for rule in lab.organization.view().rules}
+    policies = lines(run(lab, "policies", "--json"))
+    assert all(list(policy) == ["guid", "name", "is_default", "settings"] for policy in policies)
+    assert {policy["name"] for policy in policies} == {policy.name for policy in lab.organization.view().policies}
+    assert all(isinstance(policy["settings"], dict) and "AllowCamera" in policy["settings"] for policy in policies)
+    classes = lines(run(lab, "classes", "--json"))
+    assert all(list(entry) == ["device_type", "model", "updated_at"] for entry in classes)
+    assert len(classes) == len(lab.organization.view().classes)
+
+
+def test_rights_are_checked_and_roles_named(lab: Lab, make_lab: MakeLab) -> None:
+    """All is granted to an account with every role; one that only reads is told which roles would let it write."""
+    done = run(lab, "rbac")
+    assert "Reading: all of it is granted." in done.stderr
+    assert "Writing: all of it is granted." in done.stderr
+    assert any(line.split()[:2] == ["Set-CASMailbox", "access"] for line in done.stdout.splitlines())
+    done = run(make_lab(devices=5, roles=("View-Only Recipients", "View-Only Configuration")), "rbac", "--json")
+    found = {grant["cmdlet"]: grant for grant in lines(done)}
+    assert found["Set-CASMailbox"]["granted"] is None
+    assert found["Get-MobileDevice"]["granted"] == "Get-MobileDevice"
+    assert "Reading: all of it is granted." in done.stderr
+    assert "'Mail Recipients', 'Organization Client Access', 'Recipient Policies'" in done.stderr
+
+
 def test_without_json_there_is_a_table(lab: Lab) -> None:
     """People get columns on stdout and the count on stderr."""
     done = run(lab, "devices")
@@ -121,7 +149,9 @@ def test_a_wrong_password_exits_with_6(lab: Lab) -> None:
     ("arguments", "code", "words"),
     [
         (["devices"], 2, "Give --url, or --connection"),
-        (["devices", "--auth", "kerberos", "--url", "https://127.0.0.1:1/PowerShell"], 5, "Connection refused"),
+        (["devices", "--auth", "kerberos", "--url", "https://localhost:1/PowerShell"], 5, "Connection refused"),
+        (["devices", "--auth", "kerberos", "--url", "https://127.0.0.1:1/PowerShell"], 2, "gives no ticket"),
+        (["rules", "--url", "https://x/", "--user", "u", "--proxy-auth", "magic"], 2, "Choose one of basic, negotiate"),
         (["devices", "--url", "https://x/"], 2, "needs a user and a password. Give --user and --password-file"),
         (["devices", "--url", "ftp://x"], 2, "url is not an address"),
         (["devices", "--connection", "/nowhere.toml"], 2, "cannot be read"),

@@ -4,19 +4,19 @@ Each command opens one session, reads, prints and closes. With ``--json`` an inv
 arrives; without, a table.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.table import Table
 
 from gatepost.cli import output
+from gatepost.cli.connecting import connected
 from gatepost.domain.contract import iso
-from gatepost.domain.devices import Device, Mailbox, Statistics
-from gatepost.errors import CmdletFailed, SettingsError, UnreadableObject
-from gatepost.settings import AUTH_METHODS, ExchangeSettings, build, changed, load, read_secret
+from gatepost.domain.devices import Device, Grant, Mailbox, Statistics
+from gatepost.domain.settings import AccessRule, DeviceClass
+from gatepost.errors import CmdletFailed, UnreadableObject
 
 if TYPE_CHECKING:
     from gatepost.exchange.organization import Organization
@@ -26,15 +26,6 @@ T = TypeVar("T")
 DEVICE_COLUMNS = ("device_id", "mailbox", "model", "os", "access_state", "first_sync_at")
 STATISTICS_COLUMNS = ("last_success_sync_at", "policy_status", "status")
 
-Url = Annotated[str | None, typer.Option("--url", help="The endpoint, such as https://mail.example.com/PowerShell.")]
-Auth = Annotated[str | None, typer.Option("--auth", help=f"One of {', '.join(AUTH_METHODS)}; negotiate unless given.")]
-User = Annotated[str | None, typer.Option("--user", help=r"The account, as DOMAIN\user or user@domain.")]
-PasswordFile = Annotated[Path | None, typer.Option("--password-file", help="A file that holds the password.")]
-CaFile = Annotated[Path | None, typer.Option("--ca-file", help="PEM certificates to trust instead of the system's.")]
-Proxy = Annotated[str | None, typer.Option("--proxy", help="An HTTP proxy, such as http://proxy.example.com:3128.")]
-Connection = Annotated[
-    Path | None, typer.Option("--connection", help="A TOML file with the same names as the options.")
-]
 WithStatistics = Annotated[bool, typer.Option("--statistics", help="One more call a device: sync and wipe.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: one object a line for devices and mailboxes.")]
 
@@ -45,91 +36,98 @@ def group() -> None:
 
 
 @app.command()
-def devices(
-    url: Url = None, auth: Auth = None, user: User = None, password_file: PasswordFile = None, ca_file: CaFile = None,
-    proxy: Proxy = None, connection: Connection = None, json: Json = False,
-    statistics: WithStatistics = False,
-) -> None:  # fmt: skip
+@connected
+def devices(organization: "Organization", *, json: Json = False, statistics: WithStatistics = False) -> None:
     """List all mobile devices."""
-    with _connect(connection, url, auth, user, password_file, ca_file, proxy) as organization:
-        unreadable: list[UnreadableObject] = []
-        addresses = {
-            (mailbox.dn or "").lower(): mailbox.primary_smtp
-            for mailbox in _readable(organization.list_mailboxes(), unreadable)
-        }
-        found: Iterable[Device] = _readable(organization.list_devices(), unreadable)
-        if statistics:
-            found = list(found)
-        rows = (
-            _device_fields(device, addresses) | _statistics_of(organization, device, statistics) for device in found
-        )
-        _print_rows(rows, json, (*DEVICE_COLUMNS, *STATISTICS_COLUMNS) if statistics else DEVICE_COLUMNS)
+    unreadable: list[UnreadableObject] = []
+    addresses = {
+        (mailbox.dn or "").lower(): mailbox.primary_smtp
+        for mailbox in _readable(organization.list_mailboxes(), unreadable)
+    }
+    found = _readable(organization.list_devices(), unreadable)
+    rows = ((device, _device_fields(device, addresses)) for device in found)
+    told = _with_statistics(organization, rows) if statistics else (fields for _, fields in rows)
+    _print_rows(told, json, (*DEVICE_COLUMNS, *STATISTICS_COLUMNS) if statistics else DEVICE_COLUMNS)
     _report(unreadable)
 
 
 @app.command()
-def mailboxes(
-    url: Url = None, auth: Auth = None, user: User = None, password_file: PasswordFile = None, ca_file: CaFile = None,
-    proxy: Proxy = None, connection: Connection = None, json: Json = False,
-) -> None:  # fmt: skip
+@connected
+def mailboxes(organization: "Organization", *, json: Json = False) -> None:
     """List all mailboxes with their allowed and blocked lists."""
-    with _connect(connection, url, auth, user, password_file, ca_file, proxy) as organization:
-        unreadable: list[UnreadableObject] = []
-        rows = (_mailbox_fields(mailbox) for mailbox in _readable(organization.list_mailboxes(), unreadable))
-        _print_rows(rows, json, ("primary_smtp", "display_name", "kind", "eas_enabled", "allowed_ids", "blocked_ids"))
+    unreadable: list[UnreadableObject] = []
+    rows = (_mailbox_fields(mailbox) for mailbox in _readable(organization.list_mailboxes(), unreadable))
+    _print_rows(rows, json, ("primary_smtp", "display_name", "kind", "eas_enabled", "allowed_ids", "blocked_ids"))
     _report(unreadable)
 
 
 @app.command()
-def servers(
-    url: Url = None, auth: Auth = None, user: User = None, password_file: PasswordFile = None, ca_file: CaFile = None,
-    proxy: Proxy = None, connection: Connection = None, json: Json = False,
-) -> None:  # fmt: skip
+@connected
+def servers(organization: "Organization", *, json: Json = False) -> None:
     """List the Exchange servers."""
-    with _connect(connection, url, auth, user, password_file, ca_file, proxy) as organization:
-        rows = (_fields(server, server.__slots__) for server in organization.servers())
-        _print_rows(rows, json, ("name", "fqdn", "version", "edition", "roles", "site"))
+    rows = (_fields(server, server.__slots__) for server in organization.servers())
+    _print_rows(rows, json, ("name", "fqdn", "version", "edition", "roles", "site"))
 
 
 @app.command()
-def settings(
-    url: Url = None, auth: Auth = None, user: User = None, password_file: PasswordFile = None, ca_file: CaFile = None,
-    proxy: Proxy = None, connection: Connection = None, json: Json = False,
-) -> None:  # fmt: skip
+@connected
+def settings(organization: "Organization", *, json: Json = False) -> None:
     """Show the organization's mobile settings."""
-    with _connect(connection, url, auth, user, password_file, ca_file, proxy) as organization:
-        found = organization.settings()
-        _print_one(_fields(found, found.__slots__), json)
+    found = organization.settings()
+    _print_one(_fields(found, found.__slots__), json)
 
 
 @app.command()
-def capabilities(
-    url: Url = None, auth: Auth = None, user: User = None, password_file: PasswordFile = None, ca_file: CaFile = None,
-    proxy: Proxy = None, connection: Connection = None, json: Json = False,
-) -> None:  # fmt: skip
+@connected
+def rules(organization: "Organization", *, json: Json = False) -> None:
+    """List the device access rules."""
+    names = AccessRule.__slots__
+    _print_rows((_fields(rule, names) for rule in organization.rules()), json, names[1:])
+
+
+@app.command()
+@connected
+def policies(organization: "Organization", *, json: Json = False) -> None:
+    """List the mobile device mailbox policies with their settings, by their names since Exchange 2013."""
+    found = organization.policies()
+    if json:
+        output.print_json_lines(_fields(policy, policy.__slots__) for policy in found)
+        return
+    rows = (
+        {"policy": policy.name, "default": policy.is_default, "setting": name, "value": _plain(value)}
+        for policy in found
+        for name, value in policy.settings.items()
+    )
+    output.print_table(rows, ("policy", "default", "setting", "value"))
+
+
+@app.command()
+@connected
+def classes(organization: "Organization", *, json: Json = False) -> None:
+    """List the types and models of devices that the organization has met."""
+    names = DeviceClass.__slots__
+    _print_rows((_fields(entry, names) for entry in organization.device_classes()), json, names)
+
+
+@app.command()
+@connected
+def rbac(organization: "Organization", *, json: Json = False) -> None:
+    """Check what the account's roles grant of each cmdlet that Gatepost uses, and name a role for what is missing."""
+    found = organization.grants()
+    _print_rows((_fields(grant, Grant.__slots__) for grant in found), json, Grant.__slots__)
+    for writes, doing in ((False, "Reading"), (True, "Writing")):
+        lacking = [grant for grant in found if grant.writes is writes and (not grant.granted or grant.missing)]
+        roles = ", ".join(f"'{role}'" for role in dict.fromkeys(grant.role for grant in lacking))
+        says = f"some of it is not granted; these roles contain it: {roles}." if lacking else "all of it is granted."
+        output.talk.print(f"{doing}: {says}", markup=False, soft_wrap=True)
+
+
+@app.command()
+@connected
+def capabilities(organization: "Organization", *, json: Json = False) -> None:
     """Show what this endpoint and this account can do."""
-    with _connect(connection, url, auth, user, password_file, ca_file, proxy) as organization:
-        found = organization.capabilities
-        _print_one(_fields(found, found.__slots__), json)
-
-
-def _connect(
-    connection: Path | None, url: str | None, auth: str | None, user: str | None, password_file: Path | None,
-    ca_file: Path | None, proxy: str | None,
-) -> "Organization":  # fmt: skip
-    """Settings from the file and the options (options win), and an open organization."""
-    from gatepost.exchange.organization import Organization
-
-    given = {"url": url, "auth": auth, "user": user, "password_file": password_file, "ca_file": ca_file, "proxy": proxy}
-    given = {name: value for name, value in given.items() if value is not None}
-    if connection is not None:
-        chosen = changed(load(ExchangeSettings, connection), given)
-    elif url is None:
-        raise SettingsError("No address is given.", "Give --url, or --connection with a settings file.")
-    else:
-        chosen = build(ExchangeSettings, given, "the options")
-    password = read_secret(chosen.password_file) if chosen.password_file else None
-    return Organization.connect(chosen, password)
+    found = organization.capabilities
+    _print_one(_fields(found, found.__slots__), json)
 
 
 def _readable(objects: Iterable[T | UnreadableObject], unreadable: list[UnreadableObject]) -> Iterator[T]:
@@ -156,16 +154,24 @@ def _device_fields(device: Device, addresses: dict[str, str | None]) -> dict[str
     return fields | _fields(device, later)
 
 
-def _statistics_of(organization: "Organization", device: Device, wanted: bool) -> dict[str, Any]:
-    """A device's statistics; nulls where Exchange has none, as for a device whose mailbox is gone."""
-    if not wanted:
-        return {}
+def _with_statistics(
+    organization: "Organization", rows: Iterable[tuple[Device, dict[str, Any]]]
+) -> Iterator[dict[str, Any]]:
+    """Rows with the statistics of their devices, in the order in which they come.
+
+    Nulls where Exchange has none, as for a device whose mailbox is gone; any other error ends the command.
+    """
     names = Statistics._fields[1:]
-    try:
-        return _fields(organization.statistics(device.guid), names)
-    except CmdletFailed as error:
-        output.talk.print(str(error), markup=False, soft_wrap=True, style="yellow")
-        return dict.fromkeys(names)
+    by_guid = {device.guid: fields for device, fields in rows}
+    for guid, found in organization.statistics_of(list(by_guid)):
+        fields = by_guid.pop(guid)
+        if isinstance(found, Statistics):
+            yield fields | _fields(found, names)
+        elif isinstance(found, CmdletFailed):
+            output.talk.print(str(found), markup=False, soft_wrap=True, style="yellow")
+            yield fields | dict.fromkeys(names)
+        else:
+            raise found
 
 
 def _mailbox_fields(mailbox: Mailbox) -> dict[str, Any]:
@@ -180,6 +186,8 @@ def _fields(value: object, names: Iterable[str]) -> dict[str, Any]:
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a row
     if isinstance(value, datetime):
         return iso(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(entry) for name, entry in value.items()}
     return list(value) if isinstance(value, tuple) else value
 
 
