@@ -24,6 +24,7 @@ from gatepost.connector.writes import Writes
 from gatepost.domain.contract import Answer
 from gatepost.domain.desired import Desired, Entry, Level, ListName, Result, read_outcome
 from gatepost.domain.devices import AccessChange, AccessLists, Mailbox
+from gatepost.domain.plan import ours
 from gatepost.errors import CmdletFailed, ExchangeUnreachable, WriteRefused, WriteUncertain
 from gatepost.exchange.transport import Permit
 from gatepost.settings import ConnectorSettings, ExchangeSettings, UplinkSettings
@@ -178,8 +179,9 @@ class Ledger:
     revision: int = 0
     rows: dict[str, tuple[Level, int]] = field(default_factory=dict)
     owned: set[EntryAt] = field(default_factory=set)
+    foreign: set[EntryAt] = field(default_factory=set)
     tried: set[EntryAt] = field(default_factory=set)
-    intended: set[EntryAt] = field(default_factory=set)
+    acknowledged: set[EntryAt] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
     results: list[Result] = field(default_factory=list)
 
@@ -209,12 +211,12 @@ class Ledger:
         """A connector holds the rows up to here, and may begin on them."""
         for device_id, (level, at) in self.rows.items():
             if at <= revision and level in (Level.ALLOW, Level.BLOCK):
-                self.intended.add((ListName(level.value), device_id))
+                self.acknowledged.add((ListName(level.value), device_id))
 
     def forget_memory(self) -> None:
         """The connector's store was lost: what it was to write may have been written."""
-        self.tried |= self.intended
-        self.intended.clear()
+        self.tried |= self.acknowledged - self.foreign
+        self.acknowledged.clear()
 
     def hear(self, outcomes: list[dict[str, object]]) -> None:
         """Outcomes, each once."""
@@ -229,8 +231,12 @@ class Ledger:
                 there = outcome.after.of(name) if outcome.after else None
                 if name in outcome.added or (there and entry in self.tried):
                     self.owned.add(entry)
+                    self.foreign.discard(entry)
+                elif there and entry not in self.owned:
+                    self.foreign.add(entry)
                 elif there is False:
                     self.owned.discard(entry)
+                    self.foreign.discard(entry)
                 if there is not None:
                     self.tried.discard(entry)
 
@@ -338,6 +344,13 @@ class Hall:
         self.check_in()
         return found
 
+    def in_doubt(self, entry: EntryAt) -> bool:
+        """Whether an entry that appears now could be the connector's as far as anybody knows."""
+        which, device = entry
+        task = self.writes.task(MAILBOX)
+        held = any(which in ours(row) for row in task.rows if row.device_id == device)
+        return held or task.started is not None or entry in self.ledger.tried | self.ledger.owned
+
     def restart(self) -> None:
         """A new process on the same folder."""
         self.store.__exit__(None, None, None)
@@ -349,6 +362,7 @@ class Hall:
         for path in self.folder.glob(f"{FILE}*"):
             path.unlink()
         self.ledger.forget_memory()
+        self.directory.by_people -= self.ledger.tried  # nobody can tell whose those are
         self._start()
         self.sync()
 

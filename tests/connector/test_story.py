@@ -28,6 +28,7 @@ class Story(RuleBasedStateMachine):
         super().__init__()
         self.stack = ExitStack()
         self.causes = 0
+        self.lost = False
 
     @initialize(coupled=st.booleans(), delay=st.sampled_from([0.0, 60.0, 900.0]))
     def begin(self, coupled: bool, delay: float) -> None:
@@ -46,15 +47,8 @@ class Story(RuleBasedStateMachine):
     def edit(self, controller: str, which: ListName, device: str, there: bool) -> None:
         """An administrator of Exchange edits a list, at any controller."""
         self.causes += 1
-        ledger, store = self.hall.ledger, self.hall.store
-        told = {raw["device_id"] for raw in store.outcomes()}
-        doubtful = (
-            (which, device) in ledger.tried | ledger.intended
-            or (which, device) in ledger.owned
-            or device in told
-            or self.hall.writes.task("aaaaaaaa-0000-4000-8000-000000000001").started is not None
-        )
-        self.hall.directory.edit(controller, (which, device), there=there, doubtful=doubtful)
+        entry = (which, device)
+        self.hall.directory.edit(controller, entry, there=there, doubtful=self.hall.in_doubt(entry))
 
     @rule()
     def check_in(self) -> None:
@@ -64,10 +58,17 @@ class Story(RuleBasedStateMachine):
     @rule(trouble=st.none() | TROUBLES)
     def run(self, trouble: str | None) -> None:
         """The connector works, and something may befall its write."""
-        self.causes += trouble is not None
         self.hall.directory.trouble = trouble or ""
         self.hall.run()
         self.hall.directory.trouble = ""
+
+    @rule(device=DEVICES, level=LEVELS, trouble=st.none() | TROUBLES)
+    def carry_out(self, device: str, level: Level, trouble: str | None) -> None:
+        """A pin is carried out at once."""
+        self.publish(device, level)
+        self.hall.check_in()
+        self.run(trouble)
+        self.hall.check_in()
 
     @rule()
     def sync(self) -> None:
@@ -88,12 +89,12 @@ class Story(RuleBasedStateMachine):
     def lose_store(self) -> None:
         """Somebody deletes the store."""
         self.causes += 1
+        self.lost = True
         self.hall.lose_store()
 
     @rule(controller=CONTROLLERS)
     def turn_to(self, controller: str) -> None:
         """The connector's controller is away, and it turns to the other."""
-        self.causes += 1
         self.hall.directory.controller = controller
 
     @rule(leased=st.booleans())
@@ -138,8 +139,7 @@ class Story(RuleBasedStateMachine):
         hall.pass_time(121)
         hall.work()
 
-    @staticmethod
-    def _check_rest(hall: Hall) -> None:
+    def _check_rest(self, hall: Hall) -> None:
         told: dict[str, Any] = hall.told()
         standing = hall.directory.lists[NEAR]
         for device, (level, _) in hall.ledger.rows.items():
@@ -147,8 +147,10 @@ class Story(RuleBasedStateMachine):
             if told[device] != "conflict" and level in (Level.ALLOW, Level.BLOCK):
                 assert (ListName(level.value), device) in standing
                 assert (ListName(level.value).opposite, device) not in standing
+            elif told[device] != "conflict" and not self.lost:
+                assert not {each for each in hall.directory.by_us & standing if each[1] == device}
 
 
 TestStory = Story.TestCase
-TestStory.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
-TestStory.__doc__ = "Thirty stories of twenty-five events."
+TestStory.settings = settings(max_examples=100, stateful_step_count=25, deadline=None)
+TestStory.__doc__ = "A hundred stories of twenty-five events."

@@ -91,6 +91,8 @@ class Looks:
             raise
         if task.started is not None:
             return self._resolve(task, task.started, lists)
+        if (until := self._may_lag(task, lists)) > self._writes.now():
+            return self._end(task, (), "lagging", until)
         return self._plan(exchange, task, place, lists)
 
     def patient_until(self, task: Task) -> float:
@@ -99,6 +101,17 @@ class Looks:
             return 0.0
         written_at = min(task.written_at, self._writes.now())  # a clock that was wrong
         return written_at + min(self._pace.grace * 2.0 ** min(self._undone(task), 30), max(DAY, self._pace.grace))
+
+    def _may_lag(self, task: Task, lists: AccessLists) -> float:
+        """Until when the controller that was read may not have heard of our last write, made on another one.
+
+        Such lists prove nothing of what is ours: an entry that is on its way there would be taken for somebody else's.
+        """
+        if task.written_at is None or None in (task.written_on, lists.controller):
+            return 0.0
+        return (
+            0.0 if task.written_on == lists.controller else min(task.written_at, self._writes.now()) + self._pace.grace
+        )
 
     # -- planning --------------------------------------------------------------------------------------------------
 
@@ -176,7 +189,7 @@ class Looks:
         log.info("write ended", mailbox=task.mailbox, controller=after.controller)
         written_at = self._writes.now()
         if any(each.told == Result.FAILED for each in said):
-            return self._failed(replace(task, written_at=written_at), said, Result.FAILED)
+            return self._failed(replace(task, written_at=written_at, written_on=after.controller), said, Result.FAILED)
         if task.undone >= MANY_UNDOINGS:
             self._find(
                 "entries-undone",
@@ -184,7 +197,7 @@ class Looks:
                 f"Entries of ours were taken off its lists, or put back there, {task.undone} times.",
                 "Look at who else writes the lists of this mailbox; each time we wait twice as long.",
             )
-        self._writes.settle(task, said, due=due, written_at=written_at, undone=task.undone)
+        self._writes.settle(task, said, due=due, written=(written_at, after.controller), undone=task.undone)
         return "written"
 
     def _uncertain(self, task: Task, said: Sequence[Said], error: WriteUncertain) -> str:
@@ -192,7 +205,8 @@ class Looks:
         log.warning("write uncertain", mailbox=task.mailbox, why=error.cause)
         now = self._writes.now()
         due = now + min(FAILED_PAUSE, self._pace.write_timeout / 2)
-        self._writes.settle(task, said, due=due, written_at=now, undone=task.undone, started=task.started)
+        written = (now, task.started.controller if task.started else None)
+        self._writes.settle(task, said, due=due, written=written, undone=task.undone, started=task.started)
         return "uncertain"
 
     def _abandon(self, task: Task) -> None:
@@ -220,7 +234,8 @@ class Looks:
         elif left <= 0 or shows(started, lists):
             log.info("write resolved", mailbox=task.mailbox, done=shows(started, lists))
             said = look.resolved(started, lists)
-            self._writes.settle(task, said, due=0.0, written_at=started.started_at, failures=task.failures)
+            written = (started.started_at, started.controller)
+            self._writes.settle(task, said, due=0.0, written=written, failures=task.failures)
             return "resolved"
         said_now = look.unresolved(started)
         self._writes.settle(task, said_now, due=now + max(left, 0.1), started=started, failures=task.failures)

@@ -23,7 +23,7 @@ from gatepost.errors import StoreError
 
 FILE = "store.sqlite"
 APPLICATION = 0x47504353  # "GPCS" in SQLite's own field for whose file it is
-SCHEMA = 3
+SCHEMA = 4
 OUTCOMES_A_DOCUMENT = 1_000
 DEAD_LETTERS_KEPT = 20
 
@@ -40,7 +40,7 @@ CREATE TABLE desired (
     mailbox TEXT, device_id TEXT, revision INTEGER NOT NULL, row TEXT NOT NULL, told TEXT,
     PRIMARY KEY (mailbox, device_id)) WITHOUT ROWID;
 CREATE TABLE work (
-    mailbox TEXT PRIMARY KEY, due REAL, written_at REAL, undone INTEGER NOT NULL DEFAULT 0,
+    mailbox TEXT PRIMARY KEY, due REAL, written_at REAL, written_on TEXT, undone INTEGER NOT NULL DEFAULT 0,
     failures INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE INDEX work_due ON work (due) WHERE due IS NOT NULL;
 CREATE TABLE writes (mailbox TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;

@@ -53,7 +53,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One mailbox: its rows, what was told of each under its revision, and what was written there.
+    """One mailbox: its rows, what was told of each under its revision, and what was written there, when and where.
 
     ``undone`` counts how often somebody undid what was written, ``failures`` the failed attempts in a row.
     """
@@ -63,6 +63,7 @@ class Task:
     told: Mapping[str, str | None] = field(default_factory=dict)
     started: Started | None = None
     written_at: float | None = None
+    written_on: str | None = None
     undone: int = 0
     failures: int = 0
 
@@ -138,15 +139,18 @@ class Writes:
         """All that is known of one mailbox."""
         rows = self._store.all("SELECT row, told FROM desired WHERE mailbox = ? ORDER BY device_id", (mailbox,))
         read = [(read_desired(json.loads(row), "desired"), told) for row, told in rows]
-        work = self._store.all("SELECT written_at, undone, failures FROM work WHERE mailbox = ?", (mailbox,))
+        work = self._store.all(
+            "SELECT written_at, written_on, undone, failures FROM work WHERE mailbox = ?", (mailbox,)
+        )
         open_write = self._store.all("SELECT body FROM writes WHERE mailbox = ?", (mailbox,))
-        written_at, undone, failures = work[0] if work else (None, 0, 0)
+        written_at, written_on, undone, failures = work[0] if work else (None, None, 0, 0)
         return Task(
             mailbox,
             rows=tuple(row for row, _ in read),
             told={row.device_id: told for row, told in read},
             started=_read_started(json.loads(open_write[0][0])) if open_write else None,
             written_at=written_at,
+            written_on=written_on,
             undone=undone,
             failures=failures,
         )
@@ -157,14 +161,15 @@ class Writes:
         said: Iterable[Said],
         *,
         due: float | None,
-        written_at: float | None = None,
+        written: tuple[float, str | None] | None = None,
         undone: int | None = None,
         failures: int = 0,
         started: Started | None = None,
     ) -> None:
         """Keep what came of a look at a mailbox, with its outcomes: all of it or nothing.
 
-        ``started`` is the write that is open still. A row that came meanwhile is left alone, and is due.
+        ``written`` is when and on which controller; ``started`` is the write that is open still. A row that came
+        meanwhile is left alone, and is due.
         """
         with self._store.transaction() as db:
             for each in said:
@@ -180,12 +185,14 @@ class Writes:
             db.execute("DELETE FROM writes WHERE mailbox = ?", (task.mailbox,))
             if started is not None:
                 _keep(db.execute, task.mailbox, started)
-            work = (due, written_at or task.written_at, task.undone if undone is None else undone, failures)
-            db.execute("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?, ?)", (task.mailbox, *work))
-            db.execute(  # a row that came while this was looked at
+            written_at, written_on = written or (task.written_at, task.written_on)
+            work = (due, written_at, written_on, task.undone if undone is None else undone, failures)
+            db.execute("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?, ?, ?)", (task.mailbox, *work))
+            newest = max((row.revision for row in task.rows), default=-1)
+            db.execute(
                 "UPDATE work SET due = 0, failures = 0 WHERE mailbox = ? AND EXISTS "
-                "(SELECT 1 FROM desired WHERE desired.mailbox = work.mailbox AND told IS NULL)",
-                (task.mailbox,),
+                "(SELECT 1 FROM desired WHERE desired.mailbox = work.mailbox AND revision > ?)",
+                (task.mailbox, newest),
             )
 
     # -- writes in flight ------------------------------------------------------------------------------------------
