@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 
 from gatepost.errors import ExchangeError, ExchangeUnreachable, SettingsError, SignInRefused
+from gatepost.exchange.organization import Organization
 from gatepost.exchange.sessions import Session
+from gatepost.lab.dialects import Fault
 from gatepost.lab.server import Lab
 from gatepost.settings import ExchangeSettings
 from gatepost.wire.psrp import Command
+from tests.exchange.conftest import settings_of
 from tests.fixtures.lab import MakeLab
 from tests.fixtures.samba import PASSWORD, READER, SERVER, Forest, get_tickets
+from tests.lab import peer
 
 pytestmark = [pytest.mark.needs("samba"), pytest.mark.xdist_group("samba")]
 SERVERS = Command("Get-ExchangeServer", {})
@@ -169,6 +173,33 @@ def test_a_clock_a_day_off_is_named(endpoint: Lab, domain: Forest, tmp_path: Pat
     assert "the clocks are too far apart" in done.stderr
     assert "NTP" in done.stderr
     assert PASSWORD not in done.stderr + done.stdout
+
+
+def test_the_inventory_by_kerberos_is_the_inventory(endpoint: Lab) -> None:
+    """Large answers come through the encryption as they are: every device and mailbox, as over TLS."""
+    found = []
+    for changes in ({"url": endpoint.http_url, "user": READER}, {"auth": "basic", "user": endpoint.user}):
+        password = PASSWORD if "url" in changes else endpoint.password
+        with Organization.connect(settings_of(endpoint, **({"auth": "kerberos"} | changes)), password) as organization:
+            found.append((list(organization.list_devices()), list(organization.list_mailboxes())))
+    assert found[0] == found[1]
+    assert len(found[0][0]) == len(endpoint.organization.devices)
+
+
+def test_a_sign_in_that_is_lost_is_renewed(endpoint: Lab) -> None:
+    """Where the server forgets who has signed in, the next message is sealed anew, and nothing is done twice."""
+    settings = settings_of(endpoint, url=endpoint.http_url, auth="kerberos", user=READER)
+    with Session.open(settings, PASSWORD) as session:
+        endpoint.faults.plan(Fault.SIGNED_OUT, times=1)
+        assert session.objects(SERVERS)
+    assert [call.cmdlet for call in endpoint.calls] == ["Get-ExchangeServer"]
+
+
+def test_pypsrp_signs_in_too(endpoint: Lab, domain: Forest) -> None:
+    """An independent client of the same protocol opens a session by Kerberos with encryption."""
+    with peer.session(endpoint, auth="kerberos", user=READER, password=PASSWORD, negotiate_service="HTTP") as pool:
+        assert peer.run(pool, "Get-ExchangeServer").state == peer.COMPLETED
+    assert {call.user for call in endpoint.calls} == {READER}
 
 
 def test_another_client_signs_in_too(endpoint: Lab, domain: Forest) -> None:
