@@ -53,7 +53,7 @@ WHERE organization_id = %(organization_id)s AND mailbox_guid = %(mailbox_guid)s 
 -- name: standing
 -- Everything that is known of device ids in mailboxes: published, said, pinned, whose the entries are, and the lists as
 -- an inventory last read them.
--- example: {"organization_id": "", "mailbox_guids": [""], "device_ids": ["x"]}
+-- example: {"organization_id": "", "mailbox_guids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"], "device_ids": ["x"]}
 SELECT k.mailbox_guid, k.device_id, m.primary_smtp, m.display_name, m.allowed_ids, m.blocked_ids,
        d.level, d.reason, d.entry, d.revision, d.published_at, d.result, d.result_revision, d.result_at, d.result_after,
        d.result_controller, d.result_why,

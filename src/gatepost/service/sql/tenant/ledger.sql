@@ -19,7 +19,7 @@ WHERE organization_id = %(organization_id)s AND mailbox_guid = %(mailbox_guid)s 
 
 -- name: lock
 -- The entries of these device ids, locked.
--- example: {"organization_id": "", "mailbox_guids": [""], "device_ids": ["x"]}
+-- example: {"organization_id": "", "mailbox_guids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"], "device_ids": ["x"]}
 SELECT l.mailbox_guid, l.device_id, l.list, l.ownership, l.intended_revision, l.released_revision, l.story
 FROM list_entries l
 JOIN (SELECT DISTINCT * FROM unnest(%(mailbox_guids)s::uuid[], %(device_ids)s::text[])) AS k (mailbox_guid, device_id)
