@@ -1,5 +1,6 @@
 """Set-CASMailbox: the two lists, by change and as a whole, at the right controller, and where it is refused."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -129,6 +130,18 @@ def test_a_controller_that_does_not_exist_is_an_error() -> None:
     said = bench.run("Set-CASMailbox", Identity="ahead", DomainController="dc9.lab.example", **{ALLOWED: None})
     assert said.kinds == ["ManagementObjectNotFoundException"]
     assert bench.mailbox("ahead").allowed == AHEAD
+
+
+def test_two_writers_at_a_time_lose_nothing() -> None:
+    """Each adds its ids one by one; all are there in the end, each once."""
+    bench = Bench()
+    ids = [f"phone-{number:03d}" for number in range(160)]
+    with ThreadPoolExecutor(8) as writers:
+        answers = list(
+            writers.map(lambda one: bench.run("Set-CASMailbox", Identity="ahead", **{ALLOWED: {"Add": one}}), ids)
+        )
+    assert [answer.errors for answer in answers] == [[]] * len(ids)
+    assert sorted(bench.mailbox("ahead").allowed) == sorted((*AHEAD, *ids))
 
 
 @pytest.mark.parametrize("exclusive", [False, True])

@@ -8,6 +8,7 @@ from gatepost.lab.binding import Cmdlet, Parameter
 from gatepost.lab.calls import Call
 from gatepost.lab.cmdlets.parameters import LISTING, WRITING, several, target
 from gatepost.lab.names import key
+from gatepost.lab.organization import View
 from gatepost.lab.rows import ON_PREMISES, Mailbox
 
 _REMOTE = frozenset({"RemoteUserMailbox"})
@@ -61,20 +62,24 @@ def set_cas_mailbox(call: Call) -> Iterable[object]:
     box = find_mailbox(call, call.arguments.values["Identity"])
     if box is None or not call.agreed("changing", name=box.identity):
         return ()
+    call.touched = box.identity
     writer = call.writer(box)
-    box = writer.find_mailbox(box.guid) or box
+    with call.organization.now():  # the ids of two writers at a time are both kept, as the directory keeps them
+        _write(call, writer, writer.find_mailbox(box.guid) or box)
+    return ()
+
+
+def _write(call: Call, writer: View, box: Mailbox) -> None:
     wanted = _lists(call, box) | _others(call)
     changed = {name: value for name, value in wanted.items() if getattr(box, name) != value}
-    call.touched = box.identity
     if call.failures:
-        return ()
+        return
     if not changed:
         call.warn("nothing-changed", identity=box.identity)
     elif box.protected:
         call.fail(errors.access_denied(call.cmdlet.name, writer.controller))
     else:
         writer.change_mailbox(box, **changed)
-    return ()
 
 
 def _lists(call: Call, box: Mailbox) -> dict[str, tuple[str, ...]]:

@@ -43,15 +43,20 @@ def set_settings(call: Call) -> Iterable[object]:
     if settings is None or not call.agreed("changing", name=settings.name):
         return ()
     call.touched = settings.name
+    with call.organization.now():
+        _write(call, call.view.settings)
+    return ()
+
+
+def _write(call: Call, settings: MobileSettings) -> None:
     wanted = _wanted(call, settings)
     changed = {name: value for name, value in wanted.items() if getattr(settings, name) != value}
     if call.failures:
-        return ()
+        return
     if changed:
         call.view.change_settings(**changed)
     else:
         call.warn("nothing-changed", identity=settings.name)
-    return ()
 
 
 def _wanted(call: Call, settings: MobileSettings) -> dict[str, Any]:
