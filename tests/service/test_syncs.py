@@ -81,6 +81,15 @@ def test_what_was_sent_is_what_is_kept(speaker: Speaker, look: Look) -> None:
     assert counters(look)["orphans"] == 1
 
 
+def test_a_hidden_list_is_not_kept_as_an_empty_one(speaker: Speaker, look: Look) -> None:
+    """What Exchange does not show is null; a list that is empty stays a list; both change into the other."""
+    hidden, empty = mailbox(1, allowed_ids=None, blocked_ids=[]), mailbox(1, allowed_ids=[], blocked_ids=None)
+    for sent, kept in ((hidden, (None, [])), (empty, ([], None))):
+        speaker.synchronise([device(1)], [sent])
+        row = look("SELECT allowed_ids, blocked_ids FROM mailboxes")[0]
+        assert (row["allowed_ids"], row["blocked_ids"]) == kept
+
+
 def test_unchanged_rows_are_not_written(speaker: Speaker, look: Look) -> None:
     """A second listing of the same rows touches no device."""
     speaker.synchronise(DEVICES, MAILBOXES)

@@ -156,5 +156,5 @@ def device_reader(columns: Sequence[str]) -> Reader:
 
 
 def mailbox_reader(columns: Sequence[str]) -> Reader:
-    """A reader of mailbox rows, in the order of MAILBOX_COLUMNS."""
-    return Reader("facts.mailboxes", MAILBOX_COLUMNS, {"kind": "user", "allowed_ids": [], "blocked_ids": []}, columns)
+    """A reader of mailbox rows, in the order of MAILBOX_COLUMNS. A list that is not told is None, not an empty one."""
+    return Reader("facts.mailboxes", MAILBOX_COLUMNS, {"kind": "user"}, columns)

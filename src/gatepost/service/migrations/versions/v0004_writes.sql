@@ -77,3 +77,8 @@ CREATE POLICY tenant ON list_entries
 GRANT SELECT, INSERT, UPDATE, DELETE ON pins TO gatepost_app, gatepost_operator;
 GRANT SELECT, INSERT, UPDATE ON list_entries TO gatepost_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON list_entries TO gatepost_operator;
+
+-- A list that Exchange does not show is NULL, which is not the same as an empty one.
+ALTER TABLE mailboxes
+    ALTER COLUMN allowed_ids DROP NOT NULL, ALTER COLUMN allowed_ids DROP DEFAULT,
+    ALTER COLUMN blocked_ids DROP NOT NULL, ALTER COLUMN blocked_ids DROP DEFAULT;
