@@ -207,7 +207,9 @@ class Session:
                         pipeline.finish()
                         raise WireError(f"{self.server} closed the output of {name} without an end.", "Try again.")
                     if not ended:
-                        coming = self._ahead = ahead.submit(self._received, command_id, left)
+                        asked = threading.Event()
+                        coming = self._ahead = ahead.submit(self._received, command_id, left, asked.set)
+                        asked.wait(_MOMENT)  # computing would keep the other thread from asking: the server would idle
                     yield batch, received.done
             finally:
                 left.set()
@@ -245,14 +247,17 @@ class Session:
             )
         log.warning("%s on %s warns: %s", name, self.server, text)
 
-    def _received(self, command_id: str | None, left: threading.Event) -> soap.Received:
-        """One receive that brought something; waits through operation time-outs, until its caller has ``left``."""
+    def _received(self, command_id: str | None, left: threading.Event, leaves: Permit | None = None) -> soap.Received:
+        """One receive that brought something; waits through operation time-outs, until its caller has ``left``.
+
+        ``leaves`` is called when the request leaves.
+        """
         silent_since = time.monotonic()
         while time.monotonic() - silent_since < _SILENCE:
             if left.is_set() or self._left.is_set():
                 raise SessionLost(f"The session with {self.server} was ended from this side.", server=self.server)
             envelope = soap.receive(self._target(), uuid4(), self._shell, command_id)
-            answer = soap.parse(self._transport.post(envelope))
+            answer = soap.parse(self._transport.post(envelope, permit=leaves))
             if not isinstance(answer, soap.Fault):
                 return soap.read_received(answer)
             if answer.code != soap.TIMED_OUT:
