@@ -93,11 +93,11 @@ class Standing:
         return opposite in self.listed and self.owners.get(opposite, Ownership.FOREIGN) is Ownership.FOREIGN
 
     @property
-    def trouble(self) -> str:
-        """The code of what keeps the published level from being applied; empty where nothing is known to."""
-        if self.result is not None:
-            return CODES.get(self.result, "")
-        return CONFLICT if self.opposed else ""
+    def troubles(self) -> Sequence[str]:
+        """The codes of what keeps the published level from being applied, and of what somebody should know."""
+        known = CODES.get(self.result) if self.result else CONFLICT if self.opposed else None
+        presumed = PRESUMED if Ownership.PRESUMED in self.owners.values() else None
+        return [code for code in (known, presumed) if code]
 
 
 async def lock_head(scope: Scope, organization_id: UUID) -> None:
@@ -184,14 +184,18 @@ async def limits(scope: Scope, organization_id: UUID) -> Limits:
 
 async def review(scope: Scope, organization_id: UUID, keys: Sequence[Key]) -> None:
     """Bring the findings about these up to date: told where something is in the way, ended where nothing is."""
+    over: list[dict[str, Any]] = []
+    found: list[dict[str, str]] = []
     for each in await standing(scope, organization_id, keys):
-        told = [each.trouble] if each.trouble else []
-        told += [PRESUMED] if Ownership.PRESUMED in each.owners.values() else []
         subject = f"{each.mailbox_guid}/{each.device_id}"
-        over = sorted({*CODES.values(), PRESUMED} - set(told))
-        await scope.run("findings.end", organization_id=organization_id, codes=over, subject=subject)
-        found = [{"code": code, "subject": subject, **_in_words(code, each)} for code in told]
-        await findings.report(scope, organization_id, ORIGIN, found, complete=False)
+        ended = sorted({*CODES.values(), PRESUMED} - set(each.troubles))
+        over.append({"organization_id": organization_id, "codes": ended, "subject": subject})
+        found += [{"code": code, "subject": subject, **_in_words(code, each)} for code in each.troubles]
+    if over:
+        await scope.each("findings.end", over)
+    for start in range(0, len(found), findings.FINDINGS_A_DOCUMENT):
+        told = found[start : start + findings.FINDINGS_A_DOCUMENT]
+        await findings.report(scope, organization_id, ORIGIN, told, complete=False)
 
 
 def _in_words(code: str, standing: Standing) -> dict[str, str]:

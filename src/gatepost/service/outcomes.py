@@ -61,11 +61,11 @@ async def _apply(scope: Scope, connector: Connector, outcomes: Sequence[Outcome]
     newest = {key: max(outcome.revision for outcome in outcomes if _key(outcome) == key) for key in unwanted}
     await access.publish_again(scope, organization_id, newest)
     await access.review(scope, organization_id, sorted({_key(outcome) for outcome in outcomes}))
-    for outcome in outcomes:
-        await _audit(scope, connector, outcome)
+    happened = [event for outcome in outcomes for event in _events(outcome)]
+    await audit.record_all(scope, happened, str(connector.connector_id), organization_id)
 
 
-async def _audit(scope: Scope, connector: Connector, outcome: Outcome) -> None:
+def _events(outcome: Outcome) -> list[tuple[Event, dict[str, Any]]]:
     """One event for each change of a list, and for what kept us from one."""
     details = {
         "mailbox": outcome.mailbox,
@@ -82,9 +82,7 @@ async def _audit(scope: Scope, connector: Connector, outcome: Outcome) -> None:
         happened.append((Event.ENTRY_CONFLICT, None))
     if outcome.result is Result.REFUSED:
         happened.append((Event.ENTRY_REFUSED, None))
-    for event, name in happened:
-        body = storable({**details, "list": name.value if name else None})
-        await audit.record(scope, event, str(connector.connector_id), body, connector.organization_id)
+    return [(event, storable({**details, "list": name.value if name else None})) for event, name in happened]
 
 
 def _key(outcome: Outcome) -> ledger.Key:
