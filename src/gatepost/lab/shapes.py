@@ -5,12 +5,10 @@ share.
 """
 
 from gatepost.lab.clixml import Kind, Property, Shape
-from gatepost.lab.mobile_policies import IS_DEFAULT, IS_DEFAULT_OLD, SETTINGS, property_of
-from gatepost.lab.values import ENUMS
 
 ZERO_GUID = "00000000-0000-0000-0000-000000000000"
 _DIRECTORY = "Microsoft.Exchange.Data.Directory"
-_ROOT = (
+ROOT = (
     f"{_DIRECTORY}.ADObject",
     f"{_DIRECTORY}.ADRawEntry",
     "Microsoft.Exchange.Data.ConfigurableObject",
@@ -54,18 +52,12 @@ ACCESS_REASONS = (
     "Unknown", "Global", "Individual", "DeviceRule", "Upgrade", "Policy", "UserAgentsChanges", "RecentCommands",
     "Watsons", "OutOfBudgets", "SyncCommands", "EnableNotificationEmail",
 )  # fmt: skip
-ACCESS_LEVELS = ("Allow", "Block", "Quarantine")
-CHARACTERISTICS = ENUMS["DeviceAccessCharacteristic"]
-UNLIMITED_BUDGETS = (
-    "PowerShellMaxCmdlets", "PowerShellMaxCmdletsTimePeriod", "PowerShellMaxCmdletQueueDepth", "ExchangeMaxCmdlets",
-    "PowerShellMaxOperations", "PowerShellMaxRunspaces", "PowerShellMaxDestructiveCmdlets",
-)  # fmt: skip
 CLIENT_TYPES = ("EAS", "REST", "Outlook")
 RECIPIENT_KINDS = (
     "None", "UserMailbox", "LinkedMailbox", "SharedMailbox", "RoomMailbox", "MailUser", "User", "DisabledUser",
     "RemoteUserMailbox",
 )  # fmt: skip
-_MOBILE = f"{_DIRECTORY}.SystemConfiguration"
+MOBILE = f"{_DIRECTORY}.SystemConfiguration"
 
 _STAMPS = (
     moment("WhenChanged", "changed", local=True),
@@ -73,14 +65,14 @@ _STAMPS = (
     moment("WhenChangedUTC", "changed"),
     moment("WhenCreatedUTC", "created"),
 )
-_ENTRY = (
+ENTRY = (
     Property("OrganizationId", Kind.TEXT, "", f"{_DIRECTORY}.OrganizationId", few=True),
     boolean("IsValid"),
     Property(
         "ObjectState", Kind.ENUM, "", "Microsoft.Exchange.Data.ObjectState", members=("New", "Unchanged", "Changed")
     ),
 )
-_ENTRY_VALUES: dict[str, object] = {"OrganizationId": "", "IsValid": True, "ObjectState": "Unchanged"}
+ENTRY_VALUES: dict[str, object] = {"OrganizationId": "", "IsValid": True, "ObjectState": "Unchanged"}
 _VERSION = Property("ExchangeVersion", Kind.TEXT, "", "Microsoft.Exchange.Data.ExchangeObjectVersion")
 
 _DEVICE_PROPERTIES = (
@@ -96,11 +88,11 @@ _DEVICE_PROPERTIES = (
     text("DeviceModel", "handset.model", few=True, filterable=True),
     moment("FirstSyncTime", "first_sync"),
     text("UserDisplayName", "mailbox.identity", filterable=True),
-    enum("DeviceAccessState", "state", f"{_MOBILE}.DeviceAccessState", ACCESS_STATES),
-    enum("DeviceAccessStateReason", "reason", f"{_MOBILE}.DeviceAccessStateReason", ACCESS_REASONS),
+    enum("DeviceAccessState", "state", f"{MOBILE}.DeviceAccessState", ACCESS_STATES),
+    enum("DeviceAccessStateReason", "reason", f"{MOBILE}.DeviceAccessStateReason", ACCESS_REASONS),
     directory_id("DeviceAccessControlRule", "rule", few=True),
     text("ClientVersion", "handset.client_version", few=True, filterable=True),
-    enum("ClientType", "handset.client_type", f"{_MOBILE}.MobileClientType", CLIENT_TYPES),
+    enum("ClientType", "handset.client_type", f"{MOBILE}.MobileClientType", CLIENT_TYPES),
     boolean("IsManaged"),
     boolean("IsCompliant"),
     boolean("IsDisabled"),
@@ -115,10 +107,10 @@ _DEVICE_PROPERTIES = (
     *_STAMPS,
     text("Id", "identity"),
     text("OriginatingServer"),
-    *_ENTRY,
+    *ENTRY,
 )
 _DEVICE_VALUES: dict[str, object] = {
-    **_ENTRY_VALUES,
+    **ENTRY_VALUES,
     "IsManaged": False,
     "IsCompliant": False,
     "IsDisabled": False,
@@ -130,13 +122,13 @@ _DEVICE_VALUES: dict[str, object] = {
 }
 
 MOBILE_DEVICE = Shape(
-    (f"{_MOBILE}.MobileDevice", f"{_MOBILE}.ADConfigurationObject", *_ROOT),
+    (f"{MOBILE}.MobileDevice", f"{MOBILE}.ADConfigurationObject", *ROOT),
     "identity",
     _DEVICE_PROPERTIES,
     _DEVICE_VALUES,
 )
 ACTIVESYNC_DEVICE = Shape(
-    (f"{_MOBILE}.ActiveSyncDevice", f"{_MOBILE}.MobileDevice", f"{_MOBILE}.ADConfigurationObject", *_ROOT),
+    (f"{MOBILE}.ActiveSyncDevice", f"{MOBILE}.MobileDevice", f"{MOBILE}.ADConfigurationObject", *ROOT),
     "identity",
     (text("DeviceActiveSyncVersion", "handset.client_version", few=True, filterable=True), *_DEVICE_PROPERTIES),
     _DEVICE_VALUES,
@@ -192,20 +184,20 @@ STATISTICS = Shape(
         boolean("IsRemoteWipeSupported", "can_wipe"),
         enum("Status", "status", f"{_STATISTICS}.DeviceRemoteWipeStatus", WIPE_STATES),
         text("StatusNote"),
-        enum("DeviceAccessState", "device.state", f"{_MOBILE}.DeviceAccessState", ACCESS_STATES),
-        enum("DeviceAccessStateReason", "device.reason", f"{_MOBILE}.DeviceAccessStateReason", ACCESS_REASONS),
+        enum("DeviceAccessState", "device.state", f"{MOBILE}.DeviceAccessState", ACCESS_STATES),
+        enum("DeviceAccessStateReason", "device.reason", f"{MOBILE}.DeviceAccessStateReason", ACCESS_REASONS),
         directory_id("DeviceAccessControlRule", "device.rule", few=True),
         directory_id("DevicePolicyApplied", "policy", few=True),
         enum(
-            "DevicePolicyApplicationStatus", "policy_status", f"{_MOBILE}.DevicePolicyApplicationStatus", POLICY_STATES
+            "DevicePolicyApplicationStatus", "policy_status", f"{MOBILE}.DevicePolicyApplicationStatus", POLICY_STATES
         ),
         text("LastDeviceWipeRequestor", "wipe.requestor"),
         text("LastAccountOnlyDeviceWipeRequestor", "account_wipe.requestor"),
         text("ClientVersion", "device.handset.client_version", few=True),
         Property("NumberOfFoldersSynced", Kind.INT32, "folders"),
-        enum("ClientType", "device.handset.client_type", f"{_MOBILE}.MobileClientType", CLIENT_TYPES),
+        enum("ClientType", "device.handset.client_type", f"{MOBILE}.MobileClientType", CLIENT_TYPES),
         boolean("IsValid"),
-        _ENTRY[-1],
+        ENTRY[-1],
     ),
     {
         **dict.fromkeys(_NEVER),
@@ -235,10 +227,10 @@ _MAILBOX_ENTRY = (
     _VERSION,
     text("Id", "identity"),
     text("OriginatingServer"),
-    *_ENTRY,
+    *ENTRY,
 )
 _MAILBOX_VALUES: dict[str, object] = {
-    **_ENTRY_VALUES,
+    **ENTRY_VALUES,
     "ObjectClass": ("top", "person", "organizationalPerson", "user"),
     "ExchangeVersion": "0.20 (15.0.0.0)",
     "OriginatingServer": "dc1.lab.example",
@@ -343,9 +335,9 @@ SERVER = Shape(
         directory_id("Identity", "server.name"),
         Property("Guid", Kind.GUID, "server.guid"),
         text("Domain", "server.domain.name"),
-        enum("Edition", "server.edition", f"{_MOBILE}.ServerEditionType", ("Unknown", "Standard", "Enterprise")),
+        enum("Edition", "server.edition", f"{MOBILE}.ServerEditionType", ("Unknown", "Standard", "Enterprise")),
         text("Fqdn", "server.fqdn"),
-        enum("ServerRole", "server.roles", f"{_MOBILE}.ServerRole", ()),
+        enum("ServerRole", "server.roles", f"{MOBILE}.ServerRole", ()),
         Property("AdminDisplayVersion", Kind.TEXT, "server.version", "Microsoft.Exchange.Data.ServerVersion"),
         directory_id("Site", "server.site"),
         Property("CurrentDomainControllers", Kind.LIST, "controllers"),
@@ -353,137 +345,9 @@ SERVER = Shape(
         text("CurrentConfigDomainController", "config_controller"),
         moment("WhenChanged", "server.created", local=True),
         moment("WhenChangedUTC", "server.created"),
-        *_ENTRY,
+        *ENTRY,
     ),
-    _ENTRY_VALUES,
-)
-
-ORGANIZATION_SETTINGS = Shape(
-    (f"{_MOBILE}.ActiveSyncOrganizationSettings", f"{_MOBILE}.ADConfigurationObject", *_ROOT),
-    "name",
-    (
-        Property(
-            "DefaultAccessLevel", Kind.ENUM, "default_level", f"{_MOBILE}.DeviceAccessLevel", members=ACCESS_LEVELS
-        ),
-        text("UserMailInsert", "user_insert"),
-        text("OtaNotificationMailInsert", "notification_insert"),
-        Property("AdminMailRecipients", Kind.LIST, "admins"),
-        boolean("AllowAccessForUnSupportedPlatform"),
-        text("Name", "name"),
-        directory_id("Identity", "name"),
-        Property("Guid", Kind.GUID, "guid"),
-        *_ENTRY,
-    ),
-    {**_ENTRY_VALUES, "AllowAccessForUnSupportedPlatform": False},
-)
-
-_CONFIG_ENTRY = (
-    text("DistinguishedName", "dn"),
-    moment("WhenChanged", "changed", local=True),
-    moment("WhenChangedUTC", "changed"),
-    moment("WhenCreatedUTC", "created"),
-    *_ENTRY,
-)
-
-ACCESS_RULE = Shape(
-    (f"{_MOBILE}.ActiveSyncDeviceAccessRule", f"{_MOBILE}.ADConfigurationObject", *_ROOT),
-    "rule.name",
-    (
-        text("QueryString", "rule.query"),
-        enum("Characteristic", "rule.characteristic", f"{_MOBILE}.DeviceAccessCharacteristic", CHARACTERISTICS),
-        enum("AccessLevel", "rule.level", f"{_MOBILE}.DeviceAccessLevel", ACCESS_LEVELS),
-        text("Name", "rule.name"),
-        directory_id("Identity", "rule.name"),
-        Property("Guid", Kind.GUID, "rule.guid"),
-        text("DistinguishedName", "dn"),
-        moment("WhenChanged", "rule.changed", local=True),
-        moment("WhenChangedUTC", "rule.changed"),
-        moment("WhenCreatedUTC", "rule.created"),
-        *_ENTRY,
-    ),
-    _ENTRY_VALUES,
-)
-
-DEVICE_CLASS = Shape(
-    (f"{_MOBILE}.ActiveSyncDeviceClass", f"{_MOBILE}.ADConfigurationObject", *_ROOT),
-    "name",
-    (
-        text("DeviceType", "device_type", filterable=True),
-        text("DeviceModel", "model", filterable=True),
-        moment("LastUpdateTime", "last_update"),
-        text("Name", "name"),
-        directory_id("Identity", "name"),
-        Property("Guid", Kind.GUID, "guid"),
-        *_ENTRY,
-    ),
-    _ENTRY_VALUES,
-)
-
-_POLICY_ENTRY = (
-    text("Name", "name"),
-    directory_id("Identity", "name"),
-    Property("Guid", Kind.GUID, "guid"),
-    *_CONFIG_ENTRY,
-)
-MOBILE_POLICY = Shape(
-    (f"{_MOBILE}.MobileMailboxPolicy", f"{_MOBILE}.MailboxPolicy", f"{_MOBILE}.ADConfigurationObject", *_ROOT),
-    "name",
-    (*(property_of(one, old=False) for one in SETTINGS), boolean(IS_DEFAULT, "is_default"), *_POLICY_ENTRY),
-    _ENTRY_VALUES,
-)
-ACTIVESYNC_POLICY = Shape(
-    (f"{_MOBILE}.ActiveSyncMailboxPolicy", *MOBILE_POLICY.types),
-    "name",
-    (
-        *(property_of(one, old=True) for one in SETTINGS),
-        boolean(IS_DEFAULT_OLD, "is_default"),
-        boolean(IS_DEFAULT, "is_default"),
-        *_POLICY_ENTRY,
-    ),
-    _ENTRY_VALUES,
-)
-
-THRESHOLD = Shape(
-    (f"{_MOBILE}.ActiveSyncDeviceAutoblockThreshold", f"{_MOBILE}.ADConfigurationObject", *_ROOT),
-    "name",
-    (
-        enum("BehaviorType", "name", f"{_MOBILE}.AutoblockThresholdType", ACCESS_REASONS[6:]),
-        Property("BehaviorTypeIncidenceLimit", Kind.INT32, "limit"),
-        Property("BehaviorTypeIncidenceDuration", Kind.TEXT, "duration", "Microsoft.Exchange.Data.EnhancedTimeSpan"),
-        Property("DeviceBlockDuration", Kind.TEXT, "block", "Microsoft.Exchange.Data.EnhancedTimeSpan"),
-        text("AdminEmailInsert", "insert"),
-        text("Name", "name"),
-        directory_id("Identity", "name"),
-        *_ENTRY,
-    ),
-    _ENTRY_VALUES,
-)
-
-_LIMIT = "Microsoft.Exchange.Data.Unlimited`1[[System.UInt32, mscorlib]]"
-THROTTLING_POLICY = Shape(
-    (f"{_MOBILE}.ThrottlingPolicy", f"{_MOBILE}.ADConfigurationObject", *_ROOT),
-    "name",
-    (
-        boolean("IsDefault"),
-        enum(
-            "ThrottlingPolicyScope", "", f"{_MOBILE}.ThrottlingPolicyScopeType", ("Regular", "Organization", "Global")
-        ),
-        Property("PowerShellMaxConcurrency", Kind.TEXT, "concurrency", _LIMIT),
-        *(Property(name, Kind.TEXT, "", _LIMIT) for name in UNLIMITED_BUDGETS),
-        Property("EwsMaxConcurrency", Kind.TEXT, "", _LIMIT),
-        Property("EasMaxDevices", Kind.TEXT, "", _LIMIT),
-        text("Name", "name"),
-        directory_id("Identity", "name"),
-        *_ENTRY,
-    ),
-    {
-        **_ENTRY_VALUES,
-        **dict.fromkeys(UNLIMITED_BUDGETS, "Unlimited"),
-        "IsDefault": True,
-        "ThrottlingPolicyScope": "Global",
-        "EwsMaxConcurrency": "27",
-        "EasMaxDevices": "100",
-    },
+    ENTRY_VALUES,
 )
 
 COMMAND = Shape(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from gatepost.lab import errors, shapes
+from gatepost.lab import configuration_shapes, errors
 from gatepost.lab.binding import Cmdlet, Parameter
 from gatepost.lab.calls import Call
 from gatepost.lab.cmdlets.parameters import CONTROLLER, IDENTITY, WRITING, target
@@ -137,7 +137,7 @@ def _parameters(*, old: bool) -> tuple[Parameter, ...]:
 
 def _declared(noun: str, since: str, *, old: bool) -> Iterable[Cmdlet]:
     """The four cmdlets of one naming scheme."""
-    shape = shapes.ACTIVESYNC_POLICY if old else shapes.MOBILE_POLICY
+    shape = configuration_shapes.ACTIVESYNC_POLICY if old else configuration_shapes.MOBILE_POLICY
     identity = target("MailboxPolicyIdParameter")
     force = Parameter("Force", "SwitchParameter")
     named = Parameter("Name", required=True, position=0)

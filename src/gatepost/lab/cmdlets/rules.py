@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gatepost.lab import errors, shapes
+from gatepost.lab import configuration_shapes, errors
 from gatepost.lab.binding import Cmdlet, Parameter
 from gatepost.lab.calls import Call
 from gatepost.lab.cmdlets.parameters import CONTROLLER, IDENTITY, LISTING, WRITING, target
@@ -115,11 +115,11 @@ _NEW = (
 )
 
 CMDLETS = (
-    Cmdlet("Get-ActiveSyncDeviceAccessRule", get_rules, (IDENTITY, CONTROLLER), shapes.ACCESS_RULE),
-    Cmdlet("New-ActiveSyncDeviceAccessRule", new_rule, _NEW, shapes.ACCESS_RULE),
+    Cmdlet("Get-ActiveSyncDeviceAccessRule", get_rules, (IDENTITY, CONTROLLER), configuration_shapes.ACCESS_RULE),
+    Cmdlet("New-ActiveSyncDeviceAccessRule", new_rule, _NEW, configuration_shapes.ACCESS_RULE),
     Cmdlet("Set-ActiveSyncDeviceAccessRule", set_rule, (_IDENTITY, Parameter("AccessLevel", _LEVEL), *WRITING)),
     Cmdlet("Remove-ActiveSyncDeviceAccessRule", remove_rule, (_IDENTITY, *WRITING), asks=True),
-    Cmdlet("Get-ActiveSyncDeviceClass", get_classes, LISTING, shapes.DEVICE_CLASS),
+    Cmdlet("Get-ActiveSyncDeviceClass", get_classes, LISTING, configuration_shapes.DEVICE_CLASS),
     Cmdlet(
         "Remove-ActiveSyncDeviceClass",
         remove_class,

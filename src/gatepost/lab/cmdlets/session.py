@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from types import SimpleNamespace
 
-from gatepost.lab import errors, shapes
+from gatepost.lab import configuration_shapes, errors, shapes
 from gatepost.lab.binding import CONFIRM, WHAT_IF, Cmdlet, Parameter
 from gatepost.lab.calls import Call
 from gatepost.lab.cmdlets.parameters import CONTROLLER, IDENTITY, several
@@ -84,6 +84,6 @@ _SERVERS = (IDENTITY, *several("Domain"), Parameter("Status", "SwitchParameter")
 CMDLETS = (
     Cmdlet("Get-Command", get_commands, _NAMES, shapes.COMMAND),
     Cmdlet("Get-ExchangeServer", get_servers, _SERVERS, shapes.SERVER),
-    Cmdlet("Get-ThrottlingPolicy", get_throttling, (IDENTITY, CONTROLLER), shapes.THROTTLING_POLICY),
+    Cmdlet("Get-ThrottlingPolicy", get_throttling, (IDENTITY, CONTROLLER), configuration_shapes.THROTTLING_POLICY),
     Cmdlet("Set-ADServerSettings", set_view, _VIEW),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from gatepost.lab import errors, shapes
+from gatepost.lab import configuration_shapes, errors
 from gatepost.lab.binding import Cmdlet, Parameter
 from gatepost.lab.calls import Call
 from gatepost.lab.cmdlets.parameters import CONTROLLER, IDENTITY, WRITING, target
@@ -117,13 +117,18 @@ _SET_THRESHOLD = (
 )
 
 CMDLETS = (
-    Cmdlet("Get-ActiveSyncOrganizationSettings", get_settings, (IDENTITY, CONTROLLER), shapes.ORGANIZATION_SETTINGS),
+    Cmdlet(
+        "Get-ActiveSyncOrganizationSettings",
+        get_settings,
+        (IDENTITY, CONTROLLER),
+        configuration_shapes.ORGANIZATION_SETTINGS,
+    ),
     Cmdlet("Set-ActiveSyncOrganizationSettings", set_settings, _SET),
     Cmdlet(
         "Get-ActiveSyncDeviceAutoblockThreshold",
         get_thresholds,
         (IDENTITY, CONTROLLER),
-        shapes.THRESHOLD,
+        configuration_shapes.THRESHOLD,
         since="2013",
     ),
     Cmdlet("Set-ActiveSyncDeviceAutoblockThreshold", set_threshold, _SET_THRESHOLD, since="2013"),
