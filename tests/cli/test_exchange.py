@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,23 @@ def test_wrong_usage_is_told_in_words(arguments: list[str], code: int, words: st
     assert done.returncode == code
     assert words in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+def test_ended_by_a_signal_it_leaves_no_shell(make_lab: MakeLab) -> None:
+    """Even while Exchange says nothing, which may be for minutes."""
+    lab = make_lab(devices=30)
+    lab.faults.plan(Fault.SILENT, after=6)
+    secret = lab.folder / "secret"
+    secret.write_text(lab.password)
+    where = ["--url", lab.https_url, "--auth", "basic", "--user", lab.user, "--ca-file", str(lab.ca_file)]
+    command = [sys.executable, "-m", "gatepost", "exchange", "devices", *where, "--password-file", str(secret)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        end = time.monotonic() + 30
+        while not lab.faults.struck[Fault.SILENT]:
+            assert time.monotonic() < end
+            assert process.poll() is None
+            time.sleep(0.01)
+        assert len(lab.shells) == 1
+        process.terminate()
+        assert process.wait(timeout=10) == 130
+    assert len(lab.shells) == 0

@@ -209,6 +209,21 @@ def test_any_signal_to_end_is_clean(site: Site, number: signal.Signals) -> None:
     assert len(site.lab.shells) == 0
 
 
+def test_it_stops_in_the_middle_of_a_silent_listing(site: Site) -> None:
+    """Exchange says nothing and may not for minutes: the connector ends soon all the same, and closes its shells."""
+    process = site.connector("run")
+    until(lambda: sealed(site, "full"), "the first synchronisation", site)
+    site.lab.faults.add(Fault.SILENT)
+    ask(site, "full")
+    until(lambda: site.lab.faults.struck[Fault.SILENT], "a command without an answer", site)
+    begun = time.monotonic()
+    process.terminate()
+    assert finish(process)[0] == 0
+    assert time.monotonic() - begun < 10
+    assert len(site.lab.shells) == 0
+    assert status(site.settings).failure is None
+
+
 def test_a_request_of_the_service_wakes_it(site: Site) -> None:
     """A synchronisation asked for on the console is taken at once, not at the next check-in."""
     with running(site):

@@ -1,6 +1,8 @@
 """How every command of ``gatepost exchange`` reaches Exchange: the same options, and one open organization."""
 
 import inspect
+import signal
+import threading
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -47,6 +49,7 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(**given: Any) -> None:  # noqa: ANN401 - options of any type
         connection = {name: given.pop(name) for name in _OPTIONS}
+        _unwind_when_ended()
         with _connect(**connection) as organization:
             command(organization, **given)
 
@@ -55,6 +58,14 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in signature.parameters.values()}
     vars(run)["__signature__"] = signature  # what Typer reads
     return run
+
+
+def _unwind_when_ended() -> None:
+    """Let a signal to end do what Ctrl-C does, so that no shell stays open at Exchange."""
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
 def _option(name: str, kind: Any, says: str) -> inspect.Parameter:  # noqa: ANN401 - a type

@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from types import TracebackType
@@ -54,6 +54,7 @@ class Agent:
         self._progress = progress or Unwatched()
         self._failure: str | None = None
         self.exchange = log.Outage("Exchange")
+        self._end_opening: Callable[[], None] = lambda: None
         self.service = log.Outage("the service")
         self.stop = Stop()
         self.cycle = Cycle(self)
@@ -121,6 +122,17 @@ class Agent:
         self.cycle.run()
         log.info("connector stopped")
 
+    def hang_up(self) -> None:
+        """End all work at Exchange and close its shells, for good."""
+        self._connection.close()
+        self._end_opening()
+
+    def _opening(self, end: Callable[[], None]) -> None:
+        """An organization begins to be opened, which ``end`` ends."""
+        self._end_opening = end
+        if self.stop.asked:
+            end()
+
     def sync(self, scope: Scope) -> Report:
         """One synchronisation, now. Raises what went wrong, once it is remembered for the service to be told."""
         self.store.remember(**{LAST_TRY: _now()})
@@ -130,7 +142,8 @@ class Agent:
             with self._connection.organization() as organization:
                 report = self._inventory.run(organization, scope)
         except GatepostError as error:
-            self._fail(str(error))
+            if not self.stop.asked:
+                self._fail(str(error))
             raise
         self.schedule.done(report.scope)
         self._succeed(report)
@@ -162,7 +175,7 @@ class Agent:
         return not self._writes.in_flight(seconds)
 
     def _connect(self) -> Organization:
-        return connection.connect(self._settings.exchange)
+        return connection.connect(self._settings.exchange, self._opening)
 
     def _saw(self, capabilities: Capabilities) -> None:
         self.store.remember(**{EXCHANGE: json.dumps(_seen(capabilities))})

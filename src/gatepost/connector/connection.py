@@ -103,6 +103,7 @@ class Connection:
             shared.organization.close()
 
 
-def connect(settings: ExchangeSettings) -> Organization:
-    """Open an organization, with the password as its file has it now."""
-    return Organization.connect(settings, read_secret(settings.password_file) if settings.password_file else None)
+def connect(settings: ExchangeSettings, began: Callable[[Callable[[], None]], None]) -> Organization:
+    """Open an organization, with the password as its file has it now; ``began`` is told what ends that."""
+    password = read_secret(settings.password_file) if settings.password_file else None
+    return Organization.connect(settings, password, began)

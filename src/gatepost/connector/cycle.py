@@ -25,6 +25,7 @@ from gatepost.errors import GatepostError, ServiceRefused, StoreError, UplinkErr
 
 CHECK_IN_SECONDS = 50.0
 STOP_SECONDS = 30.0
+WRITE_SECONDS = 10.0  # for a write under way when asked to stop; what takes longer is uncertain, and looked at later
 WAIT_PAUSE = 0.2  # between two held-open requests at least, whatever the service does
 LEASE_PAUSE = 1.0  # while a lease is waited for
 WORK_PAUSE = 60.0
@@ -48,6 +49,9 @@ class Works(Protocol):
     def hear(self, answer: Answer) -> None:
         """What an answer says besides what the store keeps."""
 
+    def hang_up(self) -> None:
+        """End all work at Exchange and close its shells, for good."""
+
 
 class Cycle:
     """The threads of one agent, and the events that wake them."""
@@ -59,7 +63,7 @@ class Cycle:
 
     def run(self) -> None:
         """Work until asked to stop. Raises what ends a connector: it was replaced, or its store is broken."""
-        works = {"check-in": self._check_in, "inventory": self.syncs, "reconcile": self._reconcile}
+        works = {"reconcile": self._reconcile, "check-in": self._check_in, "inventory": self.syncs}
         threads = [self._thread(name, work) for name, work in works.items()]
         waiting = self._thread("waiting", self._wait)
         try:
@@ -91,12 +95,16 @@ class Cycle:
         return threading.Thread(target=self.guarded, args=(work,), name=name, daemon=True)
 
     def _end(self, threads: list[threading.Thread]) -> None:
-        """Stop the threads; work at Exchange gets time to end, a request in flight is left to the outbox."""
+        """Stop the threads: a write gets time to end, then Exchange is hung up on; what the service asks is kept."""
         self._agent.stop.ask()
         for event in (self.wake, self.due, self.work, self._listen):
             event.set()
         end = host.monotonic() + STOP_SECONDS
-        for thread in threads:
+        writing, *others = threads
+        if writing.is_alive():
+            writing.join(WRITE_SECONDS)
+        self._agent.hang_up()
+        for thread in (writing, *others):
             if thread.is_alive():
                 thread.join(max(0.1, end - host.monotonic()))
 
@@ -172,6 +180,7 @@ class Cycle:
             try:
                 agent.sync(scope)
             except GatepostError as error:
+                agent.stop.check()
                 self._met(error)
                 agent.schedule.failed()
             self.wake.set()

@@ -5,7 +5,7 @@ endpoint uses. Objects of a listing are given out as they arrive and none is kep
 that is asked just before its bytes leave, writes nothing that is so already, and gives what it read back afterwards.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -55,12 +55,19 @@ class Organization:
         self._listing = Listing(calls)
 
     @classmethod
-    def connect(cls, settings: ExchangeSettings, password: str | None) -> Self:
+    def connect(
+        cls,
+        settings: ExchangeSettings,
+        password: str | None,
+        began: Callable[[Callable[[], None]], None] = lambda _: None,
+    ) -> Self:
         """Open a session, view the whole forest, pin a domain controller and probe what is possible here.
 
+        ``began`` is told at once what ends it all from another thread, which closes every session.
         Raises the ExchangeError family. Nothing stays open after a failure.
         """
         pool = Pool(settings, password)
+        began(pool.close)
         try:
             found = pool.read(lambda session: probe(session, settings.controllers))
             controller = found.capabilities.domain_controller
