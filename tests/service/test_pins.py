@@ -64,6 +64,23 @@ async def test_a_pin_ends_when_its_time_is_over(writer: Writer, look: Look, anyi
     assert [body["device_id"] for body in events(look, "service:pin:expired")] == ["DEV00000"]
 
 
+@pytest.mark.anyio
+async def test_a_pin_ends_with_its_mailbox(writer: Writer, look: Look, anyio_backend: str) -> None:
+    """Two days after it was last seen: there is no page to remove it on, and no list that holds anything."""
+    writer.pin()
+    writer.pin(number=2)
+    async with await Database.open(writer.service.urls.app, size=2) as database:
+        look("UPDATE mailboxes SET gone_at = now() - interval '47 hours' WHERE primary_smtp = 'user0@example.test'")
+        await pins.expire_pins(database, writer.service.tenant_id)
+        assert look("SELECT count(*) AS n FROM pins") == [{"n": 2}]
+        look("UPDATE mailboxes SET gone_at = now() - interval '49 hours' WHERE gone_at IS NOT NULL")
+        await pins.expire_pins(database, writer.service.tenant_id)
+    assert look("SELECT device_id FROM pins") == [{"device_id": "DEV00002"}]
+    assert look("SELECT level, reason FROM desired WHERE device_id = 'DEV00000'") == [
+        {"level": "leave", "reason": "The mailbox is gone."}
+    ]
+
+
 def test_a_pin_is_about_the_id_in_the_mailbox(writer: Writer, look: Look) -> None:
     """A partnership that was made anew, with another guid, is meant too; the same id in another mailbox is not."""
     again, elsewhere = device(6, device_id="DEV00000", mailbox_guid=device(0)[2]), device(4, device_id="DEV00000")

@@ -23,7 +23,8 @@ LONGEST_ID = 1_000  # bytes; it must fit into an index
 LONGEST = timedelta(days=3_660)
 CLOUD_CACHE = "rest"
 EXPIRED_AT_ONCE = 500
-REMOVED, EXPIRED = "The pin was removed.", "The pin's time is over."
+GONE_KEPT = timedelta(hours=48)
+REMOVED, EXPIRED, GONE = "The pin was removed.", "The pin's time is over.", "The mailbox is gone."
 
 
 def key_of(device: Mapping[str, Any], mailbox: Mapping[str, Any] | None) -> Key | str:
@@ -82,15 +83,16 @@ async def find(scope: Scope, organization_id: UUID, guid: UUID) -> dict[str, Any
 
 
 async def expire_pins(database: Database, tenant_id: UUID) -> None:
-    """Take away the pins whose time is over, each in its own transaction."""
+    """Take away the pins whose time is over, or whose mailbox is gone for good, each in its own transaction."""
     now = datetime.now(UTC)
     async with database.tenant(tenant_id) as scope:
-        over = await scope.all("pins.expired", at=now, limit=EXPIRED_AT_ONCE)
-    for row in over:
+        ended = await scope.all("pins.expired", at=now, gone_before=now - GONE_KEPT, limit=EXPIRED_AT_ONCE)
+    for row in ended:
+        why, over_at = (EXPIRED, now) if row["over"] else (GONE, None)
         async with database.tenant(tenant_id) as scope:
             await access.lock_head(scope, row["organization_id"])
             key = (row["mailbox_guid"], row["device_id"])
-            await _remove(scope, row["organization_id"], key, Event.PIN_EXPIRED, "service", EXPIRED, now)
+            await _remove(scope, row["organization_id"], key, Event.PIN_EXPIRED, "service", why, over_at)
 
 
 async def _key(scope: Scope, organization_id: UUID, guid: UUID) -> Key:
@@ -115,6 +117,7 @@ async def _remove(
         "reason": removed["reason"],
         "until": iso(removed["until"]),
         "by": removed["by"],
+        "why": reason,
     }
     await audit.record(scope, event, actor, details, organization_id)
     await access.publish(scope, organization_id, key, Level.LEAVE, reason)

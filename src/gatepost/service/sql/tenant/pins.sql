@@ -21,6 +21,9 @@ SELECT level, reason, until, by, at FROM pins
 WHERE organization_id = %(organization_id)s AND mailbox_guid = %(mailbox_guid)s AND device_id = %(device_id)s
 
 -- name: expired
--- Pins whose time is over.
--- example: {"at": "2100-01-01T00:00:00Z", "limit": 10}
-SELECT organization_id, mailbox_guid, device_id FROM pins WHERE until <= %(at)s ORDER BY until LIMIT %(limit)s
+-- Pins whose time is over, and those of mailboxes that have been gone for long.
+-- example: {"at": "2100-01-01T00:00:00Z", "gone_before": "2026-01-01T00:00:00Z", "limit": 10}
+SELECT p.organization_id, p.mailbox_guid, p.device_id, coalesce(p.until <= %(at)s, false) AS over
+FROM pins p JOIN mailboxes m ON m.organization_id = p.organization_id AND m.guid = p.mailbox_guid
+WHERE p.until <= %(at)s OR m.gone_at <= %(gone_before)s
+ORDER BY p.organization_id, p.mailbox_guid, p.device_id LIMIT %(limit)s
