@@ -1,5 +1,7 @@
 """What may leave as a command, and how names of the directory are taken apart."""
 
+import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +10,8 @@ from hypothesis import strategies as st
 
 from gatepost.errors import UsageError
 from gatepost.exchange import cmdlets
-from gatepost.exchange.commands import build
+from gatepost.exchange.calls import controller_of
+from gatepost.exchange.commands import NULL, Change, Changed, Cmdlet, build
 from gatepost.exchange.reading import mailbox_dn
 from gatepost.wire.psrp import Command
 
@@ -35,6 +38,91 @@ def test_what_is_not_declared_never_leaves(parameters: dict[str, Any], words: st
     """An empty identity, another type, control characters or an unknown parameter is refused before sending."""
     with pytest.raises(UsageError, match=words):
         build(cmdlets.GET_MOBILE_DEVICE, None, **parameters)
+
+
+BLANK = st.text(st.characters(categories=["Zs"]), max_size=3) | st.from_regex(r"\A.*[\x00-\x1f\x7f].*\Z")
+NAMED = [
+    (cmdlet, name, parameter)
+    for cmdlet in cmdlets.EXCHANGE
+    for name in cmdlet.names
+    for parameter in ("Identity", "Mailbox", "DomainController")
+    if parameter in cmdlet.parameters
+]
+
+
+@given(st.sampled_from(NAMED), BLANK | st.sampled_from([None, (), 0, False, Change(add=("x",))]))
+def test_no_verb_goes_out_with_an_empty_identity(named: tuple[Cmdlet, str, str], value: object) -> None:
+    """Under either name, an identity that is empty, blank, of another type or with control characters is refused."""
+    cmdlet, name, parameter = named
+    with pytest.raises(UsageError, match=f"-{parameter} of {cmdlet.name}"):
+        build(cmdlet, name, **{parameter: value})
+
+
+@pytest.mark.parametrize("cmdlet", [cmdlet for cmdlet in cmdlets.EXCHANGE if "Confirm" in cmdlet.parameters])
+def test_every_write_says_that_nobody_confirms(cmdlet: Cmdlet) -> None:
+    """Whatever else a write says, it never waits for a person; and every cmdlet that is no reading is a write."""
+    assert build(cmdlet, Confirm=True).parameters["Confirm"] is False
+    assert not cmdlet.name.startswith("Get-")
+    assert "DomainController" in cmdlet.parameters
+
+
+def test_only_the_view_of_a_session_is_set_without_being_a_write() -> None:
+    """What is neither a Get- nor a write changes nothing but its own session."""
+    aside = {cmdlet.name for cmdlet in cmdlets.EXCHANGE if "Confirm" not in cmdlet.parameters}
+    assert {name for name in aside if not name.startswith("Get-")} == {"Set-ADServerSettings"}
+
+
+def test_a_change_is_a_table_without_keys_that_say_nothing() -> None:
+    """Entries are added and removed by name, so that all others stay; a change of nothing is refused."""
+    built = build(cmdlets.SET_CAS_MAILBOX, Identity="x", ActiveSyncBlockedDeviceIDs=Change(remove=("a", "b")))
+    assert built.parameters["ActiveSyncBlockedDeviceIDs"] == {"Remove": ("a", "b")}
+    with pytest.raises(UsageError, match="is a change of nothing"):
+        build(cmdlets.SET_CAS_MAILBOX, Identity="x", ActiveSyncBlockedDeviceIDs=Change())
+    with pytest.raises(UsageError, match="ActiveSyncBlockedDeviceIDs of Set-CASMailbox takes Change, not tuple"):
+        build(cmdlets.SET_CAS_MAILBOX, Identity="x", ActiveSyncBlockedDeviceIDs=("a",))
+    with pytest.raises(UsageError, match="is no text, empty or holds control characters"):
+        build(cmdlets.SET_CAS_MAILBOX, Identity="x", ActiveSyncBlockedDeviceIDs=Change(add=("a", " ")))
+
+
+@given(st.datetimes(timezones=st.timezones()))
+def test_a_filter_is_made_of_moments_only(moment: datetime) -> None:
+    """It reads the same in every locale and zone: ISO 8601 in UTC with whole seconds, never later than asked."""
+    if not 1600 < moment.year < 9000:
+        return
+    text = build(cmdlets.GET_MOBILE_DEVICE, Filter=Changed(moment)).parameters["Filter"]
+    found = re.fullmatch(r"WhenChangedUTC -ge '(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)'", text)
+    assert found is not None
+    assert timedelta(0) <= moment - datetime.fromisoformat(found[1]) < timedelta(seconds=1)
+    with pytest.raises(UsageError, match="takes Changed, not str"):
+        build(cmdlets.GET_MOBILE_DEVICE, Filter="Name -like '*'")
+
+
+def test_old_names_have_the_old_words() -> None:
+    """Under the name of 2010, parameters and properties are called as they were then."""
+    old = build(cmdlets.SET_MAILBOX_POLICY, "Set-ActiveSyncMailboxPolicy", PasswordEnabled=True, AllowCamera=False)
+    assert old.parameters == {"DevicePasswordEnabled": True, "AllowCamera": False, "Confirm": False}
+    new = build(cmdlets.SET_MAILBOX_POLICY, PasswordEnabled=True, MinPasswordLength=NULL)
+    assert new.parameters == {"PasswordEnabled": True, "MinPasswordLength": NULL, "Confirm": False}
+
+
+@pytest.mark.parametrize(
+    ("dn", "controller"),
+    [
+        ("CN=Jan,OU=Users,DC=lab,DC=example", "dc1.lab.example"),
+        ("CN=Jan,OU=Users,DC=north,DC=lab,DC=example", "DC3.north.lab.example"),
+        ("cn=Jan,ou=Users,dc=LAB,dc=Example", "dc1.lab.example"),
+        (r"CN=Jan\,DC=north,OU=Users,DC=lab,DC=example", "dc1.lab.example"),
+        ("CN=Jan,DC=other,DC=example", None),
+        ("CN=Jan,DC=example", None),
+        ("CN=Jan", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_controller_belongs_to_a_domain_by_its_name(dn: str | None, controller: str | None) -> None:
+    """A child's controller is not its parent's, and an escaped comma begins no part of a name."""
+    known = ("dc1.lab.example", "dc2.lab.example", "DC3.north.lab.example", "dc.without.any")
+    assert controller_of(dn, known) == controller
 
 
 def test_a_foreign_name_is_refused() -> None:

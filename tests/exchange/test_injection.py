@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from gatepost.domain.devices import AccessChange
 from gatepost.errors import CmdletFailed
 from gatepost.exchange import cmdlets
 from gatepost.exchange.commands import Cmdlet
@@ -33,7 +34,8 @@ HOSTILE = (
 )
 SHORT = 9  # what is no longer may stand anywhere by chance
 VERB_NOUN = re.compile(r"[A-Z][a-z]+-[A-Za-z]+")
-TIME_FILTER = re.compile(r"WhenChangedUTC -ge '\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?'")
+_SINCE, _UNTIL = (rf"WhenChangedUTC -{name} '\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ'" for name in ("ge", "le"))
+TIME_FILTER = re.compile(rf"{_SINCE}|\({_SINCE}\) -and \({_UNTIL}\)")
 KNOWN = {name for cmdlet in vars(cmdlets).values() if isinstance(cmdlet, Cmdlet) for name in cmdlet.names}
 
 
@@ -72,6 +74,21 @@ def test_an_identity_is_one_value(lab: Lab, connect: Callable[..., Organization]
         check(tap.commands(), HOSTILE)
         outside = tap.outside()
         assert not any(text.encode() in outside for text in HOSTILE if len(text) > SHORT)
+
+
+def test_a_device_id_is_one_value_of_a_write(make_lab: MakeLab, connect: Callable[..., Organization]) -> None:
+    """Whatever an id looks like, it is added to a list and taken off it as it is, and nothing else is."""
+    lab = make_lab(devices=10)
+    box = next(box for box in lab.organization.mailboxes if box.kind == "UserMailbox" and not box.allowed)
+    with Wiretap(lab) as tap:
+        with connect(lab, url=tap.url) as organization:
+            added = organization.set_access(box.guid, box.dn, AccessChange(allow=HOSTILE), lambda: None)
+            assert added.allowed == HOSTILE
+            removed = organization.set_access(box.guid, box.dn, AccessChange(disallow=HOSTILE[1:]), lambda: None)
+            assert removed.allowed == HOSTILE[:1]
+        check(tap.commands(), HOSTILE)
+        assert not any(text.encode() in tap.outside() for text in HOSTILE if len(text) > SHORT)
+    assert [call.cmdlet for call in lab.calls].count("Set-CASMailbox") == 2
 
 
 def test_what_exchange_says_comes_back_in_no_command(make_lab: MakeLab, connect: Callable[..., Organization]) -> None:

@@ -81,6 +81,18 @@ def test_a_command_arrives_with_typed_constant_arguments(server: Server) -> None
     assert str(values["Text"]) == "'; x"
 
 
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]))), st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_table_arrives_as_one_whatever_stands_in_it(ids: list[str], other: str) -> None:
+    """A mapping is a hash table of lists, with every text as it was; and null is null, not a switch."""
+    command = psrp.Command("Set-Thing", {"List": {"Add": tuple(ids), "Remove": (other,)}, "Cleared": psrp.NULL})
+    _, theirs = Server().start(command)
+    assert theirs.metadata is not None
+    values = dict(theirs.metadata.commands[0].parameters)
+    assert values["List"].PSObject.type_names[0] == "System.Collections.Hashtable"
+    assert {key: list(entries) for key, entries in values["List"].items()} == {"Add": ids, "Remove": [other]}
+    assert values["Cleared"] is None
+
+
 def test_output_errors_warnings_and_the_end_come_in_order(server: Server) -> None:
     """Output is handed on as CLIXML bytes; the rest becomes values of ours."""
     ours, theirs = server.start(psrp.Command("Get-Thing"))

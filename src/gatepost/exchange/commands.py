@@ -97,10 +97,12 @@ def _check(cmdlet: Cmdlet, parameter: str, value: Any) -> None:  # noqa: ANN401 
     if type(value) not in wanted:
         named = "no value" if kind is None else " or ".join(entry.__name__ for entry in wanted)
         raise UsageError(f"-{parameter} of {cmdlet.name} takes {named}, not {type(value).__name__}.")
+    if isinstance(value, Change) and not value:
+        raise UsageError(f"-{parameter} of {cmdlet.name} is a change of nothing.")
     for text in _texts(value):
-        if not text.strip() or _CONTROL.search(text):
+        if type(text) is not str or not text.strip() or _CONTROL.search(text):
             raise UsageError(
-                f"-{parameter} of {cmdlet.name} is empty or holds control characters.",
+                f"-{parameter} of {cmdlet.name} is no text, empty or holds control characters.",
                 "An empty identity would make Exchange answer with everything.",
             )
 
