@@ -103,7 +103,7 @@ class Connection:
             shared.organization.close()
 
 
-def connect(settings: ExchangeSettings, began: Callable[[Callable[[], None]], None]) -> Organization:
+def connect(settings: ExchangeSettings, began: Callable[[Callable[[], None]], None] = lambda _: None) -> Organization:
     """Open an organization, with the password as its file has it now; ``began`` is told what ends that."""
     password = read_secret(settings.password_file) if settings.password_file else None
     return Organization.connect(settings, password, began)

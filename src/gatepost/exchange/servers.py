@@ -10,8 +10,6 @@ import random
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-import msgspec
-
 from gatepost.errors import (
     ExchangeBusy,
     ExchangeError,
@@ -23,7 +21,7 @@ from gatepost.errors import (
     WireError,
 )
 from gatepost.exchange.breaker import THRESHOLD, Breaker
-from gatepost.settings import ExchangeSettings
+from gatepost.settings import ExchangeSettings, changed
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +58,7 @@ class Servers:
             return self._settings
         split = urlsplit(self._settings.url)
         port = f":{split.port}" if split.port else ""
-        return msgspec.structs.replace(self._settings, url=split._replace(netloc=host + port).geturl())
+        return changed(self._settings, {"url": split._replace(netloc=host + port).geturl()})
 
     def choose(self, now: float) -> str:
         """The server to open a session at. Raises the first one's error where none may be asked now."""
