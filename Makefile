@@ -13,7 +13,7 @@ help:
 	@echo "make check  ruff, mypy, and 30 seconds of fuzzing what comes from outside"
 	@echo "make lock   compile the pinned requirements anew"
 	@echo "make soak   the long runs: hundreds of kills"
-	@echo "make bench  the benchmarks, as tables: decoding, the lab, ingest, the whole way"
+	@echo "make bench  the benchmarks, as tables: decoding, the lab, ingest, the whole way, an inventory (half an hour)"
 
 $(VENV)/.demo: requirements/demo.txt pyproject.toml
 	@./tools/venv $(PYTHON) $(VENV) requirements/demo.txt
@@ -54,6 +54,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.lab
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.pipeline
+	$(BIN)/python -m benchmarks.inventory
 
 clean:
 	rm -rf $(VENV) .build .demo .mypy_cache .ruff_cache .pytest_cache
