@@ -1,5 +1,6 @@
 """Extended Protection: a sign-in is bound to the TLS channel, and what opens TLS on the way is named."""
 
+import select
 import socket
 import ssl
 import threading
@@ -23,6 +24,22 @@ from tests.fixtures.lab import MakeLab
 from tests.fixtures.samba import PASSWORD, READER, Forest
 
 
+def pass_on(other: dict[ssl.SSLSocket, ssl.SSLSocket]) -> None:
+    """Pass on what either says until one hangs up; in one thread, for a TLS connection may be used by one at a time."""
+    while True:
+        for source in [each for each in other if each.pending()] or select.select(list(other), [], [])[0]:
+            source.setblocking(False)
+            try:
+                data = source.recv(65_536)
+            except ssl.SSLWantReadError:
+                continue
+            finally:
+                source.setblocking(True)
+            if not data:
+                return
+            other[source].sendall(data)
+
+
 @contextmanager
 def inspected(lab: Lab, folder: Path) -> Iterator[tuple[str, Path]]:
     """A middle that opens TLS and closes it again, with a certificate of its own: its address and its authority."""
@@ -43,14 +60,7 @@ def inspected(lab: Lab, folder: Path) -> Iterator[tuple[str, Path]]:
         with suppress(OSError), front.wrap_socket(raw, server_side=True) as client:
             plain = socket.create_connection(("127.0.0.1", port))
             with back.wrap_socket(plain, server_hostname="localhost") as onward:
-                threading.Thread(target=pump, args=(onward, client), daemon=True).start()
-                pump(client, onward)
-
-    def pump(source: ssl.SSLSocket, target: ssl.SSLSocket) -> None:
-        with suppress(OSError, ValueError):
-            while data := source.recv(65_536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_RDWR)
+                pass_on({client: onward, onward: client})
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
