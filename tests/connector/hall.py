@@ -58,6 +58,7 @@ class Directory:
     controller: str = NEAR
     trouble: str = ""
     hidden: bool = False
+    overtaken: bool = False
     on_read: Callable[[], None] = lambda: None
     lists: dict[str, set[EntryAt]] = field(default_factory=lambda: {NEAR: set(), FAR: set()})
     coming: list[tuple[float, int, str, bool, EntryAt]] = field(default_factory=list)
@@ -84,6 +85,10 @@ class Directory:
         assert (mailbox_guid, dn) == (MAILBOX, DN)
         trouble, self.trouble = self.trouble, ""
         assert change, "an empty write"
+        if self.overtaken:  # somebody made the same change just now, so there is nothing to send
+            for name in change.block:
+                self.edit(self.controller, (ListName.BLOCK, name), there=True, doubtful=False)
+            return self._read()
         if trouble == "killed before":
             raise Killed
         if trouble == "away":

@@ -291,3 +291,39 @@ def test_a_mailbox_that_is_not_listed_is_told(hall: Hall) -> None:
     assert hall.ledger.results == [Result.FAILED]
     hall.sync()
     assert hall.work() == {"written": 1}
+
+
+def test_a_new_row_does_not_hurry_what_may_be_replication(hall: Hall) -> None:
+    """Within the grace only the new one is written; the other waits for its own time."""
+    hall.ledger.publish("d1", Level.BLOCK)
+    hall.work()
+    hall.directory.edit(NEAR, (BLOCK, "d1"), there=False, doubtful=False)
+    hall.ledger.publish("d2", Level.ALLOW)
+    hall.pass_time(60)
+    assert hall.work() == {"written": 1}
+    assert hall.directory.writes[1:] == [AccessChange(allow=("d2",))]
+    hall.pass_time(GRACE + 60)
+    assert hall.work() == {"written": 1}
+    assert hall.directory.writes[2:] == [AccessChange(block=("d1",))]
+
+
+def test_a_controller_that_lags_is_not_believed(hall: Hall) -> None:
+    """An entry of ours that is on its way to the controller we turned to is still ours when it arrives."""
+    hall.directory.delay = GRACE / 2
+    hall.ledger.publish("d1", Level.BLOCK)
+    hall.work()
+    hall.directory.controller = FAR
+    hall.ledger.publish("d1", Level.LEAVE)
+    assert hall.work() == {"lagging": 1}
+    hall.pass_time(GRACE)
+    assert hall.work() == {"written": 1}
+    hall.pass_time(GRACE)
+    assert hall.directory.lists == {NEAR: set(), FAR: set()}
+
+
+def test_an_entry_made_between_reading_and_writing_is_not_called_ours(hall: Hall) -> None:
+    """Where Exchange had nothing to write any more, nothing is claimed."""
+    hall.directory.overtaken = True
+    hall.ledger.publish("d1", Level.BLOCK)
+    assert hall.work() == {"overtaken": 1, "seen": 1}
+    assert (hall.ledger.owned, hall.ledger.results, hall.writes.taken()) == (set(), [Result.UNCHANGED], 0)

@@ -1,8 +1,11 @@
 """The first write, whole: a pin on the real service, the real connector, Exchange's own lists and audit log."""
 
+import json
 
-
+from gatepost.connector.agent import Scope, status
 from gatepost.lab.rows import Device, Mailbox
+from gatepost.settings import SyncSettings
+from tests.connector.test_agent import events, finish, running, until
 from tests.fixtures.site import MakeSite, Site
 
 
@@ -40,3 +43,81 @@ def test_a_pin_becomes_an_entry_and_its_end_takes_it_away(make_site: MakeSite) -
     assert site.writes() == ["Set-CASMailbox"] * 3
     results = site.query("SELECT result FROM outcomes WHERE tenant_id = %s ORDER BY at")
     assert [row["result"] for row in results] == ["applied"] * 3
+
+
+def test_observing_nothing_is_written_and_what_would_be_is_told(make_site: MakeSite) -> None:
+    """Exchange's own audit log is empty; mode and scope are shown by the service."""
+    site = make_site(devices=40).enrol()
+    site.synchronise()
+    _, phone = pinnable(site)
+    site.pin(phone.guid, "block")
+    code, output = finish(site.connector("sync", "--quick", "--json"))
+    assert (code, json.loads(output)["looked"]) == (0, {"seen": 1})
+    assert site.writes() == []
+    [told] = site.query("SELECT result FROM outcomes WHERE tenant_id = %s")
+    assert told["result"] == "observed"
+    [checkin] = site.query("SELECT status FROM checkins WHERE tenant_id = %s")
+    assert (checkin["status"]["mode"], checkin["status"]["scope"]) == ("observe", ["*"])
+    assert status(site.settings).pending == 1
+
+
+def test_an_administrators_opposite_entry_survives(make_site: MakeSite) -> None:
+    """A conflict, and a finding on the service; nothing is written."""
+    site = make_site(devices=40).enrol().limited(mode="enforce")
+    site.synchronise()
+    mailbox, phone = pinnable(site)
+    site.lab.organization.change_mailbox(mailbox, allowed=(phone.device_id.upper(),))
+    site.pin(phone.guid, "block")
+    assert site.work() == {"seen": 1}
+    assert lists(site, mailbox) == ((phone.device_id.upper(),), ())
+    assert site.writes() == []
+    [told] = site.query("SELECT result FROM outcomes WHERE tenant_id = %s")
+    assert told["result"] == "conflict"
+
+
+def test_a_running_connector_is_woken_writes_and_mends_what_is_undone(make_site: MakeSite) -> None:
+    """A pin arrives within seconds; an entry that somebody takes off comes back after the grace, once."""
+    sync = SyncSettings(quick_every=0.5, grace=1.0)
+    site = make_site(devices=40, sync=sync).enrol().limited(mode="enforce")
+    with running(site):
+        until(lambda: site.syncs() and site.syncs()[0]["state"] == "sealed", "the first synchronisation", site)
+        mailbox, phone = pinnable(site)
+        site.pin(phone.guid, "block")
+        until(lambda: lists(site, mailbox) == ((), (phone.device_id,)), "the entry", site)
+        until(lambda: status(site.settings).pending == 0, "the end of the write", site)
+        site.lab.organization.change_mailbox(mailbox, blocked=())
+        until(lambda: lists(site, mailbox) == ((), (phone.device_id,)), "the entry again", site)
+        until(lambda: status(site.settings).last_write, "the time of the write", site)
+    assert site.writes() == ["Set-CASMailbox"] * 2
+    assert [event for event in events(site) if event.startswith("write")] == ["write begins", "write ended"] * 2
+    assert status(site.settings).uncertain == 0
+    assert len(site.lab.shells) == 0
+
+
+def test_a_connector_killed_in_a_write_knows_it_again(make_site: MakeSite) -> None:
+    """SIGKILL while Exchange is at it: the next process reads, tells it as ours, and does not write it twice."""
+    site = make_site(devices=40, latency=0.6).enrol().limited(mode="enforce")
+    site.synchronise()
+    mailbox, phone = pinnable(site)
+    site.pin(phone.guid, "block")
+    process = site.connector("run")
+    until(lambda: "write begins" in events(site), "the write's beginning", site)
+    until(lambda: lists(site, mailbox) == ((), (phone.device_id,)), "the entry", site)
+    process.kill()
+    finish(process)
+    assert status(site.settings).uncertain == 1
+    site.work()
+    [told] = site.query("SELECT result, body FROM outcomes WHERE tenant_id = %s")
+    assert (told["result"], told["body"]["added"]) == ("applied", ["block"])
+    assert site.writes() == ["Set-CASMailbox"]
+
+
+def test_what_was_withdrawn_stays_away_in_a_quick_sync(make_site: MakeSite) -> None:
+    """The listing after the write agrees with what was told, so that nothing is looked at for nothing."""
+    site = make_site(devices=40).enrol().limited(mode="enforce")
+    site.synchronise()
+    _, phone = pinnable(site)
+    site.pin(phone.guid, "allow")
+    site.work()
+    site.synchronise(Scope.QUICK)
+    assert site.work() == {}

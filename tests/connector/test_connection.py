@@ -1,0 +1,96 @@
+"""One open organization for all threads: kept while it works, opened anew where that can help."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from gatepost.connector.connection import Connection, connect
+from gatepost.connector.stopping import Stopped
+from gatepost.errors import CmdletFailed, ExchangeUnreachable, SignInRefused
+from gatepost.exchange.organization import Organization
+from gatepost.lab.server import Lab
+from gatepost.settings import ExchangeSettings
+from tests.fixtures.lab import MakeLab
+
+
+def settings(lab: Lab, password_file: Path | None = None) -> ExchangeSettings:
+    """How to reach a lab."""
+    return ExchangeSettings(
+        url=lab.https_url,
+        auth="basic",
+        user=lab.user,
+        password_file=password_file or lab.password_file,
+        ca_file=lab.ca_file,
+    )
+
+
+def opened_at(settings: ExchangeSettings) -> Organization:
+    """An organization; nobody ends its opening."""
+    return connect(settings, lambda _: None)
+
+
+def using(connection: Connection, error: Exception) -> Organization:
+    """The organization that was open when work on it met an error."""
+    seen: list[Organization] = []
+
+    def work() -> None:
+        with connection.organization() as organization:
+            seen.append(organization)
+            raise error
+
+    with pytest.raises(type(error)):
+        work()
+    return seen[0]
+
+
+def test_it_is_opened_once_and_closed_at_the_end(make_lab: MakeLab) -> None:
+    """Several threads share it; no shell is left."""
+    lab = make_lab(devices=20)
+    opened: list[str | None] = []
+    connection = Connection(lambda: opened_at(settings(lab)), lambda seen: opened.append(seen.version))
+
+    def use() -> None:
+        with connection.organization() as organization:
+            organization.settings()
+
+    threads = [threading.Thread(target=use) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(opened) == 1
+    connection.close()
+    assert len(lab.shells) == 0
+    with pytest.raises(Stopped), connection.organization():
+        pass
+
+
+def test_trouble_of_the_whole_opens_it_anew_with_the_password_as_it_is_then(make_lab: MakeLab, tmp_path: Path) -> None:
+    """A cmdlet that fails keeps it; a refused sign-in is over once the file has the right password."""
+    lab = make_lab(devices=20)
+    file = tmp_path / "password"
+    file.write_text("wrong")
+    connection = Connection(lambda: opened_at(settings(lab, file)))
+    with pytest.raises(SignInRefused), connection.organization():
+        pass
+    file.write_text(lab.password)
+    first = using(connection, CmdletFailed("Get-CASMailbox", "one mailbox's trouble"))
+    assert using(connection, ExchangeUnreachable("it is away")) is first
+    with connection.organization() as organization:
+        assert organization is not first
+    connection.close()
+    assert len(lab.shells) == 0
+
+
+def test_what_others_use_is_not_closed_under_them(make_lab: MakeLab) -> None:
+    """Renewed while it is in use: the user ends in peace, and the last one closes it."""
+    lab = make_lab(devices=20)
+    connection = Connection(lambda: opened_at(settings(lab)))
+    with connection.organization() as first:
+        connection.renew()
+        with connection.organization() as second:
+            assert second is not first
+        assert first.settings().name
+    connection.close()
+    assert len(lab.shells) == 0
