@@ -148,6 +148,7 @@ def test_the_command_says_when_it_is_ready_and_stops_when_told(tmp_path: Path, n
     [
         (["--profile", "2007"], "There is no profile '2007'."),
         (["--dialect", "klingon"], "There is no dialect 'klingon'."),
+        (["--replication", "1000"], "replication is 1000 s."),
         (["--role", "Wizard"], "There is no management role 'Wizard' in the lab."),
         (["--fault", "earthquake"], "There is no such fault"),
         (["--password-file", "/nowhere/at/all"], "The secret file /nowhere/at/all cannot be read."),
