@@ -115,8 +115,11 @@ def _servers(session: Session, granted: dict[str, tuple[str, ...]]) -> list[Row]
 
 
 def _access_servers(servers: list[Row]) -> tuple[str, ...]:
-    """The full names of those servers that clients connect to."""
-    return tuple(str(row[1]) for row in servers if row[1] and "clientaccess" in str(row[4]).lower())
+    """The full names of those servers that have remote PowerShell for us: all but Edge ones, which stand outside.
+
+    A server of Exchange 2016 or later takes clients and may call itself a mailbox server only.
+    """
+    return tuple(str(row[1]) for row in servers if row[1] and "edge" not in str(row[4]).lower())
 
 
 def _concurrency(session: Session, granted: dict[str, tuple[str, ...]]) -> int | None:
