@@ -146,6 +146,23 @@ def test_a_mailbox_gets_a_policy_by_name(site: Site) -> None:
     assert site.now(box).policy == policy.name
 
 
+@pytest.mark.parametrize("domain", [0, 1])
+def test_what_is_read_back_is_what_was_written_while_others_wait(make_lab: MakeLab, domain: int) -> None:
+    """The controller that was written is read, though its neighbour hears of the change much later."""
+    lab = make_lab(replication=600.0)
+    neighbour = lab.organization.domains[domain].controllers[1]
+    with Organization.connect(settings_of(lab), lab.password) as organization:
+        here = Site(lab, organization)
+        box = here.mailbox(domain)
+        lists = organization.set_access(box.guid, box.dn, AccessChange(block=("X",)), Permits())
+        assert lists.blocked == ("X",) == here.now(box).blocked
+        behind = lab.organization.view(neighbour).find_mailbox(box.guid)
+        assert behind is not None
+        assert behind.blocked == ()
+    with Organization.connect(settings_of(lab, controllers=(neighbour,)), lab.password) as organization:
+        assert organization.read_access(box.guid, box.dn) == AccessLists((), (), neighbour)
+
+
 @pytest.mark.parametrize("dialect", ["exclusive-lists", "dutch", "german", "all-at-once", "narrow-select"])
 def test_every_dialect_is_written_alike(make_lab: MakeLab, dialect: str) -> None:
     """What Exchange may do otherwise changes no outcome: what comes back is what the lab has."""

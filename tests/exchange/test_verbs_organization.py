@@ -10,6 +10,7 @@ from gatepost.exchange.mailbox_settings import OLD_NAMES
 from gatepost.exchange.organization import Organization
 from gatepost.lab.mobile_policies import PolicyRow
 from gatepost.lab.organization import View
+from gatepost.lab.rows import AccessRule
 from gatepost.lab.values import Multi
 from tests.exchange.conftest import settings_of
 from tests.exchange.site import Permits, Site
@@ -84,6 +85,15 @@ def test_a_rule_lives_and_goes(site: Site) -> None:
     with site.calls() as calls:
         site.organization.remove_rule(rule.guid, Permits(refuse=True))
     assert [call.cmdlet for call in calls] == ["Get-ActiveSyncDeviceAccessRule"]
+
+
+def test_words_that_nobody_knows_yet_are_read(site: Site) -> None:
+    """An enumeration may grow: a level and a characteristic of tomorrow come out as Exchange says them."""
+    rule = AccessRule(f"Tomorrow {site.profile}", "x", "DeviceMood", "Ponder")
+    pinned(site).add_rule(rule)
+    found = {entry.guid: entry for entry in site.organization.rules()}
+    assert (found[rule.guid].level, found[rule.guid].characteristic) == ("Ponder", "DeviceMood")
+    pinned(site).remove_rule(rule)
 
 
 def test_a_rule_of_another_level_is_not_overwritten(site: Site) -> None:
