@@ -69,6 +69,14 @@ ALL_RULES = (rule("Allow"), rule("Quarantine", "DeviceOS"), rule("Block", "Devic
             mailbox(enabled=False, allowed=ID, blocked=ID), OLD, book(*ALL_RULES), None, None, id="2 switched off"
         ),
         pytest.param(
+            mailbox(policy="Strict", allowed=ID),
+            OLD,
+            book(*ALL_RULES, strict=("Strict",)),
+            Verdict("Blocked", "RecentCommands"),
+            ("Blocked", "RecentCommands"),
+            id="behaviour before 3 and 5",
+        ),
+        pytest.param(
             mailbox(policy="Strict", allowed=ID, blocked=ID),
             OLD,
             book(*ALL_RULES, strict=("Strict",)),

@@ -226,6 +226,18 @@ def test_after_a_move_a_phone_is_let_in_until_it_is_known_again(world: World) ->
     assert world.state() == ("Blocked", "DeviceRule")
 
 
+def test_a_phone_may_be_blocked_for_its_behaviour_though_it_is_allowed(world: World) -> None:
+    """For a while; then its entry counts again."""
+    world.organization.view().change_mailbox(world.box, allowed=(world.device.device_id,))
+    world.pass_by(EFFECT)
+    world.organization.misbehave(world.device, "RecentCommands", 600)
+    assert world.state() == ("Blocked", "RecentCommands")
+    world.pass_by(599)
+    assert world.state() == ("Blocked", "RecentCommands")
+    world.pass_by(1)
+    assert world.state() == LISTED_ALLOWED
+
+
 def test_a_mailbox_without_activesync_freezes_what_is_recorded(world: World) -> None:
     """Its phones are refused before anything is written; switched on again, they are judged."""
     world.organization.view().change_mailbox(world.box, enabled=False, blocked=(world.device.device_id,))

@@ -4,8 +4,9 @@
 policy is not met: blocked. 4. Its id is in the mailbox's blocked list. 5. Its id is in the allowed list. 6. to 8. A
 device access rule blocks, quarantines or allows; the text is compared exactly. 9. The organization's default.
 
-What stands in between for a while: after its mailbox moved a phone is let in until it is known again, and a new one is
-in discovery until it has said what it is. Both come after the lists, which need no more than the id.
+What holds for a while: after its mailbox moved a phone is let in until it is known again, and a new one is in discovery
+until it has said what it is. Both come after the lists, which need no more than the id. A phone that is blocked for its
+behaviour is so before they are read, though nobody has verified that.
 """
 
 from collections.abc import Container, Iterable
@@ -87,10 +88,12 @@ def decide(
 ) -> Verdict | None:
     """What becomes of a phone; None: refused with what is recorded left as it is.
 
-    ``passing`` is the verdict that holds for a while: ``DISCOVERING`` or ``UPGRADE``.
+    ``passing`` is the verdict that holds for a while: ``DISCOVERING``, ``UPGRADE``, or blocked for its behaviour.
     """
     if not mailbox.enabled:
         return None
+    if passing is not None and passing.state == "Blocked":
+        return passing
     if not book.met(mailbox.policy, handset):
         return POLICY
     if mailbox.blocked and _listed(device_id, mailbox.blocked):

@@ -130,6 +130,12 @@ class Organization:
             self.phones.move(mailbox, server, self.clock(), ticks(discovery))
             self.forest.advance(self.clock)
 
+    def misbehave(self, device: Device, reason: str, duration: float) -> None:
+        """A phone does what Exchange blocks phones for, by that reason (``RecentCommands``), for so many seconds."""
+        with self.now():
+            self.phones.misbehave(device, reason, self.clock(), ticks(duration))
+            self.forest.advance(self.clock)
+
     def silence(self, device: Device) -> None:
         """A phone never talks again."""
         with self._lock:

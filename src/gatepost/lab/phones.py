@@ -21,7 +21,7 @@ _IN_FORCE_FOR_ALL = frozenset({"default_level", "level", "settings", "is_default
 
 @dataclass(slots=True)
 class Passing:
-    """What holds for a while: in discovery, or after a move."""
+    """What holds for a while: in discovery, after a move, or for its behaviour."""
 
     verdict: Verdict
     until: int
@@ -72,6 +72,12 @@ class Phones:
             self._passing[device.guid] = Passing(UPGRADE, at + discovery)
         self.talk(box, at)
         self._forest.at(at + discovery, partial(self.talk, box))
+
+    def misbehave(self, device: Device, reason: str, at: int, duration: int) -> None:
+        """A phone does what Exchange blocks phones for, for so many ticks, whatever the lists say."""
+        self._passing[device.guid] = Passing(Verdict("Blocked", reason), at + duration)
+        self.talk(device.mailbox, at)
+        self._forest.at(at + duration, partial(self.talk, device.mailbox))
 
     def silence(self, device: Device) -> None:
         """A phone never talks again."""
