@@ -129,6 +129,13 @@ def test_a_principal_on_the_wrong_account_is_named(endpoint: Lab) -> None:
     assert "HTTP/wrong.example.test is registered on the account that Exchange runs as" in said
 
 
+def test_a_server_without_a_key_lets_nobody_in(domain: Forest, make_lab: MakeLab) -> None:
+    """A server that cannot read tickets refuses; Negotiate falls back to NTLM, which knows the lab's own account."""
+    keyless = make_lab()
+    assert "has given reader@EXAMPLE.TEST a ticket, but ex1.example.test refuses it" in refusal(keyless)
+    assert attempt(keyless, keyless.password, auth="negotiate", user=keyless.user) > 0
+
+
 def test_an_address_in_numbers_is_refused_at_once() -> None:
     """Kerberos gives tickets for names only; nothing is sent."""
     with pytest.raises(SettingsError, match=r"the address is a number \(127\.0\.0\.1\)") as caught:

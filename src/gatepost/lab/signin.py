@@ -68,8 +68,7 @@ class Accounts:
         """One sign-in, seen by the server. Raises SpnegoError, and others where Kerberos cannot be had."""
         bindings = GssChannelBindings(application_data=self.binding) if tls and self.binding else None
         os.environ["NTLM_USER_FILE"] = str(self.file)
-        if self._keytab is not None:
-            os.environ["KRB5_KTNAME"] = f"FILE:{self._keytab}"
+        os.environ["KRB5_KTNAME"] = f"FILE:{self._keytab or os.devnull}"
         return spnego.server(protocol=scheme.lower(), channel_bindings=bindings)
 
 
