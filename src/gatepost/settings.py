@@ -20,6 +20,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 AUTH_METHODS = ("kerberos", "negotiate", "basic")
 PROXY_AUTH_METHODS = ("basic", "negotiate")
 MODES = ("observe", "enforce")
+LONGEST_WRITE = 100.0  # seconds; a lease has 120, and a document is on its way for some
 EXCHANGE_ONLINE = (
     "office365.com", "office365.us", "outlook.com", "office.com", "outlook.de", "outlook.cn", "outlook.us",
     "apps.mil",
@@ -136,6 +137,11 @@ class ConnectorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         """Refuse a mode that is none: a misspelt one must not be taken for either."""
         if self.mode not in MODES:
             raise SettingsError(f"mode is {self.mode!r}.", f"Choose one of {', '.join(MODES)}.")
+        if self.exchange.write_timeout > LONGEST_WRITE:
+            raise SettingsError(
+                f"write_timeout is {self.exchange.write_timeout:g} s; a lease lasts 120 s and must outlive the write.",
+                f"Use at most {LONGEST_WRITE:g} s.",
+            )
         if self.ceiling < 0:
             raise SettingsError("ceiling is below 0.", "Give a number of writes an hour; 0 takes no access away.")
 
@@ -190,8 +196,8 @@ class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """Refuse delays that no forest has."""
         if not 0 <= self.replication <= 900:
             raise SettingsError(f"replication is {self.replication:g} s.", "Use a time from 0 to 900 s.")
-        if self.effect < 0:
-            raise SettingsError(f"effect is {self.effect:g} s.", "Use 0 s or more.")
+        if not 0 <= self.effect <= 86_400:
+            raise SettingsError(f"effect is {self.effect:g} s.", "Use a time from 0 to 86400 s.")
 
 
 def refuse_exchange_online(host: str, where: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from gatepost.connector import credentials, host
 from gatepost.connector.agent import Agent
-from gatepost.connector.setup import configure, enrol
+from gatepost.connector.setup import configure, enrol, set_mode
 from gatepost.errors import ServiceRefused, ServiceUnreachable, SettingsError, StoreError
 from gatepost.settings import ConnectorSettings, load
 from tests.fixtures.connector import Reply, Request, Stage, problem
@@ -199,3 +199,74 @@ def test_settings_that_cannot_be_used_are_told(tmp_path: Path, text: str | None,
         config.write_text(text)
     with pytest.raises(SettingsError, match=said):
         configure(config, None)
+
+
+# -- the mode ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", 'mode = "enforce"\n'),
+        ('mode = "observe"  # for now\n', 'mode = "enforce"  # for now\n'),
+        ("# mine\nmode='observe'\n", '# mine\nmode = "enforce"\n'),
+    ],
+)
+def test_the_mode_is_written_and_nothing_else(site: Site, before: str, after: str) -> None:
+    """Comments, order and rights of the file stay; what stands in a table is not the mode."""
+    rest = site.config.read_text().lstrip()
+    site.config.write_text(before + rest)
+    site.config.chmod(0o640)
+    assert set_mode(site.config, "enforce").mode == "enforce"
+    assert site.config.read_text() == after + rest
+    assert site.config.stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in site.folder.iterdir() if path.name.endswith(".new")] == []
+
+
+def test_a_mode_that_cannot_be_written_is_told_with_the_line(site: Site) -> None:
+    """A file that says it in another way is left alone."""
+    text = '"mode" = "observe"\n' + site.config.read_text()
+    site.config.write_text(text)
+    with pytest.raises(SettingsError, match="mode"):
+        set_mode(site.config, "enforce")
+    assert site.config.read_text() == text
+
+
+def test_enforcing_asks_first_and_says_what_follows(site: Site) -> None:
+    """Without an answer nothing is written; with --yes it is; back to observing needs no question."""
+    enrol(site.settings, site.ticket())
+    limited = site.limited(scope=["@example.com"], ceiling=7)
+    process = limited.connector("mode", "enforce")
+    assert process.wait(30) == 1
+    said = " ".join(limited.log().split())
+    assert "change the lists of allowed and blocked devices of @example.com." in said
+    assert "At most 7 writes an hour may take access away." in said
+    assert limited.settings.mode == "observe"
+    process = limited.connector("mode", "enforce", "--yes")
+    assert process.communicate(timeout=30)[0] == "mode enforce, from the next start\n"
+    assert limited.settings.mode == "enforce"
+    assert limited.connector("mode", "observe").wait(30) == 0
+    assert limited.settings.mode == "observe"
+
+
+def test_a_running_connector_goes_on_until_it_is_started_again(site: Site) -> None:
+    """And the command says so."""
+    enrol(site.settings, site.ticket())
+    with Agent(site.settings, patience=5):
+        process = site.connector("mode", "enforce", "--yes", "--json")
+        output, _ = process.communicate(timeout=30)
+    assert json.loads(output) == {"mode": "enforce", "before": "observe", "running": True}
+    assert "The connector that runs goes on with observe: start it again." in " ".join(site.log().split())
+
+
+def test_a_mode_that_is_none_is_wrong_usage(site: Site) -> None:
+    """Both are named."""
+    assert site.connector("mode", "destroy").wait(30) == 2
+    assert "choose one of observe, enforce" in " ".join(site.log().split())
+
+
+def test_a_write_timeout_longer_than_a_lease_is_refused(site: Site) -> None:
+    """Such a connector would never write, and nobody would know why."""
+    site.config.write_text(site.config.read_text().replace("[service]", "write_timeout = 120\n[service]"))
+    with pytest.raises(SettingsError, match=r"write_timeout is 120 s; a lease lasts 120 s"):
+        load(ConnectorSettings, site.config)

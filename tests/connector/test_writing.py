@@ -96,7 +96,7 @@ def test_a_running_connector_is_woken_writes_and_mends_what_is_undone(make_site:
 
 def test_a_connector_killed_in_a_write_knows_it_again(make_site: MakeSite) -> None:
     """SIGKILL while Exchange is at it: the next process reads, tells it as ours, and does not write it twice."""
-    site = make_site(devices=40, latency=0.6).enrol().limited(mode="enforce")
+    site = make_site(devices=40, latency=0.25).enrol().limited(mode="enforce")
     site.synchronise()
     mailbox, phone = pinnable(site)
     site.pin(phone.guid, "block")
