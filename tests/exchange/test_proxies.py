@@ -1,6 +1,8 @@
 """Through a real HTTP proxy, squid: without a sign-in, with Basic, with Negotiate; and past it."""
 
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -147,6 +149,26 @@ def test_the_environment_names_no_proxy(lab: Lab, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     assert attempt(lab) > 0
     assert attempt(lab, url=lab.http_url) > 0
+
+
+def test_the_command_goes_through_a_proxy(lab: Lab, basic_proxy: Squid, secret: Secret) -> None:
+    """The options do what the settings do; passwords are named by file, and nothing prints them."""
+    command = [
+        sys.executable, "-m", "gatepost", "exchange", "servers", "--json", "--url", lab.https_url, "--user", lab.user,
+        "--password-file", str(lab.password_file), "--ca-file", str(lab.ca_file), "--proxy", basic_proxy.url,
+        "--proxy-auth", "basic", "--proxy-user", USER, "--no-proxy", ".example.org", "--proxy-password-file",
+    ]  # fmt: skip
+    done, refused = (
+        subprocess.run([*command, str(secret(word))], capture_output=True, text=True, timeout=60)
+        for word in (PASSWORD, "wrong")
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len(lab.organization.servers)
+    assert refused.returncode == 6
+    assert f"The proxy localhost does not accept the sign-in of {USER} by basic" in refused.stderr
+    for shown in (done.stdout, done.stderr, refused.stdout, refused.stderr):
+        assert PASSWORD not in shown
+        assert lab.password not in shown
 
 
 @pytest.mark.needs("samba")
