@@ -13,14 +13,13 @@ from gatepost.errors import SettingsError
 from gatepost.exchange.connections import Answer, Clock, Connection, Permit
 from gatepost.exchange.failures import Failures
 from gatepost.exchange.proxies import Proxy
+from gatepost.exchange.redirects import PORTS, REDIRECTS, allows
 from gatepost.exchange.signing_in import SERVER, Account, Sealing, SignIn, SignInFailed
 from gatepost.settings import ExchangeSettings, refuse_exchange_online
 
 __all__ = ["Permit", "Transport"]
 
-_REDIRECTS = 3
-_REDIRECT = frozenset({301, 302, 303, 307, 308})
-_PORTS = {"http": 80, "https": 443}
+_MOST_REDIRECTS = 3
 _SOAP = "application/soap+xml;charset=UTF-8"
 
 
@@ -56,9 +55,9 @@ class Transport:
         """
         self._clock.start(timeout or self._settings.timeout)
         with self._failures.in_our_words():
-            for _ in range(_REDIRECTS + 1):
+            for _ in range(_MOST_REDIRECTS + 1):
                 answer = self._sealed(envelope, permit) if self._encrypts else self._plain(envelope, permit)
-                if answer.status not in _REDIRECT:
+                if answer.status not in REDIRECTS:
                     return self._read(answer)
                 self._follow(answer)
         raise self._failures.not_exchange(f"{self.server} redirects in a circle.", "Name the final address.")
@@ -105,7 +104,7 @@ class Transport:
 
     def _signed_in(self, answer: Answer, body: bytes, permit: Permit | None) -> Answer:
         """The answer after the sign-in that the server asked for."""
-        if answer.status in _REDIRECT:
+        if answer.status in REDIRECTS:
             return answer
         connection = self._open()
         sign_in = SignIn(self._account, self._host, binding=connection.binding, seals=self._encrypts)
@@ -177,7 +176,7 @@ class Transport:
 
     def _dial(self) -> Connection:
         split = urlsplit(self.address)
-        port = split.port or _PORTS[split.scheme]
+        port = split.port or PORTS[split.scheme]
         if self._asks_proxy:
             return self._proxy.dial(self._clock)
         if self._proxy.serves(self._host):
@@ -221,29 +220,13 @@ class Transport:
         location = answer.header("Location")
         target = urljoin(self.address, location)
         refuse_exchange_online(urlsplit(target).hostname or "", f"{self.server} redirects to {location[:200]}")
-        if not self._allows(target):
+        if not allows(self._settings, self.address, target):
             raise self._failures.not_exchange(
                 f"{self.server} redirects to {location[:200]}, which the settings do not allow.",
                 "If that is right, add its host (or host:port) to allowed_redirects, or name that address.",
             )
         self.address = target
         self._failures.now_at(self._host)
-
-    def _allows(self, target: str) -> bool:
-        """The same host and port, the same host from http to https, or one that is named; never from https to http."""
-        old = urlsplit(self.address)
-        try:
-            new = urlsplit(target)
-            host, port = (new.hostname or "").lower(), new.port or _PORTS.get(new.scheme)
-        except ValueError:
-            return False
-        if new.scheme not in _PORTS or (old.scheme, new.scheme) == ("https", "http"):
-            return False
-        own = {((old.hostname or "").lower(), old.port or _PORTS[old.scheme])}
-        if old.scheme == "http" and not old.port:
-            own.add(((old.hostname or "").lower(), _PORTS["https"]))
-        named = {entry.lower() for entry in self._settings.allowed_redirects}
-        return (host, port) in own or host in named or f"{host}:{port}" in named
 
 
 def _trust(settings: ExchangeSettings) -> ssl.SSLContext:
