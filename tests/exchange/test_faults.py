@@ -11,6 +11,7 @@ import pytest
 
 from gatepost.domain.devices import AccessChange, Device
 from gatepost.errors import (
+    CmdletFailed,
     ExchangeBusy,
     ExchangeUnreachable,
     GatepostError,
@@ -23,7 +24,7 @@ from gatepost.errors import (
     WireError,
 )
 from gatepost.exchange.organization import Organization
-from gatepost.lab.dialects import Fault
+from gatepost.lab.dialects import DIALECTS, Fault
 from gatepost.lab.server import Lab
 from gatepost.settings import LabSettings
 from tests.exchange.conftest import settings_of
@@ -309,3 +310,29 @@ def test_a_fault_that_stays_ends_in_words_and_in_time(make_lab: MakeLab, fault: 
     assert time.monotonic() - begun < BOUND
     assert re.match(r"(ExchangeUnreachable|NotExchange): .*localhost", found or "")
     lab.faults.clear()
+
+
+@pytest.mark.parametrize("dialect", ["dutch", "german", "clock-ahead", "clock-behind"])
+def test_neither_language_nor_clock_of_the_server_matters(
+    make_lab: MakeLab, monkeypatch: pytest.MonkeyPatch, dialect: str
+) -> None:
+    """Pushing back, lost shells and cmdlets that fail are known by their numbers, and no time is compared."""
+    monkeypatch.setattr("gatepost.lab.operations.THROTTLE", 300)
+    lab = make_lab(dialect=DIALECTS[dialect])
+    with Organization.connect(settings_of(lab), lab.password) as organization:
+        box = Site(lab, organization).mailbox()
+        for fault in (Fault.SHELL_LOST, Fault.THROTTLED):
+            lab.faults.plan(fault, times=1)
+            begun = time.monotonic()
+            assert organization.read_access(box.guid, box.dn).allowed is not None
+        assert time.monotonic() - begun >= 0.3
+        with pytest.raises(CmdletFailed) as caught:
+            organization.read_access("00000000-0000-0000-0000-00000000dead", box.dn)
+        assert caught.value.not_found
+        change = AccessChange(block=("X",))
+        assert organization.set_access(box.guid, box.dn, change, Permits()).blocked == ("X",)
+    lab.faults.plan(Fault.TOO_MANY_SHELLS, times=1)
+    with pytest.raises(ExchangeBusy) as busy:
+        Organization.connect(settings_of(lab), lab.password)
+    assert busy.value.about == "shells"
+    assert len(lab.shells) == 0

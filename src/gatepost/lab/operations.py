@@ -19,7 +19,8 @@ class Service:
         self._shells = shells
         self._machine = machine
         self._faults = faults
-        self._write = Writer(wsman.OTHER_PREFIXES if dialect.other_prefixes else wsman.DEFAULT_PREFIXES)
+        prefixes = wsman.OTHER_PREFIXES if dialect.other_prefixes else wsman.DEFAULT_PREFIXES
+        self._write = Writer(prefixes, dialect.language)
         self._operations: dict[str, Callable[[Request, str, bool, str], list[bytes]]] = {
             wsman.CREATE: self._create,
             wsman.COMMAND: self._command,

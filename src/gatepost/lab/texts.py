@@ -154,6 +154,39 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "De opdracht is voltooid, maar er zijn geen instellingen van '{identity}' gewijzigd.",
         'Der Befehl wurde erfolgreich ausgeführt, es wurden jedoch keine Einstellungen von "{identity}" geändert.',
     ),
+    "timed-out": (
+        "The WS-Management service cannot complete the operation within the time specified in OperationTimeout.",
+        "De WS-Management-service kan de bewerking niet voltooien binnen de tijd die is opgegeven in OperationTimeout.",
+        "Der WS-Management-Dienst kann den Vorgang nicht in der in OperationTimeout angegebenen Zeit abschließen.",
+    ),
+    "shell-gone": (
+        "The request for the Windows Remote Shell with ShellId {shell} failed because the shell was not found on the "
+        "server. Possible causes are: the specified ShellId is incorrect or the shell no longer exists on the server. "
+        "Provide the correct ShellId or create a new shell and retry the operation.",
+        "De aanvraag voor de Windows Remote Shell met ShellId {shell} is mislukt omdat de shell niet is gevonden op de "
+        "server. Geef de juiste ShellId op of maak een nieuwe shell.",
+        "Die Anforderung für die Windows-Remoteshell mit ShellId {shell} ist fehlgeschlagen, da die Shell auf dem "
+        "Server nicht gefunden wurde. Geben Sie die richtige ShellId an, oder erstellen Sie eine neue Shell.",
+    ),
+    "too-many-shells": (
+        "The WS-Management service cannot process the request. This user is allowed a maximum number of {limit} "
+        "concurrent shells, which has been exceeded. Close existing shells or raise the quota for this user.",
+        "De WS-Management-service kan de aanvraag niet verwerken. Deze gebruiker mag maximaal {limit} shells tegelijk "
+        "gebruiken en dat aantal is overschreden. Sluit bestaande shells of verhoog het quotum voor deze gebruiker.",
+        "Der WS-Management-Dienst kann die Anforderung nicht verarbeiten. Für diesen Benutzer sind höchstens {limit} "
+        "gleichzeitige Shells zulässig. Schließen Sie vorhandene Shells, oder erhöhen Sie das Kontingent.",
+    ),
+    "too-many-commands": (
+        "The WS-Management service cannot process the request. The load quota for the system has been exceeded. Send "
+        "future requests at a slower rate or raise the system quota. The next request from this user will not be "
+        "approved for at least {milliseconds} milliseconds.",
+        "De WS-Management-service kan de aanvraag niet verwerken. Het belastingsquotum voor het systeem is "
+        "overschreden. De volgende aanvraag van deze gebruiker wordt minstens {milliseconds} milliseconden lang niet "
+        "goedgekeurd.",
+        "Der WS-Management-Dienst kann die Anforderung nicht verarbeiten. Das Lastkontingent des Systems wurde "
+        "überschritten. Die nächste Anforderung dieses Benutzers wird mindestens {milliseconds} Millisekunden lang "
+        "nicht genehmigt.",
+    ),
     "confirm": ("Confirm", "Bevestigen", "Bestätigung"),
     "confirm-action": (
         "Are you sure you want to perform this action?\n{action}",

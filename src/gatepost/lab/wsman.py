@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape, quoteattr
 
+from gatepost.lab.texts import LANGUAGES, say
+
 SOAP = "http://www.w3.org/2003/05/soap-envelope"
 ADDRESSING = "http://schemas.xmlsoap.org/ws/2004/08/addressing"
 MANAGEMENT = "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"
@@ -44,6 +46,9 @@ OTHER_PREFIXES: Mapping[str, str] = {
 }
 """Another lawful choice, for a client that goes by prefixes would pass with the usual ones."""
 
+_TAGS = {"en": "en-US", "nl": "nl-NL", "de": "de-DE"}
+"""Languages as a fault names them."""
+
 TIMED_OUT = 2150858793
 SHELL_GONE = 2150858843
 TOO_MANY_SHELLS = 2150859173
@@ -54,31 +59,36 @@ UNSUPPORTED_RESOURCE = 2150859001
 
 
 class Fault(Exception):
-    """A SOAP fault: the code of WS-Management, its subcode as a local name, and the text."""
+    """A SOAP fault: the code of WS-Management, its subcode as a local name, and the text.
 
-    def __init__(self, code: int, subcode: str, text: str, *, sender: bool = True) -> None:
+    ``said`` has the text by language, where the server's language matters.
+    """
+
+    def __init__(
+        self, code: int, subcode: str, text: str, *, sender: bool = True, said: Mapping[str, str] | None = None
+    ) -> None:
         self.code = code
         self.subcode = subcode
         self.text = text
         self.sender = sender
+        self.said = said or {}
         super().__init__(text)
+
+
+def _worded(code: int, subcode: str, key: str, *, sender: bool, **fields: object) -> Fault:
+    """A fault whose text is in ``texts``."""
+    said = {language: say(key, fields, language) for language in LANGUAGES}
+    return Fault(code, subcode, said["en"], sender=sender, said=said)
 
 
 def timed_out() -> Fault:
     """No output within the operation's time."""
-    text = "The WS-Management service cannot complete the operation within the time specified in OperationTimeout."
-    return Fault(TIMED_OUT, "TimedOut", text, sender=False)
+    return _worded(TIMED_OUT, "TimedOut", "timed-out", sender=False)
 
 
 def shell_gone(shell: str) -> Fault:
     """The shell does not exist (any more)."""
-    return Fault(
-        SHELL_GONE,
-        "InvalidSelectors",
-        f"The request for the Windows Remote Shell with ShellId {shell} failed because the shell was not found on the "
-        "server. Possible causes are: the specified ShellId is incorrect or the shell no longer exists on the server. "
-        "Provide the correct ShellId or create a new shell and retry the operation.",
-    )
+    return _worded(SHELL_GONE, "InvalidSelectors", "shell-gone", sender=True, shell=shell)
 
 
 def command_gone(command: str) -> Fault:
@@ -90,25 +100,12 @@ def command_gone(command: str) -> Fault:
 
 def too_many_shells(limit: int) -> Fault:
     """The user's quota is used up."""
-    return Fault(
-        TOO_MANY_SHELLS,
-        "QuotaLimit",
-        "The WS-Management service cannot process the request. This user is allowed a maximum number of "
-        f"{limit} concurrent shells, which has been exceeded. Close existing shells or raise the quota for this user.",
-        sender=False,
-    )
+    return _worded(TOO_MANY_SHELLS, "QuotaLimit", "too-many-shells", sender=False, limit=limit)
 
 
 def too_many_commands(milliseconds: int) -> Fault:
     """The user is throttled; the text is the only place that says for how long."""
-    return Fault(
-        TOO_MANY_COMMANDS,
-        "QuotaLimit",
-        "The WS-Management service cannot process the request. The load quota for the system has been exceeded. Send "
-        "future requests at a slower rate or raise the system quota. The next request from this user will not be "
-        f"approved for at least {milliseconds} milliseconds.",
-        sender=False,
-    )
+    return _worded(TOO_MANY_COMMANDS, "QuotaLimit", "too-many-commands", sender=False, milliseconds=milliseconds)
 
 
 def bad_request(text: str) -> Fault:
@@ -193,9 +190,10 @@ def text_of(body: ET.Element, namespace: str, name: str) -> str | None:
 
 
 class Writer:
-    """Writes answers with one choice of prefixes."""
+    """Writes answers with one choice of prefixes, in the server's language."""
 
-    def __init__(self, prefixes: Mapping[str, str] = DEFAULT_PREFIXES) -> None:
+    def __init__(self, prefixes: Mapping[str, str] = DEFAULT_PREFIXES, language: str = "en") -> None:
+        self._language = language
         self._prefix = {namespace: prefix for prefix, namespace in prefixes.items()}
         self._open = " ".join(f'xmlns:{prefix}="{namespace}"' for prefix, namespace in prefixes.items())
         self.stream_tag = f"{self._prefix[SHELL]}:Stream"
@@ -229,8 +227,9 @@ class Writer:
         soap, management = self._prefix[SOAP], self._prefix[MANAGEMENT]
         value = self.tag(SOAP, "Value", f"{soap}:{'Sender' if fault.sender else 'Receiver'}")
         subcode = self.tag(SOAP, "Subcode", self.tag(SOAP, "Value", f"{management}:{fault.subcode}"))
-        reason = f'<{soap}:Text xml:lang="en-US">{escape(fault.text)}</{soap}:Text>'
-        message = self.tag(FAULT, "Message", escape(fault.text))
+        text = escape(fault.said.get(self._language, fault.text))
+        reason = f'<{soap}:Text xml:lang="{_TAGS[self._language]}">{text}</{soap}:Text>'
+        message = self.tag(FAULT, "Message", text)
         detail = self.tag(FAULT, "WSManFault", message, Code=str(fault.code), Machine=machine)
         body = self.tag(
             SOAP,
