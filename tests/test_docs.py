@@ -1,5 +1,6 @@
 """The examples of README and docs: every command exists as written, every settings file loads, reads really run."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -79,7 +80,9 @@ def default_of(value: object) -> str:
         return "must be given"
     if isinstance(value, int | float):
         return f"{value:,.0f}"
-    return {None: "none", (): "`[]`"}.get(value, f"`{value}`")  # type: ignore[call-overload, no-any-return]
+    if isinstance(value, tuple):
+        return f"`{json.dumps(value)}`"
+    return "none" if value is None else f"`{value}`"
 
 
 def test_the_guide_names_every_setting_of_a_connector_with_its_default() -> None:
