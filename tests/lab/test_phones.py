@@ -1,12 +1,16 @@
 """Phones: what Exchange records of them, and when."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from gatepost.errors import SettingsError
 from gatepost.lab.organization import Organization
 from gatepost.lab.rows import TICKS, AccessRule, Device, Mailbox, Wipe
 from gatepost.lab.seeding import START, Seeder, fill
+from gatepost.lab.server import Lab
+from gatepost.settings import LabSettings
 
 EFFECT, DELAY = 15, 60
 
@@ -82,6 +86,30 @@ def test_the_phone_asks_the_controller_of_its_server() -> None:
     assert world.state(controller="dc2.lab.example") == ALLOWED
     world.pass_by(DELAY)
     assert world.state(controller="dc2.lab.example") == LISTED
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"replication": 901.0}, "replication is 901 s. Use a time from 0 to 900 s."),
+        ({"replication": -1.0}, "replication is -1 s. Use a time from 0 to 900 s."),
+        ({"effect": -0.5}, "effect is -0.5 s. Use a time from 0 to 86400 s."),
+        ({"effect": float("inf")}, "effect is inf s. Use a time from 0 to 86400 s."),
+    ],
+)
+def test_delays_that_no_forest_has_are_refused(wrong: dict[str, Any], message: str) -> None:
+    """With the value, and what is possible."""
+    with pytest.raises(SettingsError) as caught:
+        LabSettings(**wrong)
+    assert str(caught.value) == message
+
+
+def test_a_lab_has_the_delays_of_its_settings() -> None:
+    """Fifteen seconds of effect and no replication unless told otherwise; in 2010 a blocked phone fetches no wipe."""
+    plain = Lab(LabSettings(devices=1)).organization
+    assert (plain.forest.replication, plain.phones.effect, plain.phones.blocked_fetch) == (0, 15, True)
+    slow = Lab(LabSettings(devices=1, replication=900, effect=0, profile="2010sp1")).organization
+    assert (slow.forest.replication, slow.phones.effect, slow.phones.blocked_fetch) == (900, 0, False)
 
 
 def test_a_phone_talks_once_for_a_change() -> None:
