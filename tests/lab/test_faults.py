@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ET
 from contextlib import suppress
 
 import pytest
+from pypsrp.complex_objects import PSInvocationState
 from pypsrp.exceptions import WinRMTransportError, WSManFaultError
 from pypsrp.powershell import PowerShell
 from requests.exceptions import RequestException, SSLError
@@ -13,7 +14,7 @@ from gatepost.errors import SettingsError
 from gatepost.lab import shapes
 from gatepost.lab.clixml import Choice, Plan
 from gatepost.lab.dialects import FAULT_MEANINGS, Fault
-from gatepost.lab.faults import faults_named
+from gatepost.lab.faults import Faults, faults_named
 from gatepost.lab.fragments import FRAGMENT
 from gatepost.lab.seeding import make_organization
 from gatepost.lab.variety import DEPTH, HUGE, SPOILT, spoil
@@ -155,14 +156,66 @@ def test_a_huge_property_arrives_whole(make_lab: MakeLab) -> None:
 
 def test_nothing_is_spoilt_without_a_fault(make_lab: MakeLab) -> None:
     """And faults are chosen by names that exist; each has its meaning written down."""
-    assert faults_named("html-500, silent") == {Fault.HTML_500, Fault.SILENT}
-    assert faults_named("") == frozenset()
+    assert set(faults_named("html-500, silent")) == {Fault.HTML_500, Fault.SILENT}
+    assert not faults_named("")
     assert set(FAULT_MEANINGS) == set(Fault)
     with pytest.raises(SettingsError, match="Choose from refused, hang"):
         faults_named("earthquake")
     with connection(make_lab()) as wsman, pytest.raises(WSManFaultError) as fault:
         wsman.get_server_config()
     assert "is not supported by the service" in str(fault.value)
+
+
+def test_a_fault_may_strike_so_often_or_after_so_many_chances() -> None:
+    """Each place that could strike is a chance; what is used up is no longer there, and what struck is counted."""
+    faults = Faults({Fault.HANG})
+    faults.plan(Fault.RESET, times=2, after=3)
+    assert [faults.strikes(Fault.RESET) for _ in range(7)] == [False, False, False, True, True, False, False]
+    assert [faults.strikes(Fault.HANG) for _ in range(3)] == [True] * 3
+    assert not faults.strikes(Fault.DRIP)
+    assert set(faults) == {Fault.HANG}
+    assert faults.struck == {Fault.RESET: 2, Fault.HANG: 3}
+
+
+def test_a_name_may_say_how_often_and_after_how_many() -> None:
+    """NAME:TIMES@AFTER, where each part but the name may be missing."""
+    faults = faults_named("reset:1@2, hang@1,drip:2,html-500")
+    assert set(faults) == {Fault.RESET, Fault.HANG, Fault.DRIP, Fault.HTML_500}
+    for fault, strikes in {
+        Fault.RESET: [False, False, True, False],
+        Fault.HANG: [False, True, True, True],
+        Fault.DRIP: [True, True, False, False],
+        Fault.HTML_500: [True] * 4,
+    }.items():
+        assert [faults.strikes(fault) for _ in range(4)] == strikes
+    for wrong in ("reset:", "reset:x", "reset@", "re set", ":1", "reset:1:2"):
+        with pytest.raises(SettingsError, match="There is no such fault"):
+            faults_named(wrong)
+
+
+def test_a_pipeline_may_fail_half_way(make_lab: MakeLab) -> None:
+    """With half of its objects given and its work done."""
+    lab = make_lab()
+    with session(lab) as pool:
+        lab.faults.plan(Fault.HALF_WAY, times=1)
+        shell = PowerShell(pool).add_cmdlet("Get-MobileDevice").add_parameter("ResultSize", "Unlimited")
+        shell.invoke()
+        assert shell.state == PSInvocationState.FAILED
+        assert len(shell.output) == 40
+        assert len(run(pool, "Get-MobileDevice").rows) == 80
+
+
+def test_a_runspace_may_break(make_lab: MakeLab) -> None:
+    """Then nothing runs in it any more, and something does in another."""
+    lab = make_lab()
+    with session(lab) as pool:
+        lab.faults.plan(Fault.RUNSPACE_BROKEN, times=1)
+        for _ in range(2):
+            shell = PowerShell(pool).add_cmdlet("Get-MobileDevice")
+            shell.invoke()
+            assert (shell.state, shell.output) == (PSInvocationState.FAILED, [])
+    with session(lab) as pool:
+        assert len(run(pool, "Get-MobileDevice").rows) == 80
 
 
 def test_faults_come_and_go_while_a_lab_runs(make_lab: MakeLab) -> None:
