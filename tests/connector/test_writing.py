@@ -20,7 +20,7 @@ def pinnable(site: Site) -> tuple[Mailbox, Device]:
 
 def lists(site: Site, mailbox: Mailbox) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What Exchange has."""
-    found = site.lab.organization.find_mailbox(mailbox.guid)
+    found = site.lab.organization.home(mailbox).find_mailbox(mailbox.guid)
     assert found is not None
     return found.allowed, found.blocked
 
@@ -121,3 +121,29 @@ def test_what_was_withdrawn_stays_away_in_a_quick_sync(make_site: MakeSite) -> N
     site.work()
     site.synchronise(Scope.QUICK)
     assert site.work() == {}
+
+
+def test_replication_and_people_do_not_make_it_write_in_a_loop(make_site: MakeSite) -> None:
+    """Two controllers that hear of each other late, people at both: each write has a reason, what is theirs stays."""
+    site = make_site(devices=40, sync=SyncSettings(quick_every=0.4, grace=1.5), replication=0.5)
+    site = site.enrol().limited(mode="enforce")
+    site.synchronise()
+    mailbox, phone = pinnable(site)
+    near, far = (site.lab.organization.view(name) for name in mailbox.domain.controllers)
+    near.change_mailbox(mailbox, allowed=("ONE-OF-THEIRS",))
+    site.lab.organization.finish()
+    with running(site):
+        site.pin(phone.guid, "block")
+        until(lambda: lists(site, mailbox)[1] == (phone.device_id,), "the entry", site)
+        site.lab.organization.finish()
+        far.change_mailbox(mailbox, blocked=("ANOTHER",))  # ours is overwritten there, and soon everywhere
+        until(lambda: set(lists(site, mailbox)[1]) == {"ANOTHER", phone.device_id}, "both entries", site)
+        site.lab.organization.finish()
+        site.pin(phone.guid, None)
+        until(lambda: lists(site, mailbox) == (("ONE-OF-THEIRS",), ("ANOTHER",)), "what is theirs", site)
+        syncs = len(site.syncs())
+        until(lambda: len(site.syncs()) > syncs + 4, "some more synchronisations", site)
+    site.lab.organization.finish()
+    assert lists(site, mailbox) == (("ONE-OF-THEIRS",), ("ANOTHER",))
+    assert far.find_mailbox(mailbox.guid).blocked == ("ANOTHER",)  # type: ignore[union-attr]
+    assert site.writes() == ["Set-CASMailbox"] * 3
