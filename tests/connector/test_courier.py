@@ -30,7 +30,17 @@ class Desk:
         self.keys = Credentials(identity, credentials.instance(folder))
         link = Uplink(UplinkSettings(url=stage.url), self.keys)
         patience = Patience(Stop(), limit=2)
-        self.courier = Courier(folder, identity, store, link, self.keys, patience, lambda: Status(host="here"))
+        self.mode, self.quiet = "observe", True
+        self.courier = Courier(
+            folder,
+            identity,
+            store,
+            link,
+            self.keys,
+            patience,
+            lambda: Status(host="here", mode=self.mode),
+            quiet=lambda: self.quiet,
+        )
 
     def sequences(self) -> list[int]:
         """The numbers of the documents that arrived."""
@@ -87,6 +97,44 @@ def test_pages_of_desired_state_are_read_to_the_end(desk: Desk) -> None:
     ]
     desk.courier.cycle()
     assert list(desk.store.desired()) == [row.document() for row in rows]
+
+
+def test_new_rows_are_acknowledged_at_once_where_they_will_be_worked_on(desk: Desk) -> None:
+    """One more document says that they are held; only its answer lets work begin."""
+    desk.mode = "enforce"
+    desk.stage.answers = [
+        lambda request: good(request, revision=4, desired=(wanted("d", revision=4),)),
+        lambda request: good(request, revision_from=4, revision=4),
+    ]
+    desk.courier.cycle()
+    first, second = (request.document for request in desk.stage.requests)
+    assert (first.revision, second.revision, desk.store.acknowledged) == (0, 4, 4)
+
+
+def test_observing_nothing_is_acknowledged(desk: Desk) -> None:
+    """What is not going to be written needs no second document."""
+    desk.stage.answers = [lambda request: good(request, revision=4, desired=(wanted("d", revision=4),))]
+    desk.courier.cycle()
+    assert (len(desk.stage.requests), desk.store.revision, desk.store.acknowledged) == (1, 4, 0)
+
+
+def test_a_service_that_never_stops_telling_is_not_asked_for_ever(desk: Desk) -> None:
+    """Each answer brings rows again; the cycle ends all the same."""
+    desk.mode = "enforce"
+    desk.stage.answers = [lambda request: good(request, revision=4, desired=(wanted("d", revision=4),))]
+    desk.courier.cycle()
+    assert len(desk.stage.requests) == 6
+
+
+def test_a_lease_is_not_given_back_while_a_write_may_be_under_way(desk: Desk) -> None:
+    """Nobody else may write before it has run out; outcomes stay in the store."""
+    desk.store.add_outcome("one", {"outcome_id": "one"})
+    desk.quiet = False
+    desk.courier.farewell()
+    assert (desk.stage.requests, len(desk.store.outcomes())) == ([], 1)
+    desk.quiet = True
+    desk.courier.farewell()
+    assert [request.path for request in desk.stage.requests] == ["/connector/v1/farewell"]
 
 
 def test_a_gap_is_adopted_and_the_cycle_said_again(desk: Desk) -> None:
