@@ -110,6 +110,15 @@ def test_a_mailbox_that_is_not_there_is_not_found(site: Site) -> None:
     assert [call.cmdlet for call in calls] == ["Get-CASMailbox"]
 
 
+@pytest.mark.parametrize("poison", ["", "  ", "a\x07b", "line\nbreak"])
+def test_an_id_that_no_phone_has_stops_only_its_mailbox(site: Site, poison: str) -> None:
+    """It fails as a write of that mailbox does, in words, and nothing of the change is sent."""
+    box = site.mailbox()
+    with site.calls() as calls, pytest.raises(CmdletFailed, match="is no text, empty or holds control characters"):
+        site.organization.set_access(box.guid, box.dn, AccessChange(block=("X", poison)), Permits(refuse=True))
+    assert [call.cmdlet for call in calls] == ["Get-CASMailbox"]
+
+
 def test_each_write_is_one_audit_entry(site: Site) -> None:
     """Exchange's own log has what was done, to whom and where."""
     box = site.mailbox(1)

@@ -4,8 +4,10 @@ Everything is read and written at one domain controller of the mailbox's own dom
 reading that follows it. What is there already is not written.
 """
 
+from functools import partial
+
 from gatepost.domain.devices import AccessChange, AccessLists, MailboxAccess
-from gatepost.errors import CmdletFailed
+from gatepost.errors import CmdletFailed, UsageError
 from gatepost.exchange.calls import Calls
 from gatepost.exchange.cmdlets import GET_CAS_MAILBOX, SET_CAS_MAILBOX
 from gatepost.exchange.commands import Change
@@ -27,7 +29,8 @@ def read_lists(calls: Calls, guid: str, dn: str) -> AccessLists:
 def change_lists(calls: Calls, guid: str, dn: str, change: AccessChange, permit: Permit) -> AccessLists:
     """Make a change in one write and read the lists back; without a write where they are so already.
 
-    Raises CmdletFailed where a list that is to change is hidden from us: what cannot be seen is not written.
+    Raises CmdletFailed where a list that is to change is hidden from us, for what cannot be seen is not written; and
+    for an id that cannot be sent.
     """
     before = read_lists(calls, guid, dn)
     wanted = {
@@ -37,9 +40,11 @@ def change_lists(calls: Calls, guid: str, dn: str, change: AccessChange, permit:
     needed = {name: difference for name, difference in wanted.items() if difference}
     if not needed:
         return before
-    return calls.written(
-        SET_CAS_MAILBOX, permit, lambda: read_lists(calls, guid, dn), Identity=guid, **needed, **calls.at(dn)
-    )
+    read = partial(read_lists, calls, guid, dn)
+    try:
+        return calls.written(SET_CAS_MAILBOX, permit, read, Identity=guid, **needed, **calls.at(dn))
+    except UsageError as error:  # an id that no phone has: it is this mailbox's matter, and nobody else's
+        raise CmdletFailed(SET_CAS_MAILBOX.name, error.cause, server=calls.pool.server) from error
 
 
 def _needed(calls: Calls, present: tuple[str, ...] | None, add: tuple[str, ...], remove: tuple[str, ...]) -> Change:
