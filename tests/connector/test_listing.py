@@ -52,9 +52,9 @@ def rows(listing: Listing, scope: Scope) -> list[str]:
     """The guids that a synchronisation sends, page by page."""
     found: list[str] = []
     for kind in KINDS:
-        after = 0
+        after = ""
         while page := listing.page(kind, scope, after, 2, 10_000):
-            found += [row[0] for _, row in page]
+            found += [guid for guid, _ in page]
             after = page[-1][0]
     return found
 
@@ -104,17 +104,17 @@ def test_a_device_that_a_listing_names_twice_counts_once(store: Store) -> None:
     listing = stage(store, ["device-1", "before"])
     listing.add_devices([text(["device-1", "after"])])
     assert listing.totals() == (1, 2)
-    assert [row for _, row in listing.page("devices", Scope.FULL, 0, 10, 10_000)] == [["device-1", "after"]]
+    assert [row for _, row in listing.page("devices", Scope.FULL, "", 10, 10_000)] == [["device-1", "after"]]
     listing = stage(store, ["device-1", "before"], ["device-2", "x"], ["device-1", "after"], ["device-3", "x"])
-    assert rows(listing, Scope.FULL) == ["mailbox-a", "mailbox-b", "device-2", "device-1", "device-3"]
-    assert listing.page("devices", Scope.FULL, 0, 10, 10_000)[1][1] == ["device-1", "after"]
+    assert rows(listing, Scope.FULL) == ["mailbox-a", "mailbox-b", "device-1", "device-2", "device-3"]
+    assert listing.page("devices", Scope.FULL, "", 10, 10_000)[0][1] == ["device-1", "after"]
 
 
 def test_a_page_ends_before_it_is_too_large_but_never_empty(store: Store) -> None:
     """Pages are cut by size as well as by rows, and a row larger than a page still comes."""
     listing = stage(store, ["device-1", "x" * 600], ["device-2", "x" * 600], ["device-3", "x" * 2_000])
     sizes = []
-    after = 0
+    after = ""
     while page := listing.page("devices", Scope.FULL, after, 10, 1_300):
         sizes.append(len(page))
         after = page[-1][0]

@@ -259,7 +259,7 @@ class Inventory:
         """
         number = rejected = 0
         for kind in ("mailboxes", "devices"):
-            after = 0
+            after = ""
             while page := self._listing.page(kind, sync.scope, after, self._rows_a_part, PART_BYTES):
                 part = Sync(sync.sync_id, sync.scope, part=number + 1)
                 facts = _facts(kind, [row for _, row in page])

@@ -25,13 +25,15 @@ Kind = Literal["mailboxes", "devices"]
 Side = Literal["staged", "sealed"]
 KINDS: tuple[Kind, ...] = ("mailboxes", "devices")
 
-# A mailbox without a row is known and not told: its name finds its devices' owner, and that is all.
-ROWS = {
-    Scope.FULL: "SELECT n.rowid, n.{what} FROM staged_{kind} n "
-    "WHERE n.row IS NOT NULL AND n.rowid > ? ORDER BY n.rowid LIMIT ?",
-    Scope.QUICK: "SELECT n.rowid, n.{what} FROM staged_{kind} n LEFT JOIN sealed_{kind} o ON o.guid = n.guid "
-    "WHERE n.row IS NOT NULL AND n.rowid > ? AND o.hash IS NOT n.hash ORDER BY n.rowid LIMIT ?",
+# A mailbox without a row is known and not told: its name finds its devices' owner, and that is all. Rows are told in
+# the order of their guids, so that each part is one stretch of the service's index; hashes add up in any order.
+TOLD = {
+    Scope.FULL: "FROM staged_{kind} n WHERE n.row IS NOT NULL",
+    Scope.QUICK: "FROM staged_{kind} n LEFT JOIN sealed_{kind} o ON o.guid = n.guid "
+    "WHERE n.row IS NOT NULL AND o.hash IS NOT n.hash",
 }
+ROWS = "SELECT n.guid, n.row {told} AND n.guid > ? ORDER BY n.guid LIMIT ?"
+HASHES = "SELECT n.rowid, n.hash {told} AND n.rowid > ? ORDER BY n.rowid LIMIT ?"
 OWNER = f"'$[{DEVICE_COLUMNS.index('mailbox_guid')}]'"
 ORPHANED = f"""SELECT count(*) FROM staged_devices n JOIN sealed_devices o USING (guid) WHERE o.hash IS NOT n.hash
     AND json_extract(o.row, {OWNER}) IS NOT NULL AND json_extract(n.row, {OWNER}) IS NULL"""  # noqa: S608 - our own
@@ -140,7 +142,7 @@ class Listing:
         digest = ListingDigest()
         counts = dict.fromkeys(KINDS, 0)
         for kind in counts:
-            for value in self._walk(ROWS[scope].format(what="hash", kind=kind)):
+            for value in self._hashes(kind, scope):
                 digest.add_hash(value)
                 counts[kind] += 1
         return counts["devices"], counts["mailboxes"], digest.hexdigest()
@@ -176,18 +178,15 @@ class Listing:
         [(count,)] = self._store.all(f"SELECT count({column}) FROM {table}")  # noqa: S608 - names of ours
         return int(count)
 
-    def page(self, kind: Kind, scope: Scope, after: int, rows: int, size: int) -> list[tuple[int, list[Any]]]:
-        """The next rows behind place ``after`` (0 at first), each with its place.
-
-        At most ``rows`` and about ``size`` bytes of them, at least one; in the order in which they were staged.
-        """
-        page: list[tuple[int, list[Any]]] = []
+    def page(self, kind: Kind, scope: Scope, after: str, rows: int, size: int) -> list[tuple[str, list[Any]]]:
+        """The next rows behind guid ``after``, at most ``rows`` and about ``size`` bytes of them, at least one."""
+        page: list[tuple[str, list[Any]]] = []
         length = 0
-        for place, text in self._store.all(ROWS[scope].format(what="row", kind=kind), (after, rows)):
+        for guid, text in self._store.all(ROWS.format(told=TOLD[scope].format(kind=kind)), (after, rows)):
             length += len(text)
             if page and length > size:
                 break
-            page.append((place, json.loads(text)))
+            page.append((guid, json.loads(text)))
         return page
 
     @property
@@ -208,9 +207,9 @@ class Listing:
             _empty(db)
             db.execute("INSERT OR REPLACE INTO notes (name, value) VALUES (?, ?)", (BASELINE, at))
 
-    def _walk(self, statement: str) -> Iterator[int]:
-        """The hashes of a statement, page by page."""
-        after = 0
+    def _hashes(self, kind: Kind, scope: Scope) -> Iterator[int]:
+        """The hashes of what a scope tells, page by page."""
+        statement, after = HASHES.format(told=TOLD[scope].format(kind=kind)), 0
         while page := self._store.all(statement, (after, HASHES_A_PAGE)):
             yield from (value for _, value in page)
             after = page[-1][0]
