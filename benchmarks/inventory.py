@@ -48,18 +48,26 @@ def taken(who: str, lab: RunningLab, latency: float, *, whole: bool, runs: int =
     return next(result for result in found if result.taken.seconds == middle)
 
 
-def scaled(result: Result, size: int, factor: float, peak: float) -> Result:
-    """What that would be for so many devices, if everything grew by the factor."""
+def scaled(result: Result, size: int, factor: float) -> Result:
+    """What that would be for so many devices, if seconds and bytes grew by the factor; cmdlets and memory stay."""
     old = result.taken
-    new = Taken(
-        size,
-        round(old.mailboxes * factor),
-        old.seconds * factor,
-        old.processor * factor,
-        round(old.bytes * factor),
-        peak,
-    )
-    return Result(result.who, new, result.lab * factor, round(result.cmdlets * factor), guessed=True)
+    seconds, processor = old.seconds * factor, old.processor * factor
+    new = Taken(size, round(old.mailboxes * factor), seconds, processor, round(old.bytes * factor), old.peak)
+    return result._replace(taken=new, lab=result.lab * factor, guessed=True)
+
+
+def bulk_for(result: Result, size: int) -> Result:
+    """A bulk listing of more devices: as many cmdlets, and every object is held in memory."""
+    factor = size / result.taken.devices
+    guess = scaled(result, size, factor)
+    guess.taken.peak *= factor
+    return guess
+
+
+def each_for(result: Result, size: int, mailboxes: int) -> Result:
+    """A call for each of so many mailboxes, in no more memory."""
+    factor = mailboxes / result.taken.mailboxes
+    return scaled(result, size, factor)._replace(cmdlets=round(result.cmdlets * factor))
 
 
 class Race:
@@ -80,13 +88,12 @@ class Race:
             self._bulk = taken("bulk", lab, self.latency, whole=self.whole)
             yield self._bulk
         else:
-            factor = size / self._bulk.taken.devices
-            yield scaled(self._bulk, size, factor, self._bulk.taken.peak * factor)
+            yield bulk_for(self._bulk, size)
         if self.whole:
             return
         if self._each is None:
             self._each = taken("each", lab, self.latency, whole=False, sample=SAMPLE)
-        yield scaled(self._each, size, lab.ready["mailboxes"] / self._each.taken.mailboxes, self._each.taken.peak)
+        yield each_for(self._each, size, lab.ready["mailboxes"])
 
 
 NAMES = {
