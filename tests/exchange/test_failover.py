@@ -12,6 +12,7 @@ import pytest
 
 from gatepost.errors import ExchangeAvoided, ExchangeError, ExchangeUnreachable, SignInRefused
 from gatepost.exchange import breaker
+from gatepost.exchange.organization import Organization
 from gatepost.exchange.pool import Pool
 from gatepost.exchange.sessions import Session
 from gatepost.lab.dialects import Fault
@@ -59,9 +60,8 @@ class Site:
         self.first.stop()
         self.second.stop()
 
-    @contextmanager
-    def pool(self, **changes: Any) -> Iterator[Pool]:
-        """A pool that knows both; no shell is left at either when it is closed."""
+    def settings(self, **changes: Any) -> ExchangeSettings:
+        """The first server, and the word that the second is ours."""
         given: dict[str, Any] = {
             "url": f"https://{FIRST}:{self.port}/PowerShell",
             "auth": "basic",
@@ -70,7 +70,12 @@ class Site:
             "timeout": 5.0,
             "allowed_redirects": (SECOND,),
         }
-        pool = Pool(ExchangeSettings(**(given | changes)), self.second.password)
+        return ExchangeSettings(**(given | changes))
+
+    @contextmanager
+    def pool(self, **changes: Any) -> Iterator[Pool]:
+        """A pool that knows both; no shell is left at either when it is closed."""
+        pool = Pool(self.settings(**changes), self.second.password)
         pool.know_servers([SECOND])
         try:
             yield pool
@@ -134,6 +139,19 @@ def test_a_server_that_only_seems_to_be_there(site: Site, fault: Fault) -> None:
         assert pool.read(ask) == SECOND
         assert time.monotonic() - begun < 5
         site.first.faults.clear()
+
+
+def test_an_organization_is_opened_at_another_server_that_is_known(site: Site) -> None:
+    """A connector that starts while the configured server is away uses those that it knew before."""
+    site.leave()
+    settings = site.settings()
+    with pytest.raises(ExchangeUnreachable, match=FIRST):
+        Organization.connect(settings, site.second.password)
+    with Organization.connect(settings, site.second.password, servers=[FIRST, SECOND]) as organization:
+        assert organization.access_servers == (FIRST, SECOND)
+        assert organization.capabilities.server == SECOND
+        assert len(list(organization.list_devices())) == 200
+    assert len(site.second.shells) == 0
 
 
 def test_a_refused_sign_in_is_not_tried_elsewhere(site: Site) -> None:

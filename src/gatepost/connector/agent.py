@@ -23,7 +23,7 @@ from gatepost.connector.permission import ENFORCE, Permission
 from gatepost.connector.places import Places
 from gatepost.connector.reconcile import WORKERS, Reconcile
 from gatepost.connector.schedule import Schedule
-from gatepost.connector.state import EXCHANGE, FAILURE, LAST, LAST_TRY, State, status
+from gatepost.connector.state import EXCHANGE, FAILURE, LAST, LAST_TRY, SERVERS, State, status
 from gatepost.connector.stopping import Stop
 from gatepost.connector.store import FILE, Store
 from gatepost.connector.uplink import Uplink
@@ -175,7 +175,16 @@ class Agent:
         return not self._writes.in_flight(seconds)
 
     def _connect(self) -> Organization:
-        return connection.connect(self._settings.exchange, self._opening)
+        """Open Exchange; what other servers there are is kept, for when the configured one is away."""
+        exchange = self._settings.exchange
+        known = json.loads(self.store.note(SERVERS) or "[]")
+        organization = connection.connect(exchange, self._opening, known)
+        try:
+            self.store.remember(**{SERVERS: json.dumps(organization.access_servers)})
+        except BaseException:
+            organization.close()
+            raise
+        return organization
 
     def _saw(self, capabilities: Capabilities) -> None:
         self.store.remember(**{EXCHANGE: json.dumps(_seen(capabilities))})

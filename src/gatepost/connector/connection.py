@@ -6,7 +6,7 @@ other rights, the server away) is met by opening it anew: the password is read f
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from gatepost.connector.stopping import Stopped
@@ -103,7 +103,14 @@ class Connection:
             shared.organization.close()
 
 
-def connect(settings: ExchangeSettings, began: Callable[[Callable[[], None]], None] = lambda _: None) -> Organization:
-    """Open an organization, with the password as its file has it now; ``began`` is told what ends that."""
+def connect(
+    settings: ExchangeSettings,
+    began: Callable[[Callable[[], None]], None] = lambda _: None,
+    servers: Iterable[str] = (),
+) -> Organization:
+    """Open an organization, with the password as its file has it now.
+
+    ``began`` is told what ends that; ``servers`` are those known from before.
+    """
     password = read_secret(settings.password_file) if settings.password_file else None
-    return Organization.connect(settings, password, began)
+    return Organization.connect(settings, password, began, servers)

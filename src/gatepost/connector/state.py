@@ -10,7 +10,7 @@ from gatepost.domain.contract import Scope, iso
 from gatepost.settings import ConnectorSettings
 
 FAILURE, SERVICE_FAILURE, LAST_TRY = "failure", "service_failure", "last_try"
-EXCHANGE = "exchange"
+EXCHANGE, SERVERS = "exchange", "servers"
 LAST = {Scope.FULL: "last_full", Scope.QUICK: "last_quick"}
 
 

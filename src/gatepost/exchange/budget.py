@@ -46,9 +46,11 @@ class Budget:
     def push_back(self, error: ExchangeBusy, open_sessions: int, now: float) -> None:
         """Exchange has too much of us: one session fewer from now on, and silence for as long as it asks.
 
-        A refused session says how many it does give: those that are open. The silence is for commands only.
+        A refused session says how many it does give: those that are open. The silence is for commands only, and what
+        is refused during it was on its way already: it costs nothing more.
         """
-        fewer = open_sessions if error.about == "shells" else self.limit(now) - 1
+        again = now < self._quiet_until
+        fewer = open_sessions if error.about == "shells" else self.limit(now) - (not again)
         self._limit = max(1, min(self._limit, fewer))
         self._changed = now
         if error.about == "commands":

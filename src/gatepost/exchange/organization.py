@@ -60,14 +60,17 @@ class Organization:
         settings: ExchangeSettings,
         password: str | None,
         began: Callable[[Callable[[], None]], None] = lambda _: None,
+        servers: Iterable[str] = (),
     ) -> Self:
         """Open a session, view the whole forest, pin a domain controller and probe what is possible here.
 
-        ``began`` is told at once what ends it all from another thread, which closes every session.
+        ``began`` is told at once what ends it all from another thread, which closes every session. ``servers`` are
+        those known from before (``access_servers``), for the case that the configured one is away.
         Raises the ExchangeError family. Nothing stays open after a failure.
         """
         pool = Pool(settings, password)
         began(pool.close)
+        pool.know_servers(servers)
         try:
             found = pool.read(lambda session: probe(session, settings.controllers))
             controller = found.capabilities.domain_controller
@@ -91,6 +94,11 @@ class Organization:
     def close(self) -> None:
         """Close every session; never raises."""
         self._calls.pool.close()
+
+    @property
+    def access_servers(self) -> tuple[str, ...]:
+        """The servers that sessions may be opened at, by host name, the configured one first."""
+        return self._calls.pool.servers
 
     # -- listing ---------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import itertools
 import threading
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from gatepost.errors import ExchangeError, WireError
@@ -15,12 +16,15 @@ Each = Generator[tuple[I, T | ExchangeError], None, None]
 
 
 def each(
-    do: Callable[[I], T], items: Iterable[I], workers: int, dismiss: Callable[[frozenset[int]], None]
+    do: Callable[[I], T],
+    items: Iterable[I],
+    workers: int,
+    dismissing: Callable[[frozenset[int]], AbstractContextManager[None]],
 ) -> Each[I, T]:
     """Each item with its result, or with the error that it met; any other exception ends it all.
 
     ``items`` is read as it is needed, in the caller's thread. A caller that stops early ends the work under way:
-    ``dismiss`` is told which threads, by their ids, and must make them come back soon.
+    ``dismissing`` is told which threads, by their ids, and must make them come back soon, while it is waited for them.
     """
     threads: set[int] = set()
     under_way: dict[Future[T], I] = {}
@@ -36,10 +40,9 @@ def each(
                     item, outcome = under_way.pop(done), _outcome(done)
                     yield item, outcome
         finally:
-            for future in under_way:
-                future.cancel()
             if under_way:
-                dismiss(frozenset(threads))
+                with dismissing(frozenset(threads)):
+                    crew.shutdown(cancel_futures=True)
 
 
 def _outcome(done: Future[T]) -> T | ExchangeError:

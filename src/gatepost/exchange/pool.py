@@ -101,6 +101,12 @@ class Pool:
         with self._changed:
             self._servers.know(names)
 
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The hosts that sessions may be opened at, the configured one first."""
+        with self._changed:
+            return self._servers.hosts
+
     def allow(self, concurrency: int) -> None:
         """The account's budget of sessions at Exchange, once it is known."""
         with self._changed:
@@ -145,7 +151,9 @@ class Pool:
         In any order. One session less than the budget is used, so that other work need not wait.
         """
         workers = max(1, self._budget.most - 1)
-        return parallel.each(lambda item: self.read(lambda session: work(session, item)), items, workers, self._dismiss)
+        return parallel.each(
+            lambda item: self.read(lambda session: work(session, item)), items, workers, self._dismissing
+        )
 
     def close(self) -> None:
         """Close every session and end all work, from any thread; never raises. Work under way raises SessionLost."""
@@ -347,7 +355,8 @@ class Pool:
                 self._changed.notify_all()
             return self._servers.failed(host, error, now)
 
-    def _dismiss(self, threads: frozenset[int]) -> None:
+    @contextmanager
+    def _dismissing(self, threads: frozenset[int]) -> Iterator[None]:
         """Make threads come back: their waits end, and so does what they send and receive."""
         with self._changed:
             self._dismissed |= threads
@@ -355,6 +364,11 @@ class Pool:
             self._changed.notify_all()
         for opened in cut:
             opened.session.cut()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._dismissed -= threads  # their ids will be others'
 
     # -- trying again ----------------------------------------------------------------------------------------------
 
