@@ -149,6 +149,7 @@ def survive(make_site: MakeSite, replicas: list[Service], *, kills: int, seed: i
                 killer.kill()
         finally:
             killer.close()
+        site.lab.organization.finish()  # new phones become known after a while, also between a listing and a look
         for scope in ("--quick", "--full"):
             last = site.connector("sync", scope, "--json")
             output, _ = last.communicate(timeout=END)
