@@ -1,5 +1,7 @@
 """From one client access server to another and back: two real endpoints with the same organization."""
 
+import contextlib
+import random
 import shutil
 import socket
 import time
@@ -26,13 +28,20 @@ DEVICES = Command("Get-MobileDevice", {"ResultSize": "Unlimited"})
 VIEW = Command("Set-ADServerSettings", {"ViewEntireForest": True})
 
 
+def free_port() -> int:
+    """A port that is free at both addresses, outside the range from which connections get theirs."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server((FIRST, port)), socket.create_server((SECOND, port)):
+            return port
+
+
 class Site:
     """Two servers of one organization, on the same port of two addresses; the first may go and come back."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with socket.create_server((FIRST, 0)) as found:
-            self.port = int(found.getsockname()[1])
+        self.port = free_port()
         self.first = self._start(FIRST)
         self.second = self._start(SECOND)
         self.ca_file = folder / "both.pem"
