@@ -26,14 +26,15 @@ import msgspec
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
 
-from gatepost.connector.inventory import Inventory
+from gatepost.connector.inventory import OVERLAP
 from gatepost.connector.listing import Listing
+from gatepost.connector.stopping import Stop
 from gatepost.connector.store import FILE, Store
+from gatepost.connector.taking import Taking, Unwatched
+from gatepost.domain.contract import Scope
 from gatepost.exchange.cmdlets import GET_CAS_MAILBOX, GET_MOBILE_DEVICE, GET_MOBILE_DEVICE_STATISTICS
 from gatepost.exchange.organization import Organization
 from gatepost.settings import ExchangeSettings
-
-UNTOLD: Any = None  # an inventory that tells nobody needs no courier
 
 
 class Taken(msgspec.Struct):
@@ -63,7 +64,7 @@ def ours(lab: dict[str, Any], folder: Path, _sample: int, _whole: bool) -> tuple
     """Both listings into the connector's store."""
     with _organization(lab, folder) as organization, Store(folder / "store" / FILE, "o", "c", 1, "h") as store:
         listing = Listing(store)
-        Inventory(listing, UNTOLD)._take(organization)  # noqa: SLF001 - the rest needs a service
+        Taking(listing, OVERLAP, Stop(), Unwatched()).take(organization, Scope.FULL)
         return listing.totals()
 
 

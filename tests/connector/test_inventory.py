@@ -1,6 +1,6 @@
 """The inventory end to end: a real Exchange of the lab's, the real connector, the real service and its database."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 from gatepost.connector.agent import Agent, Scope
 from gatepost.connector.inventory import Report
 from gatepost.connector.store import FILE
-from gatepost.domain.devices import Capabilities, Device, Mailbox, OrganizationSettings
+from gatepost.domain.devices import Capabilities, Device, Mailbox, OrganizationSettings, Recipient
 from gatepost.errors import CmdletFailed, ExchangeError, UnreadableObject
 from gatepost.lab.dialects import Fault
 from tests.fixtures.site import MakeSite, Site
@@ -135,16 +135,18 @@ class Poisoned:
     def __init__(self, *objects: Device | Mailbox | UnreadableObject | ExchangeError) -> None:
         self._objects = objects
 
-    def list_mailboxes(self) -> Iterator[Mailbox | UnreadableObject]:
+    def list_mailboxes(self, changed_since: datetime | None = None) -> Iterator[Mailbox | UnreadableObject]:
         """The mailboxes among them, and what could not be read before the first device."""
+        assert changed_since is None, "no controller is known, so there is no watermark"
         for each in self._objects:
             if isinstance(each, Device):
                 return
             if not isinstance(each, ExchangeError):
                 yield each
 
-    def list_devices(self) -> Iterable[Device | UnreadableObject]:
+    def list_devices(self, changed_since: datetime | None = None) -> Iterable[Device | UnreadableObject]:
         """The rest, from the first device on, until an error stands in the way."""
+        assert changed_since is None, "no controller is known, so there is no watermark"
         devices = False
         for each in self._objects:
             devices = devices or isinstance(each, Device)
@@ -152,6 +154,10 @@ class Poisoned:
                 raise each
             if devices and not isinstance(each, Mailbox):
                 yield each
+
+    def recipients(self) -> Sequence[Recipient]:
+        """Nobody who moved away."""
+        return ()
 
     def settings(self) -> OrganizationSettings:
         """Settings with poison in them."""

@@ -15,7 +15,7 @@ from gatepost.connector import connection, credentials, host, log
 from gatepost.connector.connection import Connection
 from gatepost.connector.courier import Courier
 from gatepost.connector.cycle import Cycle
-from gatepost.connector.inventory import Inventory, Progress, Report, Unwatched
+from gatepost.connector.inventory import Inventory, Report
 from gatepost.connector.listing import Listing
 from gatepost.connector.looks import Looks, Pace
 from gatepost.connector.patience import Patience
@@ -24,8 +24,10 @@ from gatepost.connector.places import Places
 from gatepost.connector.reconcile import WORKERS, Reconcile
 from gatepost.connector.schedule import Schedule
 from gatepost.connector.state import EXCHANGE, FAILURE, LAST, LAST_TRY, SERVERS, State, status
+from gatepost.connector.statistics import Memory, Reader
 from gatepost.connector.stopping import Stop
 from gatepost.connector.store import FILE, Store
+from gatepost.connector.taking import Progress, Unwatched
 from gatepost.connector.uplink import Uplink
 from gatepost.connector.writes import Writes
 from gatepost.domain.contract import Answer, Scope, Status, iso
@@ -78,7 +80,13 @@ class Agent:
             )
             self._connection = Connection(self._connect, self._saw)
             stack.callback(self._connection.close)
-            self._inventory = Inventory(Listing(self.store), self.courier, self.stop, self._progress)
+            sync = self._settings.sync
+            self._inventory = Inventory(
+                Listing(self.store), self.courier, self.stop, self._progress, overlap=sync.overlap
+            )
+            self._statistics = Reader(
+                Memory(self.store), self.stop, self._progress, sync.statistics_every, sync.quick_every
+            )
             self._compose_writing()
             self._failure = self.store.note(FAILURE)
             self._open = stack.pop_all()
@@ -150,6 +158,19 @@ class Agent:
         if report.state == "sealed":
             self.reconcile.compare()
         return report
+
+    def statistics(self) -> Mapping[str, int]:
+        """Read statistics that are due, for a while, and tell what is new; how many were read, failed and told.
+
+        It ends early where a synchronisation is asked for. Raises as ``sync``.
+        """
+        with self._connection.organization() as organization:
+            rounds = self._statistics.run(organization, lambda: self.schedule.asked)
+        told = self._inventory.tell_statistics()
+        found = {"read": rounds.read, "failed": rounds.failed, "told": told}
+        if any(found.values()):
+            log.info("statistics read", **found)
+        return found
 
     def work(self) -> Mapping[str, int]:
         """Hear what is desired, look once at every mailbox that is due, and tell what came of it; what there was.

@@ -7,7 +7,7 @@ moment: what matters is in the outbox, at Exchange or at the service.
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from gatepost.connector import host, log
@@ -45,6 +45,9 @@ class Works(Protocol):
 
     def sync(self, scope: Scope) -> Report:
         """One synchronisation."""
+
+    def statistics(self) -> Mapping[str, int]:
+        """Statistics that are due, read for a while."""
 
     def hear(self, answer: Answer) -> None:
         """What an answer says besides what the store keeps."""
@@ -178,7 +181,10 @@ class Cycle:
                 self.due.wait(seconds)
                 continue
             try:
-                agent.sync(scope)
+                report = agent.sync(scope)
+                if report.scope is Scope.QUICK and report.state == "sealed":
+                    self.work.set()
+                    agent.statistics()
             except GatepostError as error:
                 agent.stop.check()
                 self._met(error)

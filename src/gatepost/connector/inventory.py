@@ -1,21 +1,24 @@
-"""A synchronisation: list everything into the store, then tell the service all of it (full) or what changed (quick).
+"""A synchronisation: take a listing into the store, then tell the service all of it (full) or what changed (quick).
 
 Nothing is sent before both bulk listings have ended well, so a listing that fails or is cut off half-way tells nothing.
-What Exchange sent and we cannot read is counted and told as a finding; the rest goes on, and nothing is called gone.
+Telling that was interrupted goes on behind the last part that was answered, where the service still has it open.
 """
 
+import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from gatepost.connector import host, log
 from gatepost.connector.courier import SAY_AGAIN, Courier
+from gatepost.connector.listing import KINDS, TELLING, Listing
 from gatepost.connector.listing import Kind as Rows
-from gatepost.connector.listing import Listing, fold
-from gatepost.connector.rows import Mender, mend, oversized
+from gatepost.connector.rows import RowText
+from gatepost.connector.statistics import Memory, Untold
 from gatepost.connector.stopping import Stop
+from gatepost.connector.taking import Progress, Source, Taken, Taking, Unwatched
 from gatepost.domain.contract import (
     BYTES_UNPACKED,
     DEVICE_COLUMNS,
@@ -28,51 +31,14 @@ from gatepost.domain.contract import (
     SyncResult,
     Table,
     iso,
+    row_text,
 )
-from gatepost.domain.devices import Capabilities, Device, Mailbox, OrganizationSettings
-from gatepost.errors import ServiceRefused, UnreadableObject, UplinkError
+from gatepost.errors import ServiceRefused, UplinkError
 
-T = TypeVar("T")
-
-BATCH = 1_000
 ATTEMPTS = 3
-FINDINGS_A_SYNC = 100
+OVERLAP = 900.0
+STATISTICS_A_DOCUMENT = 1_000
 PART_BYTES = BYTES_UNPACKED - 256 * 1024  # what is left is for the document around the rows
-
-
-class Source(Protocol):
-    """What an inventory reads: an open Exchange organization."""
-
-    capabilities: Capabilities
-
-    def list_mailboxes(self) -> Iterable[Mailbox | UnreadableObject]:
-        """All mailboxes, streaming."""
-
-    def list_devices(self) -> Iterable[Device | UnreadableObject]:
-        """All devices, streaming."""
-
-    def settings(self) -> OrganizationSettings:
-        """The organization's mobile settings."""
-
-
-class Progress(Protocol):
-    """Somebody who watches: stages with a total where it is known, and how far they are."""
-
-    def stage(self, name: str, total: int | None) -> None:
-        """A stage begins: ``mailboxes``, ``devices`` or ``sending``."""
-
-    def advance(self, count: int) -> None:
-        """So many more are done."""
-
-
-class Unwatched:
-    """Nobody watches."""
-
-    def stage(self, name: str, total: int | None) -> None:
-        """Nothing to do."""
-
-    def advance(self, count: int) -> None:
-        """Nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +62,26 @@ class Report:
     seconds: Mapping[str, float]
 
 
-@dataclass(slots=True)
-class _Taken:
-    """A listing that has ended well."""
-
-    settings: OrganizationSettings
-    findings: list[dict[str, str]] = field(default_factory=list)
-    unreadable: int = 0
-    mended: int = 0
-
-
 class _Mismatch(Exception):
     """The service does not have what was sent."""
 
 
+@dataclass(slots=True)
+class _Telling:
+    """A synchronisation that is being told, and how far: parts that were answered, and the guid that they end with."""
+
+    sync: Sync
+    number: int = 0
+    kind: Rows = "mailboxes"
+    after: str = ""
+    rejected: int = 0
+
+
 class Inventory:
-    """Takes synchronisations of one organization; ``rows_a_part`` shrinks where the service finds a part too large."""
+    """Takes synchronisations of one organization; ``rows_a_part`` shrinks where the service finds a part too large.
+
+    ``overlap`` is how far behind its watermark a quick synchronisation looks, in seconds.
+    """
 
     def __init__(
         self,
@@ -120,25 +90,31 @@ class Inventory:
         stop: Stop | None = None,
         progress: Progress | None = None,
         rows_a_part: int = ROWS_A_DOCUMENT,
+        overlap: float = OVERLAP,
     ) -> None:
         self._listing = listing
         self._courier = courier
         self._stop = stop or Stop()
         self._progress = progress or Unwatched()
         self._rows_a_part = rows_a_part
+        self._taking = Taking(listing, overlap, self._stop, self._progress)
+        self._memory = Memory(listing.store)
 
     def run(self, source: Source, scope: Scope) -> Report:
         """List and tell.
 
-        A quick sync becomes a full one where there is no sealed listing to compare with, and where it would tell of a
-        sharp loss: a full one is announced as a whole, so that the service's guard sees it before a row is told.
+        A quick sync lists what changed, where that is possible; else everything, and compares. It becomes a full one
+        where there is no sealed listing to compare with, and where it would tell of a sharp loss: a full one is
+        announced as a whole, so that the service's guard sees it before a row is told.
         Raises the ExchangeError family where the listing failed (nothing was sent), UplinkError where telling failed,
         Stopped when asked to stop.
         """
         begun = host.monotonic()
-        taken = self._take(source)
+        taken = self._taking.take(source, scope)
         listed = host.monotonic()
         for attempt in range(1, ATTEMPTS + 1):
+            if self._listing.is_delta and not self._is_comparable():
+                taken = self._taking.take(source, Scope.FULL)
             try:
                 return self._tell(taken, scope, begun, listed)
             except ServiceRefused as refused:
@@ -147,85 +123,38 @@ class Inventory:
                 log.info("synchronisation begins again", why=refused.type)
             except _Mismatch as mismatch:
                 log.warning("synchronisation begins again", why=str(mismatch))
+            self._listing.store.remember(**{TELLING: None})
         raise UplinkError(
             f"The service did not get what was sent, {ATTEMPTS} times: the counts or digests differ.",
             "It is tried again later; if it stays so, update the connector and the service.",
         )
 
-    # -- listing ---------------------------------------------------------------------------------------------------
-
-    def _take(self, source: Source) -> _Taken:
-        """Both bulk listings and the settings, into the store."""
-        taken = _Taken(source.settings())
-        mender = Mender()
-        self._listing.begin()
-        self._progress.stage("mailboxes", None)
-        for mailboxes in self._batches(source.list_mailboxes(), taken):
-            self._stage_mailboxes(mailboxes, mender, taken)
-        self._listing.finish("mailboxes", keep_missing=taken.unreadable > 0)
-        self._progress.stage("devices", None)
-        for devices in self._batches(source.list_devices(), taken):
-            owners = self._listing.mailboxes_by_dn(device.mailbox_dn for device in devices)
-            self._listing.add_devices(
-                [mender.device(each, owners.get(fold(each.mailbox_dn) or "")) for each in devices]
-            )
-        self._listing.finish("devices")
-        taken.mended = mender.mended
-        if taken.mended:
-            taken.findings.append(_mended(taken.mended))
-        return taken
-
-    def _stage_mailboxes(self, mailboxes: list[Mailbox], mender: Mender, taken: _Taken) -> None:
-        """Those that can be told, and by name those that cannot."""
-        untold = [mailbox for mailbox in mailboxes if oversized(mailbox)]
-        if untold:
-            taken.unreadable += len(untold)
-            taken.findings += map(_too_long, untold[:FINDINGS_A_SYNC])
-            self._listing.know_mailboxes([(mailbox.dn, mailbox.guid) for mailbox in untold])
-            mailboxes = [mailbox for mailbox in mailboxes if not oversized(mailbox)]
-        self._listing.add_mailboxes([(mailbox.dn, mender.mailbox(mailbox)) for mailbox in mailboxes])
-
-    def _batches(self, objects: Iterable[T | UnreadableObject], taken: _Taken) -> Iterator[list[T]]:
-        """Readable objects by the batch; the others are counted."""
-        batch: list[T] = []
-        for each in objects:
-            if isinstance(each, UnreadableObject):
-                taken.unreadable += 1
-                if taken.unreadable <= FINDINGS_A_SYNC:
-                    taken.findings.append(_unreadable(each))
-                continue
-            batch.append(each)
-            if len(batch) == BATCH:
-                yield batch
-                self._advance(len(batch))
-                batch = []
-        yield batch
-        self._advance(len(batch))
-
-    def _advance(self, count: int) -> None:
-        self._progress.advance(count)
-        self._stop.check()
+    def _is_comparable(self) -> bool:
+        """Whether there is a sealed listing that does not lose too much by the staged one."""
+        if not self._listing.has_baseline:
+            return False
+        if self._listing.shrank():
+            log.warning("much is missing in this listing; a full sync asks the service's guard")
+            return False
+        return True
 
     # -- telling ---------------------------------------------------------------------------------------------------
 
-    def _tell(self, taken: _Taken, wanted: Scope, begun: float, listed: float) -> Report:
-        scope = wanted
-        if not self._listing.has_baseline:
-            scope = Scope.FULL
-        elif wanted is Scope.QUICK and self._listing.shrank():
-            log.warning("much is missing in this listing; a full sync asks the service's guard")
-            scope = Scope.FULL
+    def _tell(self, taken: Taken, wanted: Scope, begun: float, listed: float) -> Report:
+        comparable = wanted is Scope.QUICK and (self._listing.is_delta or self._is_comparable())
+        scope = Scope.QUICK if comparable else Scope.FULL
         devices, mailboxes, digest = self._listing.measure(scope)
         sync = Sync(str(uuid.uuid4()), scope, devices, mailboxes, digest, unreadable=taken.unreadable)
         self._progress.stage("sending", devices + mailboxes)
-        state, why, rejected = "held", self._begin(sync, taken), 0
-        if not why:
-            rejected, why = self._send_parts(sync)
-            why = why or self._seal(sync)
-            state = "held" if why else "sealed"
+        telling = (self._interrupted(sync) if taken.resumed else None) or _Telling(sync)
+        why = self._begin(sync, taken) if telling.sync is sync else ""
+        why = why or self._send_parts(telling) or self._seal(telling.sync)
+        state = "held" if why else "sealed"
         every_device, every_mailbox = self._listing.totals()
         if state == "sealed":
-            self._listing.seal(iso(datetime.now(UTC)) or "")
+            self._listing.seal(iso(datetime.now(UTC)) or "", taken.notes)
+        else:
+            self._listing.unfinish()
         ended = host.monotonic()
         seconds = {"list": listed - begun, "send": ended - listed, "total": ended - begun}
         return Report(
@@ -238,11 +167,11 @@ class Inventory:
             sent_mailboxes=mailboxes if state == "sealed" else 0,
             unreadable=taken.unreadable,
             mended=taken.mended,
-            rejected=rejected,
+            rejected=telling.rejected,
             seconds={name: round(value, 3) for name, value in seconds.items()},
         )
 
-    def _begin(self, sync: Sync, taken: _Taken) -> str:
+    def _begin(self, sync: Sync, taken: Taken) -> str:
         """Announce it. Returns why it is held, '' where it may go."""
         facts = Facts(settings=asdict(taken.settings), findings=tuple(taken.findings))
         result = self._send(Kind.SYNC_BEGIN, sync, facts)
@@ -252,17 +181,18 @@ class Inventory:
             raise _Mismatch(f"the service answered {result.state or 'nothing'} to the announcement")
         return ""
 
-    def _send_parts(self, sync: Sync) -> tuple[int, str]:
-        """All rows, mailboxes first so that devices find theirs.
+    def _send_parts(self, telling: _Telling) -> str:
+        """All rows that were not answered yet, mailboxes first so that devices find theirs.
 
-        Returns how many rows the service rejected, and why a part was held, '' where none was.
+        Returns why a part was held, '' where none was.
         """
-        number = rejected = 0
-        for kind in ("mailboxes", "devices"):
-            after = ""
-            while page := self._listing.page(kind, sync.scope, after, self._rows_a_part, PART_BYTES):
-                part = Sync(sync.sync_id, sync.scope, part=number + 1)
+        for kind in KINDS[KINDS.index(telling.kind) :]:
+            if telling.kind != kind:
+                telling.kind, telling.after = kind, ""
+            while page := self._listing.page(kind, telling.sync.scope, telling.after, self._rows_a_part, PART_BYTES):
+                part = Sync(telling.sync.sync_id, telling.sync.scope, part=telling.number + 1)
                 facts = _facts(kind, [row for _, row in page])
+                self._keep(telling)
                 try:
                     result = self._send(Kind.SYNC_PART, part, facts)
                 except ServiceRefused as refused:
@@ -271,13 +201,31 @@ class Inventory:
                     self._rows_a_part = max(1, len(page) // 2)
                     continue
                 if result.state == "held":
-                    return rejected, result.why or "held by the service's guard"
+                    return result.why or "held by the service's guard"
                 if result.state == "mismatch":
                     raise _Mismatch(result.why or "a part did not fit")
-                number, after = number + 1, page[-1][0]
-                rejected += _tell_rejected(result)
-                self._advance(len(page))
-        return rejected, ""
+                telling.number, telling.after = telling.number + 1, page[-1][0]
+                telling.rejected += _tell_rejected(result)
+                self._progress.advance(len(page))
+        self._keep(telling)
+        return ""
+
+    def _keep(self, telling: _Telling) -> None:
+        """Keep how far it is; with the rows of a part, for a part that is sent again must be the same."""
+        note = json.dumps(asdict(telling) | {"rows_a_part": self._rows_a_part})
+        with self._listing.store.transaction(lasting=False) as db:
+            db.execute("INSERT OR REPLACE INTO notes (name, value) VALUES (?, ?)", (TELLING, note))
+
+    def _interrupted(self, sync: Sync) -> _Telling | None:
+        """How far the telling of these very rows had come, None where it had not begun."""
+        note = self._listing.store.note(TELLING)
+        raw: dict[str, Any] = json.loads(note) if note else {}
+        begun = Sync(**raw.pop("sync")) if raw else None
+        if begun is None or replace(begun, sync_id=sync.sync_id) != sync:
+            return None
+        self._rows_a_part = raw.pop("rows_a_part")
+        log.info("telling goes on", sync=begun.sync_id, part=raw["number"] + 1)
+        return _Telling(begun, **raw)
 
     def _seal(self, sync: Sync) -> str:
         """Close it. Returns why it is held after all, '' where it is sealed."""
@@ -288,9 +236,31 @@ class Inventory:
             raise _Mismatch(result.why or "the seal did not fit")
         return ""
 
+    # -- statistics ------------------------------------------------------------------------------------------------
+
+    def tell_statistics(self) -> int:
+        """Tell what was read of devices that were told before; of how many it was news. Raises UplinkError."""
+        count = 0
+        while untold := self._memory.untold(STATISTICS_A_DOCUMENT):
+            self._stop.check()
+            rows = list(_news(untold))
+            if rows:
+                self._courier.send(Kind.CYCLE, facts=_facts("devices", rows))
+                self._listing.amend([RowText(row[0], row_text(row).decode("ascii")) for row in rows])
+            self._memory.told(each.guid for each in untold)
+            count += len(rows)
+        return count
+
     def _send(self, kind: Kind, sync: Sync, facts: Facts) -> SyncResult:
         self._stop.check()
         return self._courier.send(kind, sync, facts).result or SyncResult("")
+
+
+def _news(untold: list[Untold]) -> Iterator[list[Any]]:
+    """The rows of devices that are still there, and of which something is new."""
+    for each in untold:
+        if each.row is not None and (row := each.told()) != json.loads(each.row):
+            yield row
 
 
 def _facts(kind: Rows, rows: list[list[Any]]) -> Facts:
@@ -303,31 +273,3 @@ def _tell_rejected(result: SyncResult) -> int:
     for row in result.rejected:
         log.warning("the service rejected a row", guid=str(row.get("guid")), why=str(row.get("why")))
     return len(result.rejected)
-
-
-def _unreadable(unreadable: UnreadableObject) -> dict[str, str]:
-    return {
-        "code": "unreadable-object",
-        "subject": mend(unreadable.excerpt) or f"object {unreadable.number}",
-        "cause": mend(unreadable.cause),
-        "remedy": "Look at this object in Exchange; until it can be read, nothing is called gone.",
-    }
-
-
-def _too_long(mailbox: Mailbox) -> dict[str, str]:
-    return {
-        "code": "list-too-long",
-        "subject": mend(mailbox.primary_smtp or mailbox.guid),
-        "cause": f"It has {len(mailbox.allowed_ids or ())} allowed and {len(mailbox.blocked_ids or ())} blocked "
-        "device ids.",
-        "remedy": "Shorten the lists in Exchange; until then this mailbox is not told, and nothing is called gone.",
-    }
-
-
-def _mended(count: int) -> dict[str, str]:
-    return {
-        "code": "mended-text",
-        "subject": "inventory",
-        "cause": f"{count} devices or mailboxes have text with NUL or half characters, or more than 4,000 of them.",
-        "remedy": "It is shown with replacement characters, or cut; nothing needs to be done.",
-    }

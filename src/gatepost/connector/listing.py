@@ -14,7 +14,7 @@ in the order of random guids from the start costs ten times as much.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from gatepost.connector.rows import RowText, mend
@@ -47,8 +47,12 @@ UPSERT = {
     "devices": "INSERT INTO sealed_devices (guid, hash, row) SELECT guid, hash, row FROM staged_devices "
     "WHERE true ON CONFLICT (guid) DO UPDATE SET hash = excluded.hash, row = excluded.row",
 }
+STIR = """UPDATE statistics SET due = 0 WHERE guid IN (
+    SELECT n.guid FROM staged_devices n JOIN sealed_devices o USING (guid) WHERE n.hash <> o.hash)"""
 STAGED_TABLES = [statement for statement in TABLES.split(";") if " staged_" in statement]
 FINISHED = "finished_{kind}"
+TELLING = "telling"
+NO_NOTES: Mapping[str, str] = {}
 HASHES_A_PAGE = 10_000
 ALLOWED_AT_LEAST, ALLOWED_SHARE = 50, 0.05
 
@@ -59,6 +63,11 @@ class Listing:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    @property
+    def store(self) -> Store:
+        """Where it is kept."""
+        return self._store
+
     # -- staging ---------------------------------------------------------------------------------------------------
 
     def begin(self, *, delta: bool = False) -> None:
@@ -66,6 +75,11 @@ class Listing:
         with self._store.transaction(lasting=False) as db:
             _empty(db)
             db.execute("INSERT INTO notes (name, value) VALUES (?, ?)", (STAGING, "delta" if delta else "whole"))
+
+    def empty(self, kind: Kind) -> None:
+        """Throw away what an earlier attempt staged of one kind that it did not finish."""
+        with self._store.transaction(lasting=False) as db:
+            db.execute(f"DELETE FROM staged_{kind}")  # noqa: S608 - ours
 
     @property
     def is_delta(self) -> bool:
@@ -113,6 +127,11 @@ class Listing:
     def finished(self, kind: Kind) -> str | None:
         """What was said about a kind that is staged whole, None if it is not."""
         return self._store.note(FINISHED.format(kind=kind))
+
+    def unfinish(self) -> None:
+        """What is staged is not to be gone on with: the service would not have it."""
+        notes: Sequence[str] = (TELLING, *(FINISHED.format(kind=kind) for kind in KINDS))
+        self._store.remember(**dict.fromkeys(notes))
 
     def mailboxes_by_dn(self, names: Iterable[str | None]) -> dict[str, str]:
         """The guids of the mailboxes with these distinguished names, by the name in ``fold``.
@@ -194,10 +213,16 @@ class Listing:
         """Whether there is a sealed listing to compare with."""
         return self._store.note(BASELINE) is not None
 
-    def seal(self, at: str) -> None:
-        """The service has the staged listing: it takes the place of the sealed one; the rows of a delta, of theirs."""
+    def seal(self, at: str, notes: Mapping[str, str] = NO_NOTES) -> None:
+        """The service has the staged listing: it takes the place of the sealed one; the rows of a delta, of theirs.
+
+        ``notes`` are remembered in the same transaction. Statistics of devices that changed are due.
+        """
         delta = self.is_delta
         with self._store.transaction() as db:
+            if db.execute("SELECT 1 FROM statistics LIMIT 1").fetchone():
+                _put_in_order(db, "sealed", "devices")
+                db.execute(STIR)
             for kind in KINDS:
                 if delta:
                     _put_in_order(db, "sealed", kind)
@@ -205,7 +230,16 @@ class Listing:
                 else:
                     _replace(db, kind)
             _empty(db)
-            db.execute("INSERT OR REPLACE INTO notes (name, value) VALUES (?, ?)", (BASELINE, at))
+            kept = [(BASELINE, at), *notes.items()]
+            db.executemany("INSERT OR REPLACE INTO notes (name, value) VALUES (?, ?)", kept)
+
+    def amend(self, rows: Iterable[RowText]) -> None:
+        """The service has these rows of devices now, which stood otherwise in the sealed listing."""
+        with self._store.transaction() as db:
+            db.executemany(
+                "UPDATE sealed_devices SET hash = ?, row = ? WHERE guid = ?",
+                [(_hash(text), text, guid) for guid, text in rows],
+            )
 
     def _hashes(self, kind: Kind, scope: Scope) -> Iterator[int]:
         """The hashes of what a scope tells, page by page."""
@@ -221,7 +255,7 @@ def _empty(db: sqlite3.Connection) -> None:
         db.execute(f"DROP TABLE IF EXISTS staged_{kind}")
     for statement in STAGED_TABLES:
         db.execute(statement)
-    notes: Sequence[str] = (STAGING, *(FINISHED.format(kind=kind) for kind in KINDS))
+    notes: Sequence[str] = (STAGING, TELLING, *(FINISHED.format(kind=kind) for kind in KINDS))
     db.executemany("DELETE FROM notes WHERE name = ?", [(name,) for name in notes])
 
 

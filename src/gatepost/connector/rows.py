@@ -12,13 +12,16 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gatepost.domain.contract import DEVICE_COLUMNS, iso
-from gatepost.domain.devices import Device, Mailbox
+from gatepost.domain.devices import Device, Mailbox, Statistics
 
 TEXT_LIMIT = 4_000  # characters; the service takes no longer ones
 LIST_LIMIT = 500_000  # characters of all entries together; more cannot be sent in one document with room to spare
 REPLACEMENT = "\ufffd"
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
-_NO_STATISTICS = (None,) * (len(DEVICE_COLUMNS) - len(Device._fields))
+STATISTICS = len(DEVICE_COLUMNS) - len(Device._fields)
+"""How many columns at the end of a device's row are statistics."""
+_NO_STATISTICS = (None,) * STATISTICS
+_NULLS = ",null" * STATISTICS + "]"
 _BEYOND = re.compile("[^ -~]")
 _json = msgspec.json.Encoder().encode
 
@@ -56,6 +59,16 @@ class Mender:
         mended = [_fit(value) for value in values]
         self.mended += any(map(_differs, values, mended))
         return RowText(mended[0], canonical(mended))
+
+
+def statistics_text(statistics: Statistics) -> str:
+    """What a device's row ends with, as a list of its own."""
+    return canonical([_fit(value) for value in statistics[1:]])
+
+
+def with_statistics(row: RowText, text: str) -> RowText:
+    """A device's row that has no statistics, with those of ``statistics_text``."""
+    return RowText(row.guid, f"{row.text.removesuffix(_NULLS)},{text[1:]}")
 
 
 def canonical(row: Sequence[Any]) -> str:

@@ -23,7 +23,7 @@ from gatepost.errors import StoreError
 
 FILE = "store.sqlite"
 APPLICATION = 0x47504353  # "GPCS" in SQLite's own field for whose file it is
-SCHEMA = 4
+SCHEMA = 5
 OUTCOMES_A_DOCUMENT = 1_000
 DEAD_LETTERS_KEPT = 20
 
@@ -45,6 +45,11 @@ CREATE TABLE work (
 CREATE INDEX work_due ON work (due) WHERE due IS NOT NULL;
 CREATE TABLE writes (mailbox TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE taken (at REAL NOT NULL, count INTEGER NOT NULL);
+CREATE TABLE statistics (
+    guid TEXT PRIMARY KEY, text TEXT, due REAL NOT NULL, urgent INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0, told INTEGER NOT NULL DEFAULT 1) WITHOUT ROWID;
+CREATE INDEX statistics_due ON statistics (urgent DESC, due);
+CREATE INDEX statistics_untold ON statistics (guid) WHERE told = 0;
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE sealed_mailboxes (guid TEXT NOT NULL, hash INTEGER, dn TEXT, row TEXT);
 CREATE TABLE sealed_devices (guid TEXT NOT NULL, hash INTEGER NOT NULL, row TEXT NOT NULL);
@@ -56,6 +61,7 @@ STAGING = "staging"
 REVISION = "revision"
 OF_AN_ENROLMENT = (
     "identity", "outbox", "desired", "work", "writes", "sealed_mailboxes", "sealed_devices",
+    "statistics",
 )  # fmt: skip
 UPSERT_DESIRED = """INSERT INTO desired (mailbox, device_id, revision, row) VALUES (?, ?, ?, ?)
     ON CONFLICT (mailbox, device_id) DO UPDATE SET revision = excluded.revision, row = excluded.row, told = NULL

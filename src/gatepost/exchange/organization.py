@@ -5,7 +5,7 @@ endpoint uses. Objects of a listing are given out as they arrive and none is kep
 that is asked just before its bytes leave, writes nothing that is so already, and gives what it read back afterwards.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -128,8 +128,11 @@ class Organization:
         """What one device's synchronisation says. Raises CmdletFailed, for instance where its mailbox is gone."""
         return statistics.of_one(self._calls, device_guid)
 
-    def statistics_of(self, guids: Iterable[str]) -> Iterator[tuple[str, Statistics | ExchangeError]]:
-        """The statistics of many devices, each by its guid or with the error that it met; in parallel, in any order."""
+    def statistics_of(self, guids: Iterable[str]) -> Generator[tuple[str, Statistics | ExchangeError], None, None]:
+        """The statistics of many devices, each by its guid or with the error that it met; in parallel, in any order.
+
+        To be closed by who does not read it to its end.
+        """
         return statistics.of_many(self._calls, guids)
 
     def servers(self) -> list[Server]:

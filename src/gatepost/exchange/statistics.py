@@ -1,6 +1,6 @@
 """The statistics of devices, which cost Exchange a call and a look into the mailbox each."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 
 from gatepost.domain.devices import Statistics
 from gatepost.errors import ExchangeError
@@ -15,7 +15,7 @@ def of_one(calls: Calls, guid: str) -> Statistics:
     return calls.pool.read(lambda session: _read(calls, session, guid))
 
 
-def of_many(calls: Calls, guids: Iterable[str]) -> Iterator[tuple[str, Statistics | ExchangeError]]:
+def of_many(calls: Calls, guids: Iterable[str]) -> Generator[tuple[str, Statistics | ExchangeError], None, None]:
     """The statistics of each device, or the error that it met, in any order."""
     return calls.pool.each(lambda session, guid: _read(calls, session, guid), guids)
 

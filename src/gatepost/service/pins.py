@@ -10,6 +10,7 @@ from uuid import UUID
 
 from gatepost.domain.contract import iso
 from gatepost.domain.desired import Level
+from gatepost.domain.devices import MailboxKind
 from gatepost.domain.events import Event
 from gatepost.errors import Problem
 from gatepost.service import access, audit
@@ -22,6 +23,7 @@ LONGEST_REASON = 500
 LONGEST_ID = 1_000  # bytes; it must fit into an index
 LONGEST = timedelta(days=3_660)
 CLOUD_CACHE = "rest"
+ELSEWHERE = (MailboxKind.REMOTE, MailboxKind.DISABLED)
 EXPIRED_AT_ONCE = 500
 GONE_KEPT = timedelta(hours=48)
 REMOVED, EXPIRED, GONE = "The pin was removed.", "The pin's time is over.", "The mailbox is gone."
@@ -33,6 +35,8 @@ def key_of(device: Mapping[str, Any], mailbox: Mapping[str, Any] | None) -> Key 
         return "gone"
     if mailbox is None or mailbox["gone_at"] is not None:
         return "no-mailbox"
+    if mailbox["kind"] in ELSEWHERE:
+        return "elsewhere"
     if (device["client_type"] or "").casefold() == CLOUD_CACHE:
         return "cloud-cache"
     if not device["device_id"] or len(device["device_id"].encode()) > LONGEST_ID:
@@ -43,6 +47,7 @@ def key_of(device: Mapping[str, Any], mailbox: Mapping[str, Any] | None) -> Key 
 WHY_NOT = {
     "gone": "The device is no longer in Exchange.",
     "no-mailbox": "Exchange shows no mailbox for this device, so there is no list that could hold it.",
+    "elsewhere": "The mailbox moved away or was disabled: Exchange keeps no list for it here any more.",
     "cloud-cache": "Outlook's cloud shows all of a person's phones under this one id; it cannot stand for one device.",
     "no-id": "The device has no id that a list could hold.",
 }

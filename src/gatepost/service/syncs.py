@@ -78,8 +78,13 @@ async def begin(scope: Scope, connector: Connector, sync: Sync) -> SyncResult:
 
 
 async def part(scope: Scope, connector: Connector, sync: Sync, listings: Listings, now: datetime) -> SyncResult:
-    """Merge one part, in its turn, or hold the synchronisation; mailboxes first, so that devices find their names."""
+    """Merge one part, in its turn, or hold the synchronisation; mailboxes first, so that devices find their names.
+
+    The last one again, from a connector that does not know that it was answered, changes nothing.
+    """
     found = await scope.one("syncs.find", organization_id=connector.organization_id, sync_id=sync.sync_id)
+    if found and not _not_open(found, connector) and sync.part == found["received_parts"] > 0:
+        return SyncResult("merged")
     if problem := _not_open(found, connector) or _not_next(found, sync.part):
         return SyncResult("mismatch", problem)
     assert found is not None

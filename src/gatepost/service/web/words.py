@@ -124,6 +124,7 @@ MODES = {"observe": Word(N_("Observes, writes nothing"), "wait"), "enforce": Wor
 CANNOT_PIN = {
     "gone": N_("It is no longer in Exchange."),
     "no-mailbox": N_("Exchange shows no mailbox for it, so there is no list that could hold it."),
+    "elsewhere": N_("Its mailbox moved away or was disabled, so Exchange keeps no list here that could hold it."),
     "cloud-cache": N_(
         "Outlook's cloud shows all phones of a person under this one ID, so an entry could not stand for one device."
     ),

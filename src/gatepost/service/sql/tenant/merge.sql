@@ -175,14 +175,17 @@ LEFT JOIN mailboxes m ON m.organization_id = %(organization_id)s AND m.guid = s.
 WHERE (s.primary_smtp, s.display_name) IS DISTINCT FROM (m.primary_smtp, m.display_name)
 
 -- name: merge_mailboxes
--- Merge the staged mailboxes and count them.
+-- Merge the staged mailboxes and count those that are here: what moved away, or was disabled, is no mailbox to miss.
 -- example: {"organization_id": "", "now": "2026-01-01T00:00:00Z"}
 WITH counted AS (
     INSERT INTO counters (organization_id, name, value)
-    SELECT %(organization_id)s, 'mailboxes', count(*) FROM staged_mailboxes s
-    WHERE NOT EXISTS (
-        SELECT FROM mailboxes m WHERE m.organization_id = %(organization_id)s AND m.guid = s.guid AND m.gone_at IS NULL
-    ) HAVING count(*) > 0
+    SELECT %(organization_id)s, 'mailboxes', sum(each.step) FROM (
+        SELECT 1 AS step FROM staged_mailboxes WHERE kind NOT IN ('remote', 'disabled')
+        UNION ALL
+        SELECT -1 FROM mailboxes
+        WHERE organization_id = %(organization_id)s AND guid = ANY(ARRAY(SELECT guid FROM staged_mailboxes))
+          AND gone_at IS NULL AND kind NOT IN ('remote', 'disabled')
+    ) AS each HAVING sum(each.step) <> 0
     ON CONFLICT (tenant_id, organization_id, name) DO UPDATE SET value = counters.value + excluded.value
 )
 INSERT INTO mailboxes (
@@ -228,11 +231,12 @@ SELECT %(organization_id)s, word, known.guid FROM known, unnest(%(words)s::text[
 ON CONFLICT DO NOTHING
 
 -- name: missing
--- How many devices and mailboxes a synchronisation did not see; devices without a mailbox, or whose mailbox is missing or
--- gone too, are not counted.
+-- How many devices and mailboxes a synchronisation did not see; devices without a mailbox, or whose mailbox is missing,
+-- gone or elsewhere, are not counted.
 -- example: {"organization_id": "", "sync_id": "1"}
 WITH lost_mailboxes AS MATERIALIZED (
-    SELECT guid FROM mailboxes WHERE organization_id = %(organization_id)s AND gone_at IS NULL
+    SELECT guid FROM mailboxes
+    WHERE organization_id = %(organization_id)s AND gone_at IS NULL AND kind NOT IN ('remote', 'disabled')
     EXCEPT
     SELECT unnest(mailboxes) FROM sync_parts
     WHERE organization_id = %(organization_id)s AND sync_id = %(sync_id)s
@@ -249,14 +253,17 @@ SELECT
        AND mailbox_guid IS NOT NULL
        AND mailbox_guid NOT IN (SELECT guid FROM lost_mailboxes)
        AND mailbox_guid NOT IN (
-           SELECT guid FROM mailboxes WHERE organization_id = %(organization_id)s AND gone_at IS NOT NULL)) AS devices
+           SELECT guid FROM mailboxes
+           WHERE organization_id = %(organization_id)s AND (gone_at IS NOT NULL OR kind IN ('remote', 'disabled')))
+    ) AS devices
 
 -- name: excused
 -- How many devices at most are not missed where so many mailboxes are missing: those without a mailbox, those of
--- mailboxes that are gone, and those of the mailboxes with the most.
+-- mailboxes that are gone or elsewhere, and those of the mailboxes with the most.
 -- example: {"organization_id": "", "mailboxes": 1}
 WITH held AS MATERIALIZED (
-    SELECT d.mailbox_guid, count(*) AS devices, bool_or(m.gone_at IS NOT NULL) AS gone
+    SELECT d.mailbox_guid, count(*) AS devices,
+           bool_or(m.gone_at IS NOT NULL OR m.kind IN ('remote', 'disabled')) AS gone
     FROM devices d LEFT JOIN mailboxes m ON m.organization_id = d.organization_id AND m.guid = d.mailbox_guid
     WHERE d.organization_id = %(organization_id)s AND d.gone_at IS NULL
     GROUP BY d.mailbox_guid
@@ -311,10 +318,11 @@ WITH unseen AS MATERIALIZED (
 ), lost AS (
     UPDATE mailboxes m SET gone_at = %(now)s
     WHERE m.organization_id = %(organization_id)s AND m.guid = ANY(ARRAY(SELECT guid FROM unseen))
-    RETURNING m.guid
+    RETURNING m.guid, m.kind
 ), counted AS (
     INSERT INTO counters (organization_id, name, value)
-    SELECT %(organization_id)s, 'mailboxes', -count(*) FROM lost HAVING count(*) > 0
+    SELECT %(organization_id)s, 'mailboxes', -count(*) FROM lost WHERE kind NOT IN ('remote', 'disabled')
+    HAVING count(*) > 0
     ON CONFLICT (tenant_id, organization_id, name) DO UPDATE SET value = counters.value + excluded.value
 )
 SELECT count(*) AS gone FROM lost
@@ -344,5 +352,5 @@ WHERE organization_id = %(organization_id)s AND gone_at IS NULL
 GROUP BY organization_id, c.name HAVING sum(c.step) <> 0
 UNION ALL
 SELECT organization_id, 'mailboxes', count(*) FROM mailboxes
-WHERE organization_id = %(organization_id)s AND gone_at IS NULL
+WHERE organization_id = %(organization_id)s AND gone_at IS NULL AND kind NOT IN ('remote', 'disabled')
 GROUP BY organization_id
