@@ -121,6 +121,12 @@ class Wiretap:
         return b"\n".join(heads + [payload for kind, payload in self.messages() if kind != CREATE_PIPELINE])
 
 
+def commands_in(body: bytes) -> list[Sent]:
+    """The commands of the pipelines that one request begins and completes."""
+    opened = [payload for kind, payload in _messages(body, {}) if kind == CREATE_PIPELINE]
+    return [command for payload in opened for command in _commands(payload)]
+
+
 def _messages(body: bytes, parts: dict[int, bytes]) -> Iterator[tuple[int, bytes]]:
     """The PSRP messages that a request completes; ``parts`` keeps those that it does not."""
     elements = etree.fromstring(body).iter("{*}creationXml", "{*}Arguments", "{*}Stream") if body else ()

@@ -1,0 +1,296 @@
+"""The pin story under fire: killed, stopped, cut off and replaced at every step, by real processes.
+
+Steps are found by relays that see each request pass (``tests/fixtures/relays.py``), so that nothing is guessed at by
+time; the laws are in ``story/telling.py``.
+"""
+
+import random
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import pytest
+
+from gatepost.domain.desired import ListName
+from gatepost.errors import Problem
+from tests.connector.story.telling import LEVELS, SECONDS, Connector, Story, leases, telling
+from tests.fixtures.relays import AFTER, BEFORE, Halt, Relay
+from tests.fixtures.site import MakeSite
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the story: which request of which side is held. ``go``: it goes its way when the process is dead."""
+
+    name: str
+    at: str
+    tag: str
+    side: str
+    skip: int = 0
+    go: bool = False
+
+    def halt(self, connector: Connector) -> Halt:
+        """Hold it there."""
+        relay = connector.exchange if self.at == "exchange" else connector.service
+        return relay.halt(self.tag, self.side, self.skip)
+
+
+NOT_PERMITTED = 6
+STEPS = (
+    Step("published", "service", "wait", AFTER),
+    Step("woken", "service", "check-in", BEFORE),
+    Step("told", "service", "told", AFTER),
+    Step("acknowledging", "service", "acknowledge", BEFORE),
+    Step("acknowledged", "service", "acknowledge", AFTER),
+    Step("reading", "exchange", "read", BEFORE),
+    Step("read", "exchange", "read", AFTER),
+    Step("recorded", "exchange", "read", AFTER, skip=1),
+    Step("permitted, lost", "exchange", "write", BEFORE),
+    Step("permitted, late", "exchange", "write", BEFORE, go=True),
+    Step("carried out", "exchange", "write", AFTER),
+    Step("reading back", "exchange", "read", BEFORE, skip=2),
+    Step("read back", "exchange", "read", AFTER, skip=2),
+    Step("telling", "service", "report", BEFORE),
+    Step("told of", "service", "report", AFTER),
+)
+DONE = {"carried out", "permitted, late", "reading back", "read back", "telling", "told of"}
+
+
+def kill_at(story: Story, connector: Connector, step: Step, *, forget: bool, level: str) -> None:
+    """Pin, kill at the step, perhaps delete the store, start again; then all must be well."""
+    halt = step.halt(connector)
+    pin = story.pin(level)
+    halt.wait()
+    if step.name in DONE and not step.go:
+        story.until(lambda: story.written(pin), "the write")
+    connector.kill()
+    halt.let(go=step.go)
+    if step.name in DONE:
+        story.until(lambda: story.written(pin), "the write that was on its way")
+    if forget:
+        connector.forget()
+    story.edit(pin, ListName.ALLOW)
+    connector.start()
+    story.until(story.settled, f"rest after {step.name}")
+    story.edit(pin, ListName.BLOCK)
+    story.check()
+    lost = forget and step.name in DONE - {"told of"}
+    assert story.ownership(pin) == {ListName(level): "presumed" if lost else "ours"}, (step, forget)
+
+
+def kills(make_site: MakeSite, steps: Sequence[tuple[Step, bool]]) -> None:
+    """One organization and one connector, killed at these steps; where so said its store is deleted then."""
+    with telling(make_site) as story:
+        connector = story.connector()
+        story.begin(connector)
+        for number, (step, forget) in enumerate(steps):
+            kill_at(story, connector, step, forget=forget, level=("block", "allow")[number % 2])
+
+
+FIXED = {
+    "told": False,
+    "acknowledged": True,
+    "recorded": False,
+    "permitted, lost": True,
+    "permitted, late": False,
+    "carried out": True,
+    "telling": True,
+}
+
+
+@pytest.mark.timeout(120)
+def test_killed_at_each_step_every_pin_is_written_once(make_site: MakeSite) -> None:
+    """SIGKILL, also with the store deleted: every pin is written once, and the ledger knows whose the entry is."""
+    kills(make_site, [(step, FIXED[step.name]) for step in STEPS if step.name in FIXED])
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("forget", [False, True])
+def test_killed_at_every_step_with_its_store_and_without(make_site: MakeSite, forget: bool) -> None:
+    """All steps."""
+    kills(make_site, [(step, forget) for step in STEPS])
+
+
+def stop_at(story: Story, old: Connector, step: Step, name: str) -> Connector:
+    """Stop a connector at the step, let another take over and write, give the first its time back."""
+    halt = step.halt(old)
+    pin = story.pin()
+    halt.wait()
+    old.stop()
+    halt.let(go=True)
+    story.edit(pin, ListName.ALLOW)
+    new = story.connector(name)
+    new.start()
+    story.until(story.settled, f"rest after {step.name}", seconds=SECONDS + (story.lease or 120))
+    assert story.written(pin) == pin.changes
+    by_old = old.exchange.count("write")
+    old.resume()
+    assert old.wait() == NOT_PERMITTED, old.site.log()
+    story.edit(pin, ListName.BLOCK)
+    story.check()
+    assert old.exchange.count("write") == by_old, old.site.log()
+    assert "this connector was replaced" in old.site.log()
+    assert story.ownership(pin)[ListName(pin.level or "")] in ("ours", "presumed")
+    return new
+
+
+def stops(make_site: MakeSite, names: Sequence[str], lease: float | None) -> None:
+    """One connector after the other is stopped in its work, and replaced meanwhile."""
+    with telling(make_site, lease, quick_every=1.0) as story:
+        connector = story.connector("0")
+        story.begin(connector)
+        for number, step in enumerate(each for each in STEPS if each.name in names):
+            connector = stop_at(story, connector, step, str(number + 1))
+
+
+@pytest.mark.timeout(120)
+def test_a_stopped_connector_writes_nothing_once_another_may(make_site: MakeSite) -> None:
+    """SIGSTOP for longer than a lease, before and after the bytes left; leases never overlap, all is written once."""
+    stops(make_site, ("recorded", "carried out"), lease=6)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("lease", [6, None])
+def test_stopped_at_every_step_and_replaced(make_site: MakeSite, lease: float | None) -> None:
+    """All steps, with short leases and with those of the contract."""
+    stops(make_site, [step.name for step in STEPS if not step.go], lease)
+
+
+def test_stopped_until_its_lease_cannot_outlive_a_write_it_sends_nothing(make_site: MakeSite) -> None:
+    """SIGSTOP between the last reading and the first byte of the write: the permit refuses; a later lease writes."""
+    with telling(make_site, lease=15) as story:
+        connector = story.connector(write_timeout=10)
+        relay = connector.exchange
+        relay.single = True
+        story.begin(connector)
+        read = relay.halt("read", AFTER, skip=1)
+        pin = story.pin()
+        read.wait()
+        opened = relay.halt("connection", BEFORE, skip=1)  # the next one brings what was read
+        read.let(go=True)
+        opened.wait()
+        connector.stop()
+        opened.let(go=True)
+        story.until(lambda: leases(connector.service.passed)[-1][1] - 10 < time.monotonic(), "the end of the lease")
+        connector.resume()
+        story.until(lambda: "write not sent" in connector.site.log(), "the refusal")
+        assert "No write may start: the lease lasts" in connector.site.log()
+        assert story.written(pin) == []
+        story.pin()
+        story.until(story.settled, "rest")
+        story.check()
+
+
+def cut_at(story: Story, connector: Connector, step: Step) -> None:
+    """Pin, cut the connector off from one side at the step, lose what was passing, let it try, mend."""
+    relay = connector.exchange if step.at == "exchange" else connector.service
+    halt = step.halt(connector)
+    pin = story.pin()
+    halt.wait()
+    refused = relay.refused
+    relay.cut()
+    halt.let(go=step.go)
+    story.edit(pin, ListName.ALLOW)
+    story.until(lambda: relay.refused > refused, "another attempt")
+    relay.mend()
+    story.until(story.settled, f"rest after {step.name}")
+    story.edit(pin, ListName.BLOCK)
+    story.check()
+    assert story.ownership(pin) == {ListName.BLOCK: "ours"}
+
+
+def cuts(make_site: MakeSite, names: Sequence[str]) -> None:
+    """One connector, cut off at these steps."""
+    with telling(make_site) as story:
+        connector = story.connector()
+        story.begin(connector)
+        for step in STEPS:
+            if step.name in names:
+                cut_at(story, connector, step)
+
+
+@pytest.mark.timeout(120)
+def test_cut_off_in_the_middle_every_pin_is_written_once(make_site: MakeSite) -> None:
+    """A write whose answer is lost is known again by reading; an outcome that was not taken in is told again."""
+    cuts(make_site, ("carried out", "told of"))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_cut_off_at_every_step(make_site: MakeSite) -> None:
+    """All steps, on both sides."""
+    cuts(make_site, [step.name for step in STEPS])
+
+
+def day(make_site: MakeSite, seed: int) -> None:
+    """A day of an observing connector, 96 quick synchronisations and full ones among them, pressed together."""
+    chance = random.Random(seed)
+    with telling(make_site, quick_every=0.01, full_every=4.0, devices=60, seed=seed) as story:
+        connector = story.connector(mode="observe")
+        story.begin(connector)
+        for quarter in range(96):
+            sealed = connector.service.count("sync-seal")
+            story.site.lab.story.step()
+            if quarter % 12 == 0:
+                something(story, chance)
+            if quarter in (20, 50, 80):
+                connector.kill() if quarter == 50 else connector.end()
+                connector.start()
+            wait_for(story, connector.service, "sync-seal", sealed)
+        results = story.site.query("SELECT DISTINCT result FROM outcomes WHERE tenant_id = %s")
+        assert {row["result"] for row in results} >= {"observed"}
+        assert {call.cmdlet for call in story.site.lab.audit} == {"Set-ADServerSettings"}
+        changing = {call.cmdlet for call in story.site.lab.calls if not call.cmdlet.startswith(("Get-", "Select-"))}
+        assert changing == {"Set-ADServerSettings"}
+        assert len({sync["kind"] for sync in story.site.syncs() if sync["state"] == "sealed"}) == 2
+
+
+def something(story: Story, chance: random.Random) -> None:
+    """A pin comes and another goes, and an administrator writes a list; a phone may be gone by now, which is told."""
+    with suppress(Problem):
+        story.edit(story.pin(chance.choice(LEVELS)), chance.choice(list(ListName)))
+    if pinned := [pin for pin in story.pins if pin.level]:
+        with suppress(Problem):
+            story.say(chance.choice(pinned), None)
+
+
+def wait_for(story: Story, relay: Relay, tag: str, more_than: int) -> None:
+    """Until another request with this tag was answered."""
+    story.until(lambda: relay.count(tag) > more_than, f"another {tag}")
+
+
+@pytest.mark.timeout(120)
+def test_observing_for_a_day_writes_nothing(make_site: MakeSite) -> None:
+    """Phones and people go on, pins come and go, the connector is restarted and killed: no write, by Exchange's log."""
+    day(make_site, 24)
+
+
+def fire(make_site: MakeSite, seed: int, rounds: int) -> None:
+    """Kills, stops with a successor, partitions, lost stores, pins that come, change and go, in a seeded order."""
+    chance = random.Random(seed)
+    with telling(make_site, lease=6, quick_every=1.0, devices=600, seed=seed) as story:
+        connector = story.connector("0")
+        story.begin(connector)
+        for number in range(rounds):
+            step, what = chance.choice(STEPS), chance.choice(("kill", "forget", "stop", "cut", "say"))
+            if what == "stop" and not step.go:
+                connector = stop_at(story, connector, step, str(number + 1))
+            elif what == "cut":
+                cut_at(story, connector, step)
+            elif what == "say" and story.pins:
+                story.say(chance.choice(story.pins), chance.choice([*LEVELS, None]))
+                story.until(story.settled, "rest after another word")
+                story.check()
+            else:
+                kill_at(story, connector, step, forget=what == "forget", level=chance.choice(LEVELS))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(6))
+def test_everything_at_once_for_long(make_site: MakeSite, seed: int) -> None:
+    """The same laws after each of sixty rounds."""
+    fire(make_site, seed, rounds=60)
