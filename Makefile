@@ -27,7 +27,7 @@ demo: $(VENV)/.demo
 	@$(BIN)/gatepost demo $(ARGS)
 
 test: $(VENV)/.dev
-	@./tools/servers
+	@./tools/servers $(BIN)
 	@./tools/kerberos $(BIN)
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
