@@ -208,9 +208,13 @@ def test_an_account_that_reads_is_told_what_it_lacks(make_lab: MakeLab, connect:
         pass
 
 
-def test_the_accounts_budget_is_read(make_lab: MakeLab) -> None:
-    """The organization's policy bounds the sessions that are opened, whatever the settings want."""
-    lab = make_lab(max_shells=5)
+@pytest.mark.parametrize(
+    ("dialect", "profile"),
+    [("plain", "2019"), ("own-budget", "2019"), ("organization-budget", "2019"), ("own-budget", "2010sp1")],
+)
+def test_the_accounts_budget_is_read(make_lab: MakeLab, dialect: str, profile: str) -> None:
+    """Its own policy bounds the sessions that are opened, else the organization's, whatever the settings want."""
+    lab = make_lab(max_shells=5, dialect=DIALECTS[dialect], profile=profile)
     with Organization.connect(settings_of(lab, runspaces=6), lab.password) as organization:
         wanted = [device.guid for device in lab.organization.devices]
         assert len(dict(organization.statistics_of(wanted))) == len(wanted)

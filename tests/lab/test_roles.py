@@ -6,6 +6,7 @@ import pytest
 
 from gatepost.errors import SettingsError
 from gatepost.lab.cmdlets import CMDLETS
+from gatepost.lab.dialects import DIALECTS
 from gatepost.lab.errors import CmdletError
 from gatepost.lab.profiles import PROFILES
 from gatepost.lab.roles import ROLES
@@ -132,6 +133,25 @@ def test_the_budget_of_sessions_can_be_read() -> None:
     (row,) = Bench(5).run("Get-ThrottlingPolicy").rows
     assert (row["Name"], row["PowerShellMaxConcurrency"]) == ("GlobalThrottlingPolicy", "18")
     assert Bench(5).run("Get-ThrottlingPolicy", Identity="Mine").kinds == ["ManagementObjectNotFoundException"]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "limits"),
+    [
+        ("plain", {"GlobalThrottlingPolicy": "18"}),
+        ("own-budget", {"Connectors": "18", "GlobalThrottlingPolicy": "18", "EverybodyHere": "17"}),
+        ("organization-budget", {"Connectors": None, "GlobalThrottlingPolicy": "18", "EverybodyHere": "18"}),
+    ],
+)
+def test_an_account_may_have_a_policy_of_its_own(dialect: str, limits: dict[str, str | None]) -> None:
+    """Which one says an association; a policy that says nothing leaves it to a wider one."""
+    bench = Bench(5, dialect=DIALECTS[dialect])
+    rows = bench.run("Get-ThrottlingPolicy").rows
+    assert {row["Name"]: row["PowerShellMaxConcurrency"] for row in rows} == limits
+    (row,) = bench.run("Get-ThrottlingPolicyAssociation", Identity=bench.session.user).rows
+    assert row["ThrottlingPolicyId"] == ("Connectors" if len(limits) > 1 else None)
+    stranger = bench.run("Get-ThrottlingPolicyAssociation", Identity="somebody")
+    assert stranger.kinds == ["ManagementObjectNotFoundException"]
 
 
 def test_every_cmdlet_and_role_is_documented() -> None:

@@ -79,7 +79,14 @@ GET_EXCHANGE_SERVER = Cmdlet(
 GET_THROTTLING_POLICY = Cmdlet(
     "Get-ThrottlingPolicy",
     {},
-    ("ThrottlingPolicyScope", "IsDefault", "PowerShellMaxConcurrency"),
+    ("Name", "ThrottlingPolicyScope", "IsDefault", "PowerShellMaxConcurrency"),
+    purpose="budget of sessions",
+    role=_SEE_CONFIGURATION,
+)
+GET_THROTTLING_POLICY_ASSOCIATION = Cmdlet(
+    "Get-ThrottlingPolicyAssociation",
+    {"Identity": str},
+    ("ThrottlingPolicyId",),
     purpose="budget of sessions",
     role=_SEE_CONFIGURATION,
 )
@@ -185,6 +192,7 @@ EXCHANGE: tuple[Cmdlet, ...] = (
     GET_RECIPIENT,
     GET_EXCHANGE_SERVER,
     GET_THROTTLING_POLICY,
+    GET_THROTTLING_POLICY_ASSOCIATION,
     GET_ORGANIZATION_SETTINGS,
     GET_ACCESS_RULE,
     GET_MAILBOX_POLICY,

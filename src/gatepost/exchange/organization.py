@@ -72,7 +72,7 @@ class Organization:
         began(pool.close)
         pool.know_servers(servers)
         try:
-            found = pool.read(lambda session: probe(session, settings.controllers))
+            found = pool.read(lambda session: probe(session, settings.controllers, settings.user))
             controller = found.capabilities.domain_controller
             pool.prepare_by(lambda session: prepare(session, controller))
             pool.know_servers(found.servers)

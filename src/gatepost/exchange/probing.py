@@ -33,8 +33,11 @@ class Probed(NamedTuple):
     concurrency: int | None
 
 
-def probe(session: Session, preferred: Iterable[str] = ()) -> Probed:
-    """Prepare a fresh session and find out what it can do; ``preferred`` domain controllers are tried first."""
+def probe(session: Session, preferred: Iterable[str] = (), account: str | None = None) -> Probed:
+    """Prepare a fresh session and find out what it can do; ``preferred`` domain controllers are tried first.
+
+    ``account`` is who has signed in, where that is known by name.
+    """
     granted = _granted_cmdlets(session)
     for required in (cmdlets.SET_AD_SERVER_SETTINGS, cmdlets.GET_CAS_MAILBOX):
         if not is_granted(granted, required.name):
@@ -54,7 +57,7 @@ def probe(session: Session, preferred: Iterable[str] = ()) -> Probed:
         cmdlets=granted,
         controllers=controllers,
     )
-    return Probed(capabilities, _access_servers(servers), _concurrency(session, granted))
+    return Probed(capabilities, _access_servers(servers), _concurrency(session, granted, account))
 
 
 def prepare(session: Session, controller: str | None) -> None:
@@ -122,18 +125,40 @@ def _access_servers(servers: list[Row]) -> tuple[str, ...]:
     return tuple(str(row[1]) for row in servers if row[1] and "edge" not in str(row[4]).lower())
 
 
-def _concurrency(session: Session, granted: dict[str, tuple[str, ...]]) -> int | None:
-    """The budget of sessions in the policy that holds for everybody; before Exchange 2013 that is the default one."""
-    cmdlet = cmdlets.GET_THROTTLING_POLICY
+def _concurrency(session: Session, granted: dict[str, tuple[str, ...]], account: str | None) -> int | None:
+    """The sessions that Exchange gives the account: by its own policy, else the organization's, else the global one.
+
+    A policy that says nothing leaves it to the next wider one. Before Exchange 2013 there are no scopes: there the
+    default policy is the wider one.
+    """
+    policies = _told(session, granted, cmdlets.GET_THROTTLING_POLICY)
+    if not policies:
+        return None
+    own = _told(session, granted, cmdlets.GET_THROTTLING_POLICY_ASSOCIATION, Identity=account) if account else []
+    names = {str(row[0]).rpartition("/")[2].lower() for row in own if row[0]}
+    limits = {_reach(row, names): str(row[3]) for row in policies if row[3] is not None}
+    limit = next((limits[reach] for reach in ("Own", "Organization", "Global") if reach in limits), "")
+    return int(limit) if limit.isdecimal() else None
+
+
+def _reach(policy: Row, own: set[str]) -> str:
+    """Whom a throttling policy is for: ``Own`` where it is one of these names, else its scope."""
+    name, scope, default, _ = policy
+    if str(name).lower() in own:
+        return "Own"
+    return str(scope) if scope is not None else "Global" if default is True else "Regular"
+
+
+def _told(session: Session, granted: dict[str, tuple[str, ...]], cmdlet: Cmdlet, **parameters: str) -> list[Row]:
+    """What a cmdlet tells of the account's budget; nothing where it may not or cannot."""
     if not is_granted(granted, cmdlet.name):
-        return None
+        return []
     try:
-        rows = readable(clixml.Rows(cmdlet.fields).decode(session.objects(build(cmdlet))))
+        payloads = session.objects(build(cmdlet, **parameters))
     except ExchangeError as error:
-        log.warning("the account's budget is not known: %s", error)
-        return None
-    limits = [str(limit) for scope, default, limit in rows if scope == "Global" or (scope is None and default is True)]
-    return int(limits[0]) if limits and limits[0].isdecimal() else None
+        log.warning("what the account's budget is, is not known for sure: %s", error)
+        return []
+    return readable(clixml.Rows(cmdlet.fields).decode(payloads))
 
 
 def _is_host(row: Row, host: str) -> bool:

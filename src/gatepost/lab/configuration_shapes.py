@@ -129,8 +129,13 @@ THROTTLING_POLICY = Shape(
     (f"{MOBILE}.ThrottlingPolicy", f"{MOBILE}.ADConfigurationObject", *ROOT),
     "name",
     (
-        boolean("IsDefault"),
-        enum("ThrottlingPolicyScope", "", f"{MOBILE}.ThrottlingPolicyScopeType", ("Regular", "Organization", "Global")),
+        boolean("IsDefault", "is_default"),
+        enum(
+            "ThrottlingPolicyScope",
+            "scope",
+            f"{MOBILE}.ThrottlingPolicyScopeType",
+            ("Regular", "Organization", "Global"),
+        ),
         Property("PowerShellMaxConcurrency", Kind.TEXT, "concurrency", _LIMIT),
         *(Property(name, Kind.TEXT, "", _LIMIT) for name in UNLIMITED_BUDGETS),
         Property("EwsMaxConcurrency", Kind.TEXT, "", _LIMIT),
@@ -142,9 +147,13 @@ THROTTLING_POLICY = Shape(
     {
         **ENTRY_VALUES,
         **dict.fromkeys(UNLIMITED_BUDGETS, "Unlimited"),
-        "IsDefault": True,
-        "ThrottlingPolicyScope": "Global",
         "EwsMaxConcurrency": "27",
         "EasMaxDevices": "100",
     },
+)
+THROTTLING_ASSOCIATION = Shape(
+    (f"{MOBILE}.ThrottlingPolicyAssociation", f"{MOBILE}.ADPresentationObject", *ROOT),
+    "name",
+    (directory_id("ThrottlingPolicyId", "policy"), text("Name", "name"), directory_id("Identity", "name"), *ENTRY),
+    ENTRY_VALUES,
 )

@@ -40,6 +40,7 @@ class Dialect:
     protection: bool = False
     time_filters: str = "as written"
     hidden_lists: bool = False
+    budget: str = "global"
 
 
 DIALECTS: dict[str, Dialect] = {
@@ -69,6 +70,8 @@ DIALECTS: dict[str, Dialect] = {
     "time-filters-ignored": Dialect(time_filters="ignored"),
     "time-filters-local": Dialect(time_filters="local"),
     "hidden-lists": Dialect(hidden_lists=True),
+    "own-budget": Dialect(budget="own"),
+    "organization-budget": Dialect(budget="organization"),
     "all-at-once": Dialect(
         shuffled=True,
         fragment=1_500,

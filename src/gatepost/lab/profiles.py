@@ -32,7 +32,9 @@ _SINCE_2016 = frozenset(
         "LastAccountOnlyDeviceWipeRequestor", "ActiveSyncSuppressReadReceipt",
     }
 )  # fmt: skip
-_SINCE_2013 = frozenset({"ClientType", "ClientVersion", "IsManaged", "IsCompliant", "IsDisabled"})
+_SINCE_2013 = frozenset(
+    {"ClientType", "ClientVersion", "IsManaged", "IsCompliant", "IsDisabled", "ThrottlingPolicyScope"}
+)
 
 PROFILES: dict[str, Profile] = {
     "2010sp1": Profile(

@@ -20,6 +20,7 @@ _ACCESS = (
     "Get-ActiveSyncOrganizationSettings", "Get-ActiveSyncDeviceAccessRule", "Get-ActiveSyncDeviceClass",
     "Get-ActiveSyncDeviceAutoblockThreshold",
 )  # fmt: skip
+_BUDGET = ("Get-ThrottlingPolicy", "Get-ThrottlingPolicyAssociation")
 _REMOTE = ("Clear-MobileDevice", "Clear-ActiveSyncDevice", "Remove-MobileDevice", "Remove-ActiveSyncDevice")
 
 ROLES: dict[str, tuple[str, ...]] = {
@@ -28,7 +29,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     ),
     "User Options": (*_SESSION, *_RECIPIENTS, *_DEVICES, *_REMOTE, "Set-CASMailbox"),
     "View-Only Recipients": (*_SESSION, *_RECIPIENTS, *_DEVICES, *_POLICIES),
-    "View-Only Configuration": (*_SESSION, *_POLICIES, *_ACCESS, "Get-ExchangeServer", "Get-ThrottlingPolicy"),
+    "View-Only Configuration": (*_SESSION, *_POLICIES, *_ACCESS, "Get-ExchangeServer", *_BUDGET),
     "Organization Client Access": (
         *_SESSION, *_ACCESS, "Set-ActiveSyncOrganizationSettings", "New-ActiveSyncDeviceAccessRule",
         "Set-ActiveSyncDeviceAccessRule", "Remove-ActiveSyncDeviceAccessRule", "Remove-ActiveSyncDeviceClass",
@@ -37,7 +38,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "Recipient Policies": (
         *_SESSION, *_POLICIES, "New-MobileDeviceMailboxPolicy", "Set-MobileDeviceMailboxPolicy",
         "Remove-MobileDeviceMailboxPolicy", "New-ActiveSyncMailboxPolicy", "Set-ActiveSyncMailboxPolicy",
-        "Remove-ActiveSyncMailboxPolicy", "Get-Recipient", "Get-ThrottlingPolicy",
+        "Remove-ActiveSyncMailboxPolicy", "Get-Recipient", *_BUDGET,
     ),
     "Exchange Servers": (*_SESSION, "Get-ExchangeServer"),
 }  # fmt: skip

@@ -1,14 +1,16 @@
 """What a session asks about itself: its cmdlets, the servers, what it may open, and how much of the forest it sees."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from types import SimpleNamespace
 
 from gatepost.lab import configuration_shapes, errors, shapes
 from gatepost.lab.binding import CONFIRM, WHAT_IF, Cmdlet, Parameter
 from gatepost.lab.calls import Call
 from gatepost.lab.cmdlets.parameters import CONTROLLER, IDENTITY, several
 from gatepost.lab.rows import ServerStatus
+
+_OWN = "Connectors"
 
 
 def get_commands(call: Call) -> Iterable[Cmdlet]:
@@ -57,13 +59,53 @@ def set_view(call: Call) -> Iterable[object]:
     return ()
 
 
-def get_throttling(call: Call) -> Iterable[object]:
-    """Get-ThrottlingPolicy: the one that holds for everybody; it says how many sessions an account may open."""
+@dataclass(frozen=True, slots=True)
+class ThrottlingPolicy:
+    """How many sessions an account may open; None: what the policy of the next wider scope says."""
+
+    name: str
+    scope: str
+    concurrency: str | None
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it is the one that came with Exchange."""
+        return self.scope == "Global"
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """An account's own throttling policy, by name; None where it has none."""
+
+    name: str
+    policy: str | None
+
+
+def _policies(call: Call) -> list[ThrottlingPolicy]:
+    """The policies of the lab: in a dialect, the one that limits the account is not the global one."""
+    limit, scope = str(call.shell_limit), call.dialect.budget
+    everybody = ThrottlingPolicy("GlobalThrottlingPolicy", "Global", limit if scope == "global" else "18")
+    organization = ThrottlingPolicy("EverybodyHere", "Organization", limit if scope == "organization" else "17")
+    own = ThrottlingPolicy(_OWN, "Regular", limit if scope == "own" else None)
+    return [everybody] if scope == "global" else [own, everybody, organization]
+
+
+def get_throttling(call: Call) -> Iterable[ThrottlingPolicy]:
+    """Get-ThrottlingPolicy: all, or the one of ``-Identity``."""
     identity = call.arguments.text("Identity")
-    if identity is not None and identity.lower() != "globalthrottlingpolicy":
+    found = [one for one in _policies(call) if identity is None or one.name.lower() == identity.lower()]
+    if not found:
+        call.missing(identity or "")
+    return found
+
+
+def get_associations(call: Call) -> Iterable[Association]:
+    """Get-ThrottlingPolicyAssociation: which policy of its own the signed-in account has; the lab knows no other."""
+    identity = call.arguments.text("Identity")
+    if identity is not None and identity.lower() != call.session.user.lower():
         call.missing(identity)
         return ()
-    return (SimpleNamespace(name="GlobalThrottlingPolicy", concurrency=str(call.shell_limit)),)
+    return (Association(call.session.user, None if call.dialect.budget == "global" else _OWN),)
 
 
 _NAMES = (
@@ -85,5 +127,11 @@ CMDLETS = (
     Cmdlet("Get-Command", get_commands, _NAMES, shapes.COMMAND),
     Cmdlet("Get-ExchangeServer", get_servers, _SERVERS, shapes.SERVER),
     Cmdlet("Get-ThrottlingPolicy", get_throttling, (IDENTITY, CONTROLLER), configuration_shapes.THROTTLING_POLICY),
+    Cmdlet(
+        "Get-ThrottlingPolicyAssociation",
+        get_associations,
+        (IDENTITY, *several("Anr", "ResultSize", "SortBy", "ThrottlingPolicy"), CONTROLLER),
+        configuration_shapes.THROTTLING_ASSOCIATION,
+    ),
     Cmdlet("Set-ADServerSettings", set_view, _VIEW),
 )
