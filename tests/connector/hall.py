@@ -60,6 +60,7 @@ class Directory:
     hidden: bool = False
     overtaken: bool = False
     on_read: Callable[[], None] = lambda: None
+    on_write: Callable[[], None] = lambda: None
     lists: dict[str, set[EntryAt]] = field(default_factory=lambda: {NEAR: set(), FAR: set()})
     coming: list[tuple[float, int, str, bool, EntryAt]] = field(default_factory=list)
     stamps: dict[tuple[str, EntryAt], int] = field(default_factory=dict)
@@ -93,6 +94,7 @@ class Directory:
             raise Killed
         if trouble == "away":
             raise ExchangeUnreachable("It is away.", server="lab")
+        self.on_write()
         permit()
         if trouble == "denied":
             raise CmdletFailed("Set-CASMailbox", "Access is denied.", exception_type="ADOperationException")

@@ -131,7 +131,7 @@ class Looks:
         log.info("write begins", mailbox=task.mailbox, devices=len(changes), takes_away=made.takes_away)
         begun = replace(task, started=started, undone=undone)
         said = tuple(self._at(begun).read(others, lists))
-        return self._write(exchange, begun, place, made.change, changes, said, due)
+        return self._write(exchange, begun, started, place, made.change, changes, said, due)
 
     def _planned(self, task: Task, lists: AccessLists) -> tuple[Plan, float | None, int]:
         """The plan, when what must wait is due, and how often somebody undid what the plan makes anew."""
@@ -154,6 +154,7 @@ class Looks:
         self,
         exchange: Exchange,
         task: Task,
+        started: Started,
         place: Place,
         change: AccessChange,
         changes: Sequence[Ruling],
@@ -161,26 +162,29 @@ class Looks:
         due: float | None,
     ) -> str:
         """The one write, under permission to the last moment; what came of it is kept, whatever that is."""
-        look, sent, permit = self._at(task), threading.Event(), self._permission.permit(place.address)
+        look, sent, permit = self._at(task), list[Started](), self._permission.permit(place.address)
 
         def permitted() -> None:
+            leaving = self._writes.leave(task.mailbox, started)
             permit()
-            sent.set()
+            sent.append(leaving)
 
         try:
             after = exchange.set_access(task.mailbox, place.dn or "", change, permitted)
         except WriteUncertain as error:
-            return self._uncertain(task, (*said, *look.unwritten(changes, Result.UNCERTAIN, error.cause)), error)
+            told = (*said, *look.unwritten(changes, Result.UNCERTAIN, error.cause))
+            return self._uncertain(task, told, error, sent[-1] if sent else started)
         except OF_ONE_MAILBOX as error:
             log.warning("write failed", mailbox=task.mailbox, why=str(error))
             told = (*said, *look.unwritten(changes, _result(error), str(error)))
-            return self._failed(task, told, _result(error), self._over(task, sent=sent.is_set()))
+            over = replace(sent[-1], over=True) if sent else None  # answered: the next read shows that it did nothing
+            return self._failed(task, told, _result(error), over)
         except (WriteRefused, ExchangeError) as error:
             log.info("write not sent", mailbox=task.mailbox, why=str(error))
-            self._abandon(task)
+            self._writes.abandon(task.mailbox, started)
             raise
-        if not sent.is_set():
-            self._abandon(task)
+        if not sent:
+            self._writes.abandon(task.mailbox, started)
             self._writes.look_at(task.mailbox)
             return "overtaken"
         return self._written(task, place, (*said, *look.written(changes, after)), after, due)
@@ -200,22 +204,14 @@ class Looks:
         self._writes.settle(task, said, due=due, written=(written_at, after.controller), undone=task.undone)
         return "written"
 
-    def _uncertain(self, task: Task, said: Sequence[Said], error: WriteUncertain) -> str:
+    def _uncertain(self, task: Task, said: Sequence[Said], error: WriteUncertain, started: Started) -> str:
         """Nobody can tell: no second write before a read has shown what became of this one."""
         log.warning("write uncertain", mailbox=task.mailbox, why=error.cause)
         now = self._writes.now()
         due = now + min(FAILED_PAUSE, self._pace.write_timeout / 2)
-        written = (now, task.started.controller if task.started else None)
-        self._writes.settle(task, said, due=due, written=written, undone=task.undone, started=task.started)
+        written = (now, started.controller)
+        self._writes.settle(task, said, due=due, written=written, undone=task.undone, started=started)
         return "uncertain"
-
-    def _abandon(self, task: Task) -> None:
-        if task.started is not None:
-            self._writes.abandon(task.mailbox, task.started)
-
-    def _over(self, task: Task, *, sent: bool) -> Started | None:
-        """The write that Exchange has answered with an error: the next read shows that it did nothing."""
-        return replace(task.started, over=True) if sent and task.started is not None else None
 
     # -- a write that was begun --------------------------------------------------------------------------------------
 

@@ -208,6 +208,13 @@ class Writes:
             db.execute("DELETE FROM taken WHERE at <= ?", (self.now() - HOUR,))
         return True
 
+    def leave(self, mailbox: str, started: Started) -> Started:
+        """The bytes of a write are about to leave: from now on it may take its time, however long ago it was begun."""
+        leaving = replace(started, started_at=self.now())
+        with self._store.transaction() as db:
+            _keep(db.execute, mailbox, leaving)
+        return leaving
+
     def abandon(self, mailbox: str, started: Started) -> None:
         """Nothing of this write was sent: it does not count."""
         with self._store.transaction() as db:
