@@ -99,6 +99,23 @@ def test_pages_of_desired_state_are_read_to_the_end(desk: Desk) -> None:
     assert list(desk.store.desired()) == [row.document() for row in rows]
 
 
+def test_what_was_taken_away_is_known_before_a_page_of_rows_may_be_worked_on(desk: Desk) -> None:
+    """A lost store counts no writes: with the rows of the first page it already knows what the service counted."""
+    desk.mode = "enforce"
+    known: list[tuple[int, int]] = []
+
+    def second(request: Request) -> Reply:
+        known.append((desk.store.revision, desk.courier.lease.taken_away))
+        return good(request, revision_from=1, revision=1, taken_away=7)
+
+    desk.stage.answers = [
+        lambda request: good(request, revision=1, desired=(wanted("d", revision=1),), taken_away=9),
+        second,
+    ]
+    desk.courier.cycle()
+    assert (known, desk.courier.lease.taken_away) == ([(1, 9)], 7)
+
+
 def test_new_rows_are_acknowledged_at_once_where_they_will_be_worked_on(desk: Desk) -> None:
     """One more document says that they are held; only its answer lets work begin."""
     desk.mode = "enforce"

@@ -134,7 +134,7 @@ def test_the_ceiling_stops_what_takes_away_for_an_hour(make_hall: Any) -> None:
 def test_what_the_service_counts_holds_the_ceiling_too(make_hall: Any) -> None:
     """A lost store forgets its own writes; the service remembers what was reported."""
     hall: Hall = make_hall(ceiling=3)
-    hall.permission.told_taken = 3
+    hall.lease.taken_away = 3
     hall.ledger.publish("d1", Level.BLOCK)
     assert hall.work() == {"seen": 1}
     assert hall.ledger.results == [Result.CEILING]
@@ -291,6 +291,65 @@ def test_a_mailbox_that_is_not_listed_is_told(hall: Hall) -> None:
     assert hall.ledger.results == [Result.FAILED]
     hall.sync()
     assert hall.work() == {"written": 1}
+
+
+def test_a_write_into_a_mailbox_that_leaves_the_listing_stays_open(hall: Hall) -> None:
+    """Killed after its bytes, and not listed for a while: what it wrote is known as ours once the mailbox is back."""
+    hall.ledger.publish("d1", Level.BLOCK)
+    hall.directory.trouble = "killed after"
+    hall.work()
+    hall.unlist()
+    assert hall.work() == {"missing": 1}
+    hall.sync()
+    hall.pass_time(3_600)
+    hall.work()
+    assert (hall.ledger.owned, hall.ledger.foreign) == ({(BLOCK, "d1")}, set())
+    hall.ledger.publish("d1", Level.LEAVE)
+    hall.work()
+    assert hall.directory.lists[NEAR] == set()
+
+
+def test_a_pin_that_is_removed_from_a_mailbox_out_of_reach_troubles_nobody(make_hall: Any) -> None:
+    """Nothing of ours can be there: hands are off already, in a mailbox out of scope and in one that is gone."""
+    hall: Hall = make_hall(scope=("other@contoso.example",))
+    hall.ledger.publish("d1", Level.BLOCK)
+    hall.work()
+    hall.ledger.publish("d1", Level.LEAVE)
+    hall.work()
+    assert hall.ledger.results == [Result.OUT_OF_SCOPE, Result.UNCHANGED]
+    hall.unlist()
+    hall.ledger.publish("d2", Level.LEAVE)
+    assert hall.work() == {"missing": 1}
+    assert hall.ledger.results[2:] == [Result.UNCHANGED]
+
+
+def test_outcomes_of_a_mailbox_are_told_in_their_order_though_the_clock_is_put_back(hall: Hall) -> None:
+    """The ledger orders by time; an older write that came later would be forgotten, and its entry stay for ever."""
+    hall.unlist()
+    hall.ledger.publish("d1", Level.BLOCK)
+    hall.check_in()
+    hall.run()
+    hall.now -= 200
+    hall.check_in()
+    hall.restart()
+    hall.sync()
+    hall.check_in()
+    first = hall.store.outcomes()
+    hall.run()
+    assert (first, [each["result"] for each in hall.store.outcomes()]) == ([], ["applied"])
+    assert hall.store.outcomes()[0]["at"] > "2027-01-15T08:00:00.000000Z"
+
+
+def test_a_mailbox_that_cannot_be_written_lets_the_others_go_first(hall: Hall) -> None:
+    """Exchange was away as the write began: nothing was sent, and the mailbox is put off as after a failed reading."""
+    hall.ledger.publish("d1", Level.BLOCK)
+    hall.check_in()
+    hall.directory.trouble = "away"
+    assert hall.run() == {"ExchangeUnreachable": 1}
+    assert (hall.writes.seconds(), hall.writes.in_flight(DAY)) == (30.0, False)
+    hall.pass_time(30)
+    hall.check_in()
+    assert hall.run() == {"written": 1}
 
 
 def test_a_new_row_does_not_hurry_what_may_be_replication(hall: Hall) -> None:

@@ -23,9 +23,11 @@ class Clock:
         return self.seconds
 
 
-def permission(clock: Clock, *, leased: bool = True, taken: int = 0, **limits: Any) -> Permission:
+def permission(
+    clock: Clock, *, leased: bool = True, taken: int = 0, lease: Lease | None = None, **limits: Any
+) -> Permission:
     """What a connector with these limits may do."""
-    lease = Lease(clock)
+    lease = lease or Lease(clock)
     if leased:
         lease.renew(clock(), 120)
     settings = ConnectorSettings(
@@ -91,7 +93,8 @@ def test_a_permit_is_asked_on_the_clock_of_that_moment() -> None:
 
 def test_the_ceiling_counts_what_is_more() -> None:
     """Our own store, or what the service was told of."""
-    made = permission(Clock(), taken=4, ceiling=10)
+    lease = Lease(Clock())
+    made = permission(Clock(), lease=lease, taken=4, ceiling=10)
     assert (made.used, made.may_take) == (4, 6)
-    made.told_taken = 12
+    lease.taken_away = 12
     assert (made.used, made.may_take) == (12, 0)

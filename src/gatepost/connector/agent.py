@@ -30,7 +30,7 @@ from gatepost.connector.store import FILE, Store
 from gatepost.connector.taking import Progress, Unwatched
 from gatepost.connector.uplink import Uplink
 from gatepost.connector.writes import Writes
-from gatepost.domain.contract import Answer, Scope, Status, iso
+from gatepost.domain.contract import Scope, Status, iso
 from gatepost.domain.devices import Capabilities
 from gatepost.errors import GatepostError
 from gatepost.exchange.organization import Organization
@@ -177,15 +177,11 @@ class Agent:
 
         Raises UplinkError where the service is away, ExchangeError where Exchange is, WriteRefused without a lease.
         """
-        self.hear(self.courier.cycle())
+        self.courier.cycle()
         found = self.reconcile.run()
         if found:
-            self.hear(self.courier.cycle())
+            self.courier.cycle()
         return found
-
-    def hear(self, answer: Answer) -> None:
-        """What an answer says besides what the store keeps."""
-        self._permission.told_taken = answer.taken_away
 
     def _quiet(self) -> bool:
         """Wait until no write is under way, not longer than one may take, and not at all when asked to stop."""

@@ -193,6 +193,7 @@ class Courier:
         if answer.incarnation != self._store.incarnation:
             self._meet(answer.incarnation)
             raise ServiceRefused(409, "incarnation", "its database has another history")
+        self.lease.taken_away = answer.taken_away  # before the rows of this answer may be worked on
         self._store.settle(sequence, answer)
         self.lease.renew(asked_at, answer.lease_seconds, answer.write_in_seconds)
         return answer

@@ -49,9 +49,6 @@ class Works(Protocol):
     def statistics(self) -> Mapping[str, int]:
         """Statistics that are due, read for a while."""
 
-    def hear(self, answer: Answer) -> None:
-        """What an answer says besides what the store keeps."""
-
     def hang_up(self) -> None:
         """End all work at Exchange and close its shells, for good."""
 
@@ -135,7 +132,6 @@ class Cycle:
 
     def _hear(self, answer: Answer) -> None:
         """What the service wishes for: a synchronisation, or nothing, and then its next wish is listened for."""
-        self._agent.hear(answer)
         if answer.sync in tuple(Scope):
             self._agent.schedule.ask(Scope(answer.sync))
         self.due.set()

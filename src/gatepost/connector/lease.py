@@ -13,7 +13,11 @@ from gatepost.domain.contract import LEASE_SECONDS
 
 
 class Lease:
-    """Permission to write, held by this process; safe to ask from any thread."""
+    """Permission to write, held by this process; safe to ask from any thread.
+
+    ``taken_away`` is how many writes of the last hour took access away, as the service last told with it: known before
+    any write may begin, so that a lost store does not open the ceiling.
+    """
 
     def __init__(self, clock: Callable[[], float] = host.monotonic) -> None:
         self.now = clock
@@ -21,6 +25,7 @@ class Lease:
         self._until = 0.0
         self._not_before = 0.0
         self._dropped_at = float("-inf")
+        self.taken_away = 0
 
     def renew(self, asked_at: float, seconds: float, write_in: float = 0.0) -> None:
         """Take what an answer grants: ``seconds`` from ``asked_at``, writes from ``write_in`` seconds after now.

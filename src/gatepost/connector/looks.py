@@ -7,7 +7,7 @@ time: two parties that each want it otherwise do not write in a loop.
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from gatepost.connector import log
@@ -27,6 +27,7 @@ FAILED_PAUSE, LONGEST_FAILED = 30.0, 3_600.0
 REFUSED_PAUSE = 3_600.0
 CEILING_PAUSE = 300.0
 MANY_UNDOINGS = 3
+TICK = timedelta(microseconds=1)
 OF_ONE_MAILBOX = (CmdletFailed, CmdletNotGranted, WireError)
 
 
@@ -66,6 +67,8 @@ class Looks:
         self._pace = pace
         self._find = find
         self._now = now
+        self._last = writes.told_at()
+        self._lock = threading.Lock()
 
     def look(self, exchange: Exchange, mailbox: str) -> str:
         """Look at one mailbox and do what is to be done; a word for what came of it.
@@ -77,11 +80,11 @@ class Looks:
         if not task.rows and task.started is None:
             return self._end(task, (), "nothing")
         if place is None or place.dn is None:
-            return self._end(task, self._at(task).unread(Result.FAILED, "it is not in the last listing"), "missing")
+            return self._missing(task)
         in_scope = self._permission.in_scope(place.address)
         if task.started is None and not in_scope:
             why = "the mailbox is not in this connector's scope"
-            return self._end(task, self._at(task).unread(Result.OUT_OF_SCOPE, why), "out of scope")
+            return self._end(task, self._at(task).unread(Result.OUT_OF_SCOPE, why, nothing_to_do=True), "out of scope")
         try:
             lists = exchange.read_access(mailbox, place.dn)
         except OF_ONE_MAILBOX as error:
@@ -131,7 +134,11 @@ class Looks:
         log.info("write begins", mailbox=task.mailbox, devices=len(changes), takes_away=made.takes_away)
         begun = replace(task, started=started, undone=undone)
         said = tuple(self._at(begun).read(others, lists))
-        return self._write(exchange, begun, started, place, made.change, changes, said, due)
+        try:
+            return self._write(exchange, begun, started, place, made.change, changes, said, due)
+        except ExchangeError:
+            self._failed(task, (), Result.FAILED)  # nothing was sent; the others go first when it is back
+            raise
 
     def _planned(self, task: Task, lists: AccessLists) -> tuple[Plan, float | None, int]:
         """The plan, when what must wait is due, and how often somebody undid what the plan makes anew."""
@@ -240,7 +247,20 @@ class Looks:
     # -- endings ---------------------------------------------------------------------------------------------------
 
     def _at(self, task: Task) -> Look:
-        return Look(task, self._now())
+        """A look now, later than every one before it: the ledger orders what it is told of a mailbox by time.
+
+        The machine's clock may be put back between two looks.
+        """
+        with self._lock:
+            self._last = max(self._now(), self._last + TICK)
+            return Look(task, self._last)
+
+    def _missing(self, task: Task) -> str:
+        """The listing has no such mailbox. A write that was begun there stays open, and is read when it is back."""
+        said = self._at(task).unread(Result.FAILED, "it is not in the last listing", nothing_to_do=True)
+        due = self._writes.now() + REFUSED_PAUSE if task.started else None
+        self._writes.settle(task, said, due=due, started=task.started)
+        return "missing"
 
     def _end(self, task: Task, said: Iterable[Said], word: str, due: float | None = None) -> str:
         self._writes.settle(task, said, due=due)

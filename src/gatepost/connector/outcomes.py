@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gatepost.connector.writes import Said, Started, Step, Task, known
-from gatepost.domain.desired import Desired, ListName, Outcome, Presence, Result
+from gatepost.domain.desired import Desired, Entry, ListName, Outcome, Presence, Result
 from gatepost.domain.devices import AccessLists
 from gatepost.domain.plan import Plan, Ruling, Verdict, fold, ours, presence, present
 
@@ -33,9 +33,17 @@ class Look:
 
     # -- without a write -------------------------------------------------------------------------------------------
 
-    def unread(self, result: Result, why: str) -> list[Said]:
-        """All rows, where the lists were not read."""
-        return [self._say(row, result, why=why) for row in self.task.rows]
+    def unread(self, result: Result, why: str, *, nothing_to_do: bool = False) -> list[Said]:
+        """All rows, where the lists were not read.
+
+        With ``nothing_to_do`` rows that want no entry, and of which none can be ours, are as desired whatever stands
+        there.
+        """
+        idle = [row for row in self.task.rows if nothing_to_do and row.entry is Entry.NONE and not ours(row)]
+        return [
+            self._say(row, Result.UNCHANGED) if row in idle else self._say(row, result, why=why)
+            for row in self.task.rows
+        ]
 
     def unresolved(self, started: Started) -> list[Said]:
         """The rows of a write that was begun, while nobody can tell what it did."""

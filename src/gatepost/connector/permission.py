@@ -25,7 +25,6 @@ class Permission:
         self._write_timeout = settings.exchange.write_timeout
         self._lease = lease
         self._taken = taken
-        self.told_taken = 0
 
     @property
     def limits(self) -> str:
@@ -46,7 +45,7 @@ class Permission:
 
         A lost store forgets; the service does not hear of what was not reported yet.
         """
-        return max(self._taken(), self.told_taken)
+        return max(self._taken(), self._lease.taken_away)
 
     @property
     def may_take(self) -> int:

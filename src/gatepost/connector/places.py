@@ -1,6 +1,7 @@
 """Where a mailbox is, and how its lists were, as the last sealed listing has it."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gatepost.connector.store import BASELINE, Store
@@ -31,11 +32,19 @@ class Places:
     def find(self, mailbox: str) -> Place | None:
         """The mailbox with this guid, None where the listing has none."""
         rows = self._store.all("SELECT dn, row FROM sealed_mailboxes WHERE guid = ?", (mailbox,))
-        if not rows:
-            return None
-        dn, text = rows[0]
-        if text is None:
-            return Place(dn, None, AccessLists(None, None))
-        row = dict(zip(MAILBOX_COLUMNS, json.loads(text), strict=True))
-        allowed, blocked = (None if row[name] is None else tuple(row[name]) for name in ("allowed_ids", "blocked_ids"))
-        return Place(row["dn"], row["primary_smtp"], AccessLists(allowed, blocked))
+        return _place(*rows[0]) if rows else None
+
+    def find_all(self, mailboxes: Iterable[str]) -> dict[str, Place]:
+        """Those of these mailboxes that the listing has, by guid, in one query."""
+        statement = "SELECT guid, dn, row FROM sealed_mailboxes WHERE guid IN (SELECT value FROM json_each(?))"
+        rows = self._store.all(statement, (json.dumps(list(mailboxes)),))
+        return {guid: _place(dn, text) for guid, dn, text in rows}
+
+
+def _place(dn: str | None, text: str | None) -> Place:
+    """A mailbox as its row in the listing tells it; one that could not be told whole has no row."""
+    if text is None:
+        return Place(dn, None, AccessLists(None, None))
+    row = dict(zip(MAILBOX_COLUMNS, json.loads(text), strict=True))
+    allowed, blocked = (None if row[name] is None else tuple(row[name]) for name in ("allowed_ids", "blocked_ids"))
+    return Place(row["dn"], row["primary_smtp"], AccessLists(allowed, blocked))

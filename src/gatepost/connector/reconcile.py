@@ -9,18 +9,20 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from itertools import islice
 
 from gatepost.connector import log
 from gatepost.connector.looks import Exchange, Looks
 from gatepost.connector.outcomes import is_news
 from gatepost.connector.permission import Permission
-from gatepost.connector.places import Places
+from gatepost.connector.places import Place, Places
 from gatepost.connector.stopping import Stop
-from gatepost.connector.writes import Writes
+from gatepost.connector.writes import Task, Writes
 from gatepost.domain.desired import Result
 from gatepost.domain.plan import plan
 
 BATCH = 100
+COMPARED_AT_ONCE = 1_000  # mailboxes
 LOOKS_A_PASS = 3  # at one mailbox
 WORKERS = 4
 LOCAL = (Result.OBSERVED.value, Result.OUT_OF_SCOPE.value, Result.CEILING.value)
@@ -85,16 +87,22 @@ class Reconcile:
 
         Soon after our own write the listing may be older than that, or replication under way: those are due later.
         """
-        count = 0
-        for task in self._writes.tasks():
+        tasks, count = self._writes.tasks(), 0
+        while batch := list(islice(tasks, COMPARED_AT_ONCE)):
             self._stop.check()
-            place = self._places.find(task.mailbox)
-            if place is None or task.started or task.failures or not self._permission.in_scope(place.address):
-                continue
-            if is_news(task, plan(task.rows, place.lists)):
-                self._writes.look_at(task.mailbox, self._looks.patient_until(task))
-                count += 1
+            places = self._places.find_all(task.mailbox for task in batch)
+            for task in batch:
+                place = places.get(task.mailbox)
+                if place is not None and self._differs(task, place):
+                    self._writes.look_at(task.mailbox, self._looks.patient_until(task))
+                    count += 1
         return count
+
+    def _differs(self, task: Task, place: Place) -> bool:
+        """Whether the lists as listed are other than what was told; not asked where a look is due anyway, or vain."""
+        if task.started or task.failures or not self._permission.in_scope(place.address):
+            return False
+        return is_news(task, plan(task.rows, place.lists))
 
     def _each(self, exchange: Exchange, batch: Sequence[str]) -> list[str]:
         """A look at each mailbox, several at a time. The first trouble that concerns all ends it, and is raised."""

@@ -168,7 +168,7 @@ class Store:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def all(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def all(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of one query."""
         with self._lock, self._translated():
             return self._db.execute(statement, parameters).fetchall()

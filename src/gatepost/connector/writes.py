@@ -9,8 +9,11 @@ Times are seconds since the epoch, since they must outlive a restart.
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +22,18 @@ from gatepost.domain.desired import Desired, ListName, Outcome, Presence, read_d
 
 HOUR = 3_600.0
 LONGEST_WAIT = 2 * 86_400.0  # what is due later than that was put off by a clock that was wrong
-# Nothing begins on a mailbox while the service does not know that one of its rows is held.
-READY = """FROM work WHERE (due <= ? OR due > ?) AND NOT EXISTS (
-    SELECT 1 FROM desired WHERE desired.mailbox = work.mailbox AND desired.revision > ?)"""
+# Nothing begins on a mailbox while the service does not know that one of its rows is held. The first is by the index of
+# ``due``, in order, so that what is due first is found without looking at all of it.
+HELD = "NOT EXISTS (SELECT 1 FROM desired WHERE desired.mailbox = work.mailbox AND desired.revision > :known)"
+DUE = (
+    f"FROM work WHERE due <= :now AND {HELD}",
+    f"FROM work WHERE due > :latest AND {HELD}",
+)
+BEGUN = f"FROM writes JOIN work USING (mailbox) WHERE (due <= :now OR due > :latest) AND {HELD}"
+WORK = "SELECT mailbox, written_at, written_on, undone, failures"
 ANYTHING = 2**63 - 1
-LIMITS = "limits"
+LIMITS, TOLD_AT = "limits", "told_at"
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +102,22 @@ class Writes:
 
     def due(self, limit: int) -> list[str]:
         """Mailboxes to look at now, those with an open write first, then by how long they have been due."""
-        order = "ORDER BY mailbox NOT IN (SELECT mailbox FROM writes), due, mailbox LIMIT ?"
-        rows = self._store.all(f"SELECT mailbox {READY} {order}", (*self._moment(), limit))
-        return [row[0] for row in rows]
+        found: dict[str, None] = {}
+        for source in (BEGUN, *DUE):
+            rows = self._store.all(f"SELECT mailbox {source} ORDER BY due, mailbox LIMIT {limit}", self._moment())
+            found.update((row[0], None) for row in rows)
+        return list(found)[:limit]
 
     def seconds(self) -> float | None:
         """In how many seconds the next mailbox is due, 0 for now, None where none is."""
-        [(ready,)] = self._store.all(f"SELECT count(*) {READY}", self._moment())
-        if ready:
+        if self.due(1):
             return 0.0
         [(due,)] = self._store.all("SELECT min(due) FROM work WHERE due > ?", (self.now(),))
         return None if due is None else max(0.0, float(due) - self.now())
 
-    def _moment(self) -> tuple[float, float, int]:
+    def _moment(self) -> dict[str, float]:
         known = self._store.acknowledged if self._enforcing else ANYTHING
-        return self.now(), self.now() + LONGEST_WAIT, known
+        return {"now": self.now(), "latest": self.now() + LONGEST_WAIT, "known": known}
 
     def look_at(self, mailbox: str, at: float = 0.0) -> None:
         """Make a mailbox due, at a time or now; what is due earlier stays so."""
@@ -128,32 +139,27 @@ class Writes:
             )
             db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (LIMITS, limits))
 
+    def told_at(self) -> datetime:
+        """The time of the newest outcome that was ever kept."""
+        told = self._store.note(TOLD_AT)
+        return datetime.fromisoformat(told) if told else LONG_AGO
+
     # -- one mailbox -----------------------------------------------------------------------------------------------
 
-    def tasks(self) -> Iterable[Task]:
-        """Every mailbox with desired rows."""
-        for (mailbox,) in self._store.all("SELECT DISTINCT mailbox FROM desired ORDER BY mailbox"):
-            yield self.task(mailbox)
+    def tasks(self) -> Iterator[Task]:
+        """Every mailbox with desired rows, read side by side: one query for each table, and none for each mailbox."""
+        work = {mailbox: rest for mailbox, *rest in self._store.all(f"{WORK} FROM work")}
+        begun = dict(self._store.all("SELECT mailbox, body FROM writes"))
+        rows = self._store.all("SELECT mailbox, row, told FROM desired ORDER BY mailbox, device_id")
+        for mailbox, of_mailbox in groupby(rows, key=itemgetter(0)):
+            yield _task(mailbox, [row[1:] for row in of_mailbox], work.get(mailbox), begun.get(mailbox))
 
     def task(self, mailbox: str) -> Task:
         """All that is known of one mailbox."""
         rows = self._store.all("SELECT row, told FROM desired WHERE mailbox = ? ORDER BY device_id", (mailbox,))
-        read = [(read_desired(json.loads(row), "desired"), told) for row, told in rows]
-        work = self._store.all(
-            "SELECT written_at, written_on, undone, failures FROM work WHERE mailbox = ?", (mailbox,)
-        )
-        open_write = self._store.all("SELECT body FROM writes WHERE mailbox = ?", (mailbox,))
-        written_at, written_on, undone, failures = work[0] if work else (None, None, 0, 0)
-        return Task(
-            mailbox,
-            rows=tuple(row for row, _ in read),
-            told={row.device_id: told for row, told in read},
-            started=_read_started(json.loads(open_write[0][0])) if open_write else None,
-            written_at=written_at,
-            written_on=written_on,
-            undone=undone,
-            failures=failures,
-        )
+        work = self._store.all(f"{WORK} FROM work WHERE mailbox = ?", (mailbox,))
+        begun = self._store.all("SELECT body FROM writes WHERE mailbox = ?", (mailbox,))
+        return _task(mailbox, rows, work[0][1:] if work else None, begun[0][0] if begun else None)
 
     def settle(
         self,
@@ -182,6 +188,11 @@ class Writes:
                 if each.outcome is not None:
                     body = json.dumps(each.outcome.document())
                     db.execute("INSERT INTO outcomes (outcome_id, body) VALUES (?, ?)", (each.outcome.outcome_id, body))
+                    db.execute(
+                        "INSERT INTO notes VALUES (?, ?) "
+                        "ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+                        (TOLD_AT, each.outcome.at.astimezone(UTC).isoformat(timespec="microseconds")),
+                    )
             db.execute("DELETE FROM writes WHERE mailbox = ?", (task.mailbox,))
             if started is not None:
                 _keep(db.execute, task.mailbox, started)
@@ -269,6 +280,21 @@ def glance(path: Path, now: Callable[[], float] = time.time) -> Standing:
 def known(row: Desired, lists: Iterable[ListName]) -> Desired:
     """The row once the lists were read: exactly these entries are ours, and nothing is guessed any more."""
     return replace(row, owned=tuple(sorted(lists)), tried=())
+
+
+def _task(mailbox: str, rows: Sequence[Sequence[Any]], work: Sequence[Any] | None, begun: str | None) -> Task:
+    read = [(read_desired(json.loads(row), "desired"), told) for row, told in rows]
+    written_at, written_on, undone, failures = work or (None, None, 0, 0)
+    return Task(
+        mailbox,
+        rows=tuple(row for row, _ in read),
+        told={row.device_id: told for row, told in read},
+        started=_read_started(json.loads(begun)) if begun else None,
+        written_at=written_at,
+        written_on=written_on,
+        undone=undone,
+        failures=failures,
+    )
 
 
 def _keep(execute: Callable[..., object], mailbox: str, started: Started) -> None:
