@@ -1,7 +1,6 @@
 """Jobs: what they forget, what they mend, and that a dead worker's jobs are done by another."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import psycopg
