@@ -5,6 +5,7 @@ statistics are old or whose device changed since; a wipe under way is looked at 
 that all come round. A device that Exchange has no answer for is put off, and stops no other.
 """
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -175,7 +176,7 @@ class Reader:
         guids = self._memory.due(self._now(), self._every)
         self._progress.stage("statistics", len(guids))
         end = host.monotonic() + self._seconds
-        going = (guid for guid in guids if host.monotonic() < end and not enough())
+        going = itertools.takewhile(lambda _: host.monotonic() < end and not enough(), guids)
         kept: list[Reading] = []
         read = failed = 0
         try:
