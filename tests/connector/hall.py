@@ -81,7 +81,9 @@ class Directory:
             return AccessLists(None, None, self.controller)
         return self._read()
 
-    def set_access(self, mailbox_guid: str, dn: str, change: AccessChange, permit: Permit) -> AccessLists:
+    def set_access(
+        self, mailbox_guid: str, dn: str, change: AccessChange, permit: Permit, seen: AccessLists | None = None
+    ) -> AccessLists:
         """One write, with what may befall it."""
         assert (mailbox_guid, dn) == (MAILBOX, DN)
         trouble, self.trouble = self.trouble, ""
@@ -92,6 +94,8 @@ class Directory:
             return self._read()
         if trouble == "killed before":
             raise Killed
+        if seen is not None and self._read() != seen:
+            return self._read()
         if trouble == "away":
             raise ExchangeUnreachable("It is away.", server="lab")
         self.on_write()

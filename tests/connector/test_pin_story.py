@@ -294,3 +294,32 @@ def fire(make_site: MakeSite, seed: int, rounds: int) -> None:
 def test_everything_at_once_for_long(make_site: MakeSite, seed: int) -> None:
     """The same laws after each of sixty rounds."""
     fire(make_site, seed, rounds=60)
+
+
+def test_what_an_administrator_writes_while_a_write_is_on_its_way_stays_theirs(make_site: MakeSite) -> None:
+    """The same entry as ours, made between plan and write, is not called ours; an opposite one stops the write."""
+    with telling(make_site, devices=300) as story:
+        connector = story.connector()
+        story.begin(connector)
+        held = connector.service.halt("check-in", BEFORE)
+        one, other = story.pin_two()
+        held.wait()
+        read = connector.exchange.halt("read", BEFORE, skip=1)
+        held.let(go=True)
+        read.wait()
+        story.edit(one, ListName.BLOCK, one.phone.device_id)
+        read.let(go=True)
+        story.until(story.settled, "rest")
+        assert story.ownership(one) == {ListName.BLOCK: "foreign"}
+        story.site.pin(one.phone.guid, None)
+        story.until(story.settled, "rest without the pin")
+        assert story.entries(one) == {(ListName.BLOCK, each.phone.device_id) for each in (one, other)}
+        assert story.written(one) == other.changes
+        read = connector.exchange.halt("read", BEFORE, skip=1)
+        third = story.pin(theirs=False)
+        read.wait()
+        story.edit(third, ListName.ALLOW, third.phone.device_id)
+        read.let(go=True)
+        story.until(lambda: "list-conflict" in story.site.findings(), "the conflict")
+        assert story.entries(third) == third.theirs
+        assert story.written(third) == []

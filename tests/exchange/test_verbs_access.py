@@ -72,6 +72,19 @@ def test_nothing_is_written_where_it_is_so_already(site: Site) -> None:
     assert site.audited(box) == []
 
 
+def test_nothing_is_written_where_the_lists_are_others_than_the_change_was_made_for(site: Site) -> None:
+    """Somebody wrote them meanwhile: they come back as they are now, and what to do is thought about again."""
+    box = site.mailbox(allowed=("A", "B"))
+    seen = site.organization.read_access(box.guid, box.dn)
+    site.lab.organization.change_mailbox(box, allowed=("B", "a", "X"))
+    change, permits = AccessChange(block=("X",)), Permits()
+    found = site.organization.set_access(box.guid, box.dn, change, permits, seen)
+    assert (found.allowed, permits.asked) == (("B", "a", "X"), 0)
+    site.lab.organization.change_mailbox(box, allowed=("B", "a"))
+    assert site.organization.set_access(box.guid, box.dn, change, permits, seen).blocked == ("X",)
+    assert permits.asked == 1
+
+
 def test_an_entry_is_removed_as_it_is_spelt(site: Site) -> None:
     """The list's own spelling is what is taken away, whatever case it was asked in."""
     box = site.mailbox(blocked=("AbC", "other"))

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from gatepost.connector import log
@@ -37,8 +38,10 @@ class Exchange(Protocol):
     def read_access(self, mailbox_guid: str, dn: str) -> AccessLists:
         """A mailbox's two lists, from a controller of its own domain."""
 
-    def set_access(self, mailbox_guid: str, dn: str, change: AccessChange, permit: Permit) -> AccessLists:
-        """Change them in one write, and read them back."""
+    def set_access(
+        self, mailbox_guid: str, dn: str, change: AccessChange, permit: Permit, seen: AccessLists | None = None
+    ) -> AccessLists:
+        """Change them in one write, and read them back; no write where they are not as they were ``seen``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +137,9 @@ class Looks:
         log.info("write begins", mailbox=task.mailbox, devices=len(changes), takes_away=made.takes_away)
         begun = replace(task, started=started, undone=undone)
         said = tuple(self._at(begun).read(others, lists))
+        write = partial(exchange.set_access, task.mailbox, place.dn or "", made.change, seen=lists)
         try:
-            return self._write(exchange, begun, started, place, made.change, changes, said, due)
+            return self._write(write, begun, started, place, changes, said, due)
         except ExchangeError:
             self._failed(task, (), Result.FAILED)  # nothing was sent; the others go first when it is back
             raise
@@ -159,11 +163,10 @@ class Looks:
 
     def _write(
         self,
-        exchange: Exchange,
+        write: Callable[..., AccessLists],
         task: Task,
         started: Started,
         place: Place,
-        change: AccessChange,
         changes: Sequence[Ruling],
         said: tuple[Said, ...],
         due: float | None,
@@ -177,7 +180,7 @@ class Looks:
             sent.append(leaving)
 
         try:
-            after = exchange.set_access(task.mailbox, place.dn or "", change, permitted)
+            after = write(permit=permitted)
         except WriteUncertain as error:
             told = (*said, *look.unwritten(changes, Result.UNCERTAIN, error.cause))
             return self._uncertain(task, told, error, sent[-1] if sent else started)

@@ -26,13 +26,18 @@ def read_lists(calls: Calls, guid: str, dn: str) -> AccessLists:
     return AccessLists(listed(allowed), listed(blocked), at.get("DomainController"))
 
 
-def change_lists(calls: Calls, guid: str, dn: str, change: AccessChange, permit: Permit) -> AccessLists:
+def change_lists(
+    calls: Calls, guid: str, dn: str, change: AccessChange, permit: Permit, seen: AccessLists | None = None
+) -> AccessLists:
     """Make a change in one write and read the lists back; without a write where they are so already.
 
+    ``seen`` are the lists that the change was made for: where they are others by now, nothing is written either.
     Raises CmdletFailed where a list that is to change is hidden from us, for what cannot be seen is not written; and
     for an id that cannot be sent.
     """
     before = read_lists(calls, guid, dn)
+    if seen is not None and _folded(before) != _folded(seen):
+        return before
     wanted = {
         _ALLOWED: _needed(calls, before.allowed, change.allow, change.disallow),
         _BLOCKED: _needed(calls, before.blocked, change.block, change.unblock),
@@ -45,6 +50,11 @@ def change_lists(calls: Calls, guid: str, dn: str, change: AccessChange, permit:
         return calls.written(SET_CAS_MAILBOX, permit, read, Identity=guid, **needed, **calls.at(dn))
     except UsageError as error:  # an id that no phone has: it is this mailbox's matter, and nobody else's
         raise CmdletFailed(SET_CAS_MAILBOX.name, error.cause, server=calls.pool.server) from error
+
+
+def _folded(lists: AccessLists) -> list[list[str] | None]:
+    """Two lists as they are compared: without regard to order and case."""
+    return [None if ids is None else sorted(map(str.casefold, ids)) for ids in (lists.allowed, lists.blocked)]
 
 
 def _needed(calls: Calls, present: tuple[str, ...] | None, add: tuple[str, ...], remove: tuple[str, ...]) -> Change:

@@ -149,13 +149,16 @@ class Organization:
         """A mailbox's two lists, from a domain controller of its own domain (``dn`` tells which)."""
         return access.read_lists(self._calls, mailbox_guid, dn)
 
-    def set_access(self, mailbox_guid: str, dn: str, change: AccessChange, permit: Permit) -> AccessLists:
+    def set_access(
+        self, mailbox_guid: str, dn: str, change: AccessChange, permit: Permit, seen: AccessLists | None = None
+    ) -> AccessLists:
         """Change a mailbox's lists in one write; the lists as read back from the controller that was written.
 
+        Nothing is written where the lists are not as they were ``seen`` when the change was made up.
         Raises CmdletFailed (look at ``access_denied`` and ``not_found``), CmdletNotGranted, WriteRefused,
         WriteUncertain, and the rest of the ExchangeError family where nothing was sent.
         """
-        return access.change_lists(self._calls, mailbox_guid, dn, change, permit)
+        return access.change_lists(self._calls, mailbox_guid, dn, change, permit, seen)
 
     def mailbox_access(self, mailbox_guid: str, dn: str) -> MailboxAccess:
         """Whether a mailbox may use ActiveSync, and its mobile policy."""

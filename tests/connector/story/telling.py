@@ -153,6 +153,17 @@ class Story:
         self.say(pin, level)
         return pin
 
+    def pin_two(self) -> tuple[Pin, Pin]:
+        """Pin two phones of one mailbox, to be blocked."""
+        both = next(
+            [Pin(mailbox, each, None) for each in mailbox.devices[:2]]
+            for mailbox, _ in self._phones
+            if len([each for each in mailbox.devices[:2] if each.device_id and each.handset.client_type == "EAS"]) == 2
+        )
+        for pin in both:
+            self.say(pin, "block")
+        return both[0], both[1]
+
     def say(self, pin: Pin, level: str | None) -> None:
         """Pin it otherwise, or not any more."""
         pin.set(level)
