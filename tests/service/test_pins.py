@@ -10,7 +10,7 @@ from gatepost.errors import Problem
 from gatepost.service import pins
 from gatepost.service.database import Database
 from tests.service.conftest import Look
-from tests.service.speaker import device
+from tests.service.speaker import device, mailbox
 from tests.service.test_access import events
 from tests.service.writing import Writer
 
@@ -108,6 +108,16 @@ def test_what_no_list_could_hold_cannot_be_pinned(writer: Writer, look: Look, fi
         writer.pin()
     assert (refused.value.status, refused.value.type) == (409, "cannot-pin")
     assert f"{refused.value.fields['why']}: {refused.value.detail}".startswith(why)
+    assert look("SELECT count(*) AS n FROM desired") == [{"n": 0}]
+
+
+@pytest.mark.parametrize("kind", ["remote", "disabled"])
+def test_a_device_whose_mailbox_is_elsewhere_cannot_be_pinned(writer: Writer, look: Look, kind: str) -> None:
+    """Exchange keeps no list for it here, so nothing is decided about what stayed behind."""
+    writer.speaker.synchronise([], [mailbox(0, kind=kind)], scope=Extent.QUICK)
+    with pytest.raises(Problem, match="The mailbox moved away or was disabled") as refused:
+        writer.pin()
+    assert (refused.value.status, refused.value.fields["why"]) == (409, "elsewhere")
     assert look("SELECT count(*) AS n FROM desired") == [{"n": 0}]
 
 

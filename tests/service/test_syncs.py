@@ -439,6 +439,37 @@ def test_parts_come_in_order(speaker: Speaker) -> None:
     assert speaker.part(announced, 1, devices=DEVICES)["state"] == "merged"
 
 
+def test_the_last_part_again_changes_nothing(speaker: Speaker, look: Look) -> None:
+    """A connector that was cut off before it knew the answer says it again; an older part is out of its turn."""
+    announced, _ = speaker.begin(DEVICES)
+    assert speaker.part(announced, 1, devices=DEVICES[:100])["state"] == "merged"
+    assert speaker.part(announced, 1, devices=DEVICES[:100]) == {"state": "merged", "why": "", "rejected": []}
+    assert speaker.part(announced, 2, devices=DEVICES[100:])["state"] == "merged"
+    assert speaker.part(announced, 1, devices=DEVICES[:100])["why"] == "Part 1 came where part 3 was expected."
+    assert speaker.seal(announced)["state"] == "sealed"
+    assert living(look) == len(DEVICES)
+    assert speaker.part(announced, 2, devices=DEVICES[100:])["why"] == "No such synchronisation is open."
+
+
+def test_mailboxes_elsewhere_are_neither_counted_nor_missed(speaker: Speaker, look: Look) -> None:
+    """A hundred that moved away, and what stayed behind with them, may be cleaned up without a question."""
+    boxes = [mailbox(n, kind="remote", allowed_ids=None, blocked_ids=None) for n in range(100)]
+    stayed = [device(n, mailbox_guid=boxes[n][0]) for n in range(100)]
+    here = [mailbox(n) for n in range(200, 320)]
+    phones = [device(n, mailbox_guid=mailbox(n)[0]) for n in range(200, 320)]
+    assert speaker.synchronise([*stayed, *phones], [*boxes, *here])[-1]["state"] == "sealed"
+    counters = "SELECT value FROM counters WHERE name = 'mailboxes'"
+    assert look(counters) == [{"value": 120}]
+    assert speaker.synchronise(phones, here)[-1]["state"] == "sealed"
+    assert (look(counters), living(look)) == ([{"value": 120}], 120)
+    moved = [mailbox(n, kind="disabled") for n in range(200, 210)]
+    assert speaker.synchronise(phones, [*moved, *here[10:]])[-1]["state"] == "sealed"
+    assert look(counters) == [{"value": 110}]
+    assert speaker.synchronise(phones, here)[-1]["state"] == "sealed"
+    assert look(counters) == [{"value": 120}]
+    assert speaker.synchronise(phones[60:], here)[-1]["state"] == "held", "of those that are here, as many are missed"
+
+
 def test_a_new_announcement_abandons_the_open_one(speaker: Speaker, look: Look) -> None:
     """One synchronisation at a time; the id of an earlier one cannot be used again."""
     first, _ = speaker.begin(DEVICES)

@@ -30,7 +30,12 @@ def group() -> None:
 class Bar:
     """Progress on a terminal; on anything else it shows nothing."""
 
-    STAGES = {"mailboxes": "Listing mailboxes", "devices": "Listing devices", "sending": "Sending"}  # noqa: RUF012
+    STAGES = {  # noqa: RUF012
+        "mailboxes": "Listing mailboxes",
+        "devices": "Listing devices",
+        "sending": "Sending",
+        "statistics": "Reading statistics",
+    }
 
     def __init__(self) -> None:
         self._task: TaskID | None = None
@@ -98,7 +103,7 @@ def setup(
 def sync(
     config: Path = CONFIG,
     full: bool = typer.Option(False, "--full", help="Tell everything (the default)."),
-    quick: bool = typer.Option(False, "--quick", help="Tell what changed since the last sealed listing."),
+    quick: bool = typer.Option(False, "--quick", help="Tell what changed, then read statistics that are due."),
     as_json: bool = JSON,
 ) -> None:
     """Take the inventory now, tell the service, and do what is desired where the mode is enforce.
@@ -114,14 +119,15 @@ def sync(
     with Bar() as bar, Agent(settings, patience=COMMAND_PATIENCE, progress=bar) as agent:
         report = agent.sync(Scope.QUICK if quick else Scope.FULL)
         looked = agent.work()
-    _print_report(report, looked, as_json)
+        statistics = agent.statistics() if quick and report.state == "sealed" else {}
+    _print_report(report, looked, statistics, as_json)
     if report.state == "held":
         raise typer.Exit(HELD)
 
 
-def _print_report(report: "Report", looked: Mapping[str, int], as_json: bool) -> None:
+def _print_report(report: "Report", looked: Mapping[str, int], statistics: Mapping[str, int], as_json: bool) -> None:
     if as_json:
-        print(json.dumps(asdict(report) | {"looked": dict(looked)}))
+        print(json.dumps(asdict(report) | {"looked": dict(looked), "statistics": dict(statistics)}))
         return
     told = f"{report.sent_devices} devices and {report.sent_mailboxes} mailboxes told"
     print(f"{report.scope} synchronisation {report.state} in {report.seconds['total']:.1f} s: {told}")
@@ -133,6 +139,8 @@ def _print_report(report: "Report", looked: Mapping[str, int], as_json: bool) ->
         print(f"held: {report.why}")
     if looked:
         print("mailboxes looked at: " + ", ".join(f"{count} {word}" for word, count in sorted(looked.items())))
+    if any(statistics.values()):
+        print("statistics: " + ", ".join(f"{count} {word}" for word, count in statistics.items()))
 
 
 @app.command()
