@@ -3,7 +3,8 @@
     python -m benchmarks.labs DEVICES [--whole]
 
 It prints a line of JSON when it is ready. Then each line on its input is a latency, in seconds a cmdlet, for the
-sessions opened from then on, and is answered by a line of JSON. It ends with its input.
+sessions opened from then on, or ``change`` with a number of devices to be changed, each with its mailbox's lists; it is
+answered by a line of JSON. It ends with its input.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
+from gatepost.lab.organization import Organization
 from gatepost.lab.server import named_lab
 from gatepost.settings import LabSettings
 
@@ -47,14 +49,29 @@ class RunningLab:
 
     def spent(self, latency: float = 0.0) -> Spent:
         """What it has done so far; ``latency`` counts for the sessions opened from now on."""
+        return self._ask(str(latency))
+
+    def change(self, devices: int) -> Spent:
+        """Change so many devices and the lists of their mailboxes; the next time others."""
+        return self._ask(f"change {devices}")
+
+    def _ask(self, line: str) -> Spent:
         assert self._process.stdin
-        self._process.stdin.write(f"{latency}\n")
+        self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
         return Spent(**self._said())
 
     def _said(self) -> dict[str, Any]:
         assert self._process.stdout
         return dict(json.loads(self._process.stdout.readline() or "{}"))
+
+
+def changed(organization: Organization, count: int, begin: int) -> None:
+    """Block so many devices by an entry in their mailbox's list, from one number on."""
+    devices = [each for each in organization.devices if each.mailbox.kind == "UserMailbox"]
+    for device in devices[begin : begin + count]:
+        organization.change_mailbox(device.mailbox, blocked=(device.device_id,))
+        organization.change_device(device, state="Blocked", reason="Individual")
 
 
 def main() -> None:
@@ -68,8 +85,14 @@ def main() -> None:
         with named_lab(settings) as lab:
             ready = {"url": lab.https_url, "ca_file": str(lab.ca_file), "user": lab.user, "password": lab.password}
             print(json.dumps({**ready, "mailboxes": len(lab.organization.mailboxes)}), flush=True)
+            begin = 0
             for line in sys.stdin:
-                lab.settings = msgspec.structs.replace(lab.settings, latency=float(line))
+                what, _, number = line.rpartition(" ")
+                if what == "change":
+                    changed(lab.organization, int(number), begin)
+                    begin += int(number)
+                else:
+                    lab.settings = msgspec.structs.replace(lab.settings, latency=float(number))
                 print(json.dumps({"seconds": time.process_time(), "cmdlets": len(lab.calls)}), flush=True)
 
 
