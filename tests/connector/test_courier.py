@@ -99,6 +99,26 @@ def test_pages_of_desired_state_are_read_to_the_end(desk: Desk) -> None:
     assert list(desk.store.desired()) == [row.document() for row in rows]
 
 
+def test_a_row_that_cannot_be_read_is_told_and_the_others_are_stored(desk: Desk) -> None:
+    """The next document names it for people; the revision goes on, so that the service does not send it for ever."""
+
+    def answer(request: Request) -> Reply:
+        page = json.loads(good(request, revision=2, desired=(wanted("d", revision=1), wanted("e", revision=2))).body)
+        page["desired"][0]["level"] = "sideways"
+        return Reply(body=json.dumps(page).encode())
+
+    desk.stage.answers = [answer, lambda request: good(request, revision_from=2, revision=2)]
+    desk.courier.cycle()
+    assert [row["device_id"] for row in desk.store.desired()] == ["e"]
+    desk.courier.cycle()
+    document = desk.stage.requests[-1].document
+    [finding] = document.facts.findings
+    assert (document.revision, finding["code"]) == (2, "desired-unreadable")
+    assert finding["cause"] == (
+        "The document is malformed at desired[0].level: expected one of leave, allow, quarantine, block."
+    )
+
+
 def test_what_was_taken_away_is_known_before_a_page_of_rows_may_be_worked_on(desk: Desk) -> None:
     """A lost store counts no writes: with the rows of the first page it already knows what the service counted."""
     desk.mode = "enforce"

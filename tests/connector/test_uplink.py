@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 import socket
 import ssl
 import threading
@@ -268,6 +269,7 @@ def test_a_wait_that_is_answered_with_no_number_is_not_the_services(
         ({"mailbox": "m"}, "mailbox"),
         ({"device_id": None}, "device_id"),
         ({"device_id": ""}, "device_id"),
+        ({"device_id": "\ud800"}, "device_id"),
         ({"level": "kill"}, "level"),
         ({"entry": None}, "entry"),
         ({"revision": -1}, "revision"),
@@ -275,15 +277,17 @@ def test_a_wait_that_is_answered_with_no_number_is_not_the_services(
         ({"tried": "allow"}, "tried"),
     ],
 )
-def test_a_desired_row_that_is_none_is_not_the_services(
+def test_a_desired_row_that_is_none_stops_only_itself(
     stage: Stage, identity: Identity, change: dict[str, object], place: str
 ) -> None:
-    """A row that cannot be understood must not be worked on; none of the page is kept."""
-    rows = [wanted("d").document(), wanted("e").document() | change]
+    """A row that cannot be understood is not worked on, and is told with its place; the others of the page are kept."""
+    rows = [wanted("d").document(), wanted("e").document() | change, wanted("f").document()]
     body = json.loads(write_answer(Answer(1, "2026-11-22T12:00:00Z", "history-1"))) | {"desired": rows}
     stage.answers = [lambda _: Reply(body=json.dumps(body).encode())]
-    with pytest.raises(ServiceUnreachable, match=rf"malformed at desired\[1\]\.{place}: expected"):
-        uplink(stage, identity).check_in(DOCUMENT)
+    answer = uplink(stage, identity).check_in(DOCUMENT)
+    assert answer.desired == (wanted("d"), wanted("f"))
+    [why] = answer.unreadable
+    assert re.search(rf"malformed at desired\[1\]\.{place}: expected", why)
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,6 @@ def test_outcomes_are_kept_once(speaker: Speaker, look: Look) -> None:
 @pytest.mark.parametrize(
     ("fields", "place"),
     [
-        ({"outcomes": ({"about": "x"},)}, "outcomes[0]"),
         ({"kind": Kind.SYNC_BEGIN}, "sync"),
         ({"kind": Kind.SYNC_BEGIN, "sync": Sync("x" * 101)}, "sync.sync_id"),
         ({"kind": Kind.SYNC_BEGIN, "sync": Sync("a\0b")}, "sync.sync_id"),

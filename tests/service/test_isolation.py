@@ -114,7 +114,6 @@ class Filled:
         return {
             "administrators.create": {"name": "another", "administrator_id": uuid4()},
             "administrators.open_session": {"session_id": uuid4()},
-            "audit.insert": {"name": "operator:tenant:created"},
             "connections.accept": {"sync_id": "held"},
             "connections.request_sync": {"kind": "full"},
             "devices_queries.changed_with_words": found,
@@ -125,11 +124,24 @@ class Filled:
             "enrolment.supersede": {"epoch": 2},
             "enrolment.use_ticket": self.one("SELECT ticket_hash FROM tickets WHERE used_at IS NULL"),
             "ingest.older_lease": {"connector_id": uuid4()},
-            "findings.end": {"codes": [SECRET], "subject": SECRET},
-            "ingest.outcome": {"outcome_id": uuid4()},
             "merge.forget_words": self.one("SELECT array_agg(word) AS words FROM device_words"),
             "syncs.begin": {"sync_id": "new", "state": "held"},
             "syncs.seen": {"part": 99},
+            **{name: {"rows": {"rows": [row]}} for name, row in self._together().items()},
+        }
+
+    def _together(self) -> dict[str, dict[str, Any]]:
+        """The row of each statement that takes many at once, with acme's own key in it."""
+        key = {"mailbox_guid": mailbox(0)[0], "device_id": SECRET}
+        examples: dict[str, dict[str, Any]] = {
+            name: STATEMENTS[name].example["rows"]["rows"][0]
+            for name in ("access.note", "ingest.outcomes", "ledger.save")
+        }
+        return {
+            "access.note": {**examples["access.note"], **key},
+            "findings.end": {"codes": [SECRET], "subject": SECRET},
+            "ingest.outcomes": {**examples["ingest.outcomes"], "outcome_id": str(uuid4())},
+            "ledger.save": {**examples["ledger.save"], **key},
         }
 
     def parameters(self, name: str) -> dict[str, Any]:

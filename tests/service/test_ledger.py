@@ -242,14 +242,43 @@ def test_an_outcome_of_a_device_that_nothing_is_published_of_is_kept(writer: Wri
         ({"at": "yesterday"}, "outcomes[0]"),
     ],
 )
-def test_a_malformed_outcome_is_refused_whole(writer: Writer, look: Look, change: dict[str, Any], place: str) -> None:
-    """With its place; the document is not applied, and the ledger holds nothing of it."""
+def test_a_malformed_outcome_stops_only_itself(writer: Writer, look: Look, change: dict[str, Any], place: str) -> None:
+    """A finding and an event name its place; the others of its document are taken, and the document is answered."""
+    writer.pin()
+    writer.pin(number=1)
+    writer.say()
+    bad = wrote(ALLOW, writer.held).document() | {"added": []} | change
+    good = wrote(ALLOW, writer.held, device_id="DEV00001").document()
+    writer.speaker.say(outcomes=(bad, good))
+    told = look("SELECT device_id, ownership FROM list_entries ORDER BY 1")
+    assert [row["ownership"] for row in told] == ["intended", "ours"]
+    [finding] = look(
+        "SELECT origin, subject, cause FROM findings WHERE code = 'outcome-malformed' AND ended_at IS NULL"
+    )
+    assert finding["origin"] == "service"
+    assert f"The document is malformed at {place}: " in finding["cause"]
+    assert look("SELECT count(*) AS n FROM events WHERE name = 'service:outcome:refused'") == [{"n": 1}]
+
+
+def test_a_device_id_that_no_index_holds_is_malformed(writer: Writer, look: Look) -> None:
+    """It would break the transaction of all the others."""
+    writer.speaker.say(outcomes=(wrote(ALLOW, 1, device_id="\u4e00" * 400).document(),))
+    assert owners(look) == {}
+    [finding] = look("SELECT cause FROM findings WHERE code = 'outcome-malformed'")
+    assert "has a device id that is too long" in finding["cause"]
+
+
+def test_an_outcome_of_a_revision_that_was_never_given_out_does_not_outlast_newer_ones(
+    writer: Writer, look: Look
+) -> None:
+    """After a restored database revisions are given out again: what is read later counts, whatever its number."""
     writer.pin()
     writer.say()
-    document = wrote(ALLOW, writer.held).document() | {"added": []} | change
-    answer = writer.speaker.send(writer.speaker.document(Kind.CYCLE, writer.speaker.sequence + 1, outcomes=(document,)))
-    assert (answer.status_code, answer.json()["type"], answer.json()["place"]) == (400, "malformed", place)
-    assert owners(look) == {"allow": "intended"}
+    writer.say()
+    writer.say(saw(BLOCK, 1_000, Result.CONFLICT))
+    writer.say(wrote(ALLOW, writer.held, at=START + timedelta(1)))
+    assert owners(look) == {"allow": "ours", "block": "withdrawn"}
+    assert look("SELECT result FROM desired") == [{"result": "applied"}]
 
 
 def test_what_takes_access_away_is_counted_for_an_hour(writer: Writer, look: Look) -> None:

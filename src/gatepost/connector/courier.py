@@ -38,6 +38,8 @@ from gatepost.errors import ServiceRefused, UplinkError
 SAY_AGAIN = frozenset({"sequence-gap", "sequence-reused", "incarnation", "contract"})
 REPLACED = frozenset({"superseded", "revoked", "removed"})
 ATTEMPTS = 5
+FINDINGS_AT_ONCE = 100
+UNREADABLE_HELP = "Update the connector, then set or remove the pin again. Until then the device keeps what it has."
 
 
 class Courier:
@@ -195,8 +197,15 @@ class Courier:
             raise ServiceRefused(409, "incarnation", "its database has another history")
         self.lease.taken_away = answer.taken_away  # before the rows of this answer may be worked on
         self._store.settle(sequence, answer)
+        self._tell_unreadable(answer)
         self.lease.renew(asked_at, answer.lease_seconds, answer.write_in_seconds)
         return answer
+
+    def _tell_unreadable(self, answer: Answer) -> None:
+        """Rows that this version cannot read keep what they had; people must know."""
+        for why in answer.unreadable[:FINDINGS_AT_ONCE]:
+            log.warning("a desired row cannot be read", why=why)
+            self.find("desired-unreadable", f"revision {answer.revision}: {why}", why, UNREADABLE_HELP)
 
     # -- refusals --------------------------------------------------------------------------------------------------
 

@@ -145,7 +145,8 @@ class Answer:
     """The service's answer to a check-in. ``sync`` asks the connector for a synchronisation: none, quick or full.
 
     ``taken_away`` counts the organization's reported writes of the last hour that added a block or removed an allow
-    entry: the connector's ceiling counts no less than that, whatever its own store remembers.
+    entry: the connector's ceiling counts no less than that, whatever its own store remembers. ``unreadable`` says what
+    is wrong with desired rows that could not be read; it is made where an answer is read, and is in none.
     """
 
     sequence: int
@@ -163,6 +164,7 @@ class Answer:
     held: Mapping[str, int] = field(default_factory=lambda: {"count": 0})
     result: SyncResult | None = None
     taken_away: int = 0
+    unreadable: tuple[str, ...] = ()
 
 
 def iso(moment: datetime | None) -> str | None:
@@ -250,13 +252,16 @@ def read_check_in(document: bytes) -> CheckIn:
 
 def write_answer(answer: Answer) -> bytes:
     """The bytes of an answer."""
-    return dumps(_plain(answer))
+    plain = _plain(answer)
+    del plain["unreadable"]
+    return dumps(plain)
 
 
 def read_answer(document: bytes) -> Answer:
-    """Read an answer. Raises ``ContractError`` that names the field."""
+    """Read an answer. Raises ``ContractError`` that names the field; a desired row is refused alone."""
     raw = mapping(loads(document), "document")
     result = raw.get("result")
+    desired, unreadable = _read_rows(sequence(raw.get("desired", []), "desired"))
     return Answer(
         sequence=whole(raw, "sequence"),
         server_time=text(raw, "server_time"),
@@ -266,17 +271,27 @@ def read_answer(document: bytes) -> Answer:
         revision_from=whole(raw, "revision_from"),
         revision=whole(raw, "revision"),
         more=raw.get("more") is True,
-        desired=tuple(
-            read_desired(row, f"desired[{number}]")
-            for number, row in enumerate(mappings(raw.get("desired", []), "desired"))
-        ),
+        desired=desired,
         orders=mappings(raw.get("orders", []), "orders"),
         notices=mappings(raw.get("notices", []), "notices"),
         sync=str(raw.get("sync", "none")),
         held=mapping(raw.get("held", {"count": 0}), "held"),
         result=None if result is None else _read_result(mapping(result, "result")),
         taken_away=whole(raw, "taken_away"),
+        unreadable=unreadable,
     )
+
+
+def _read_rows(rows: Iterable[Any]) -> tuple[tuple[Desired, ...], tuple[str, ...]]:
+    """Desired rows, and what is wrong with those that are none: one that cannot be read stops only itself."""
+    desired, unreadable = [], []
+    for number, row in enumerate(rows):
+        place = f"desired[{number}]"
+        try:
+            desired.append(read_desired(mapping(row, place), place))
+        except ContractError as error:
+            unreadable.append(str(error))
+    return tuple(desired), tuple(unreadable)
 
 
 def _read_result(raw: Mapping[str, Any]) -> SyncResult:

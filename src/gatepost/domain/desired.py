@@ -156,7 +156,7 @@ def read_desired(raw: Mapping[str, Any], place: str) -> Desired:
     """One desired row of an answer. Raises ContractError."""
     return Desired(
         mailbox=_guid(raw, "mailbox", place),
-        device_id=text(raw, "device_id", f"{place}."),
+        device_id=_id(raw, place),
         level=choice(Level, raw.get("level"), f"{place}.level"),
         reason=str(raw.get("reason", "")),
         revision=whole(raw, "revision", f"{place}."),
@@ -172,7 +172,7 @@ def read_outcome(raw: Mapping[str, Any], place: str) -> Outcome:
     outcome = Outcome(
         outcome_id=_guid(raw, "outcome_id", place),
         mailbox=_guid(raw, "mailbox", place),
-        device_id=text(raw, "device_id", f"{place}."),
+        device_id=_id(raw, place),
         revision=whole(raw, "revision", f"{place}."),
         result=choice(Result, raw.get("result"), f"{place}.result"),
         at=_moment(raw.get("at"), f"{place}.at"),
@@ -217,6 +217,16 @@ def _guid(raw: Mapping[str, Any], name: str, place: str) -> str:
         return str(UUID(value))
     except ValueError as error:
         raise ContractError(f"{place}.{name}", "expected a GUID") from error
+
+
+def _id(raw: Mapping[str, Any], place: str) -> str:
+    """A device id: a text that a store and a directory can hold."""
+    value = text(raw, "device_id", f"{place}.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ContractError(f"{place}.device_id", "expected a text without half of a surrogate pair") from error
+    return value
 
 
 def _moment(value: Any, place: str) -> datetime:  # noqa: ANN401 - foreign JSON

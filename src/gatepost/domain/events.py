@@ -34,6 +34,7 @@ class Event(StrEnum):
     ENTRY_WITHDRAWN = "connector:entry:withdrawn"
     ENTRY_CONFLICT = "connector:entry:conflict"
     ENTRY_REFUSED = "connector:entry:refused"
+    OUTCOME_REFUSED = "service:outcome:refused"
     SYNC_ABANDONED = "service:sync:abandoned"
     PIN_EXPIRED = "service:pin:expired"
     LEVEL_PUBLISHED = "service:level:published"

@@ -19,6 +19,7 @@ from gatepost.service.database import Scope
 from gatepost.service.ledger import Key
 
 ORIGIN = "service"
+LONGEST_ID = 1_000  # bytes of a device id; it must fit into an index
 ENTRIES = {Level.ALLOW: Entry.ALLOW, Level.BLOCK: Entry.BLOCK}
 CONFLICT, PRESUMED = "list-conflict", "entry-presumed"
 CODES = {
@@ -100,10 +101,15 @@ class Standing:
         return [code for code in (known, presumed) if code]
 
 
-async def lock_head(scope: Scope, organization_id: UUID) -> None:
-    """Let one publisher at a time at an organization. Raises Problem 409 where no connector ever enrolled."""
-    if await scope.one("access.lock_head", organization_id=organization_id) is None:
+async def lock_head(scope: Scope, organization_id: UUID) -> int:
+    """Let one publisher at a time at an organization; the newest revision.
+
+    Raises Problem 409 where no connector ever enrolled.
+    """
+    head = await scope.one("access.lock_head", organization_id=organization_id)
+    if head is None:
         raise Problem(409, "not-connected", "No connector is enrolled that could carry this out. Enrol one first.")
+    return int(head["revision"])
 
 
 async def publish(scope: Scope, organization_id: UUID, key: Key, level: Level, reason: str) -> int | None:
@@ -189,10 +195,10 @@ async def review(scope: Scope, organization_id: UUID, keys: Sequence[Key]) -> No
     for each in await standing(scope, organization_id, keys):
         subject = f"{each.mailbox_guid}/{each.device_id}"
         ended = sorted({*CODES.values(), PRESUMED} - set(each.troubles))
-        over.append({"organization_id": organization_id, "codes": ended, "subject": subject})
+        over.append({"codes": ended, "subject": subject})
         found += [{"code": code, "subject": subject, **_in_words(code, each)} for code in each.troubles]
     if over:
-        await scope.each("findings.end", over)
+        await scope.together("findings.end", over, organization_id=organization_id)
     for start in range(0, len(found), findings.FINDINGS_A_DOCUMENT):
         told = found[start : start + findings.FINDINGS_A_DOCUMENT]
         await findings.report(scope, organization_id, ORIGIN, told, complete=False)

@@ -20,14 +20,7 @@ async def record_all(
 ) -> None:
     """Write down several events of one actor in one round trip."""
     rows = [
-        {
-            "name": Event(event).value,
-            "actor": actor,
-            "body": dict(body),
-            "body_hash": body_hash(dict(body)),
-            "organization_id": organization_id,
-        }
-        for event, body in happened
+        {"name": Event(event).value, "body": dict(body), "body_hash": body_hash(dict(body))} for event, body in happened
     ]
     if rows:
-        await scope.each("audit.insert", rows)
+        await scope.together("audit.insert", rows, actor=actor, organization_id=organization_id)

@@ -8,6 +8,7 @@ leaves them. Scopes are not for several tasks at once.
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -62,6 +63,12 @@ class Scope:
         statement = self._statement(name)
         async with self.connection.cursor() as cursor:
             await cursor.executemany(statement.sql, rows)
+
+    async def together(self, name: str, rows: Iterable[Mapping[str, Any]], **parameters: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - values of SQL
+        """Run a named statement once for all ``rows``, which it reads from ``%(rows)s`` as JSON; what it returns."""
+        told = [{key: _plain(value) for key, value in row.items()} for row in rows]
+        cursor = await self._execute(name, {**parameters, "rows": {"rows": told}})
+        return await cursor.fetchall() if cursor.description else []
 
     def _statement(self, name: str) -> Statement:
         statement = STATEMENTS[name]
@@ -180,6 +187,13 @@ class Database:
                     "A tenant's table was used without a scope.", "Open Database.tenant first."
                 ) from error
             raise
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - values of SQL
+    """A value of SQL as JSON holds it; PostgreSQL reads it back by the column's type."""
+    if isinstance(value, bytes):
+        return value.hex()
+    return str(value) if isinstance(value, UUID | datetime) else value
 
 
 def check_url(url: str) -> None:

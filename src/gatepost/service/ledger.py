@@ -87,7 +87,8 @@ async def tell(
             entries[((UUID(outcome.mailbox), outcome.device_id), name)].tell(outcome, name, memory)
     changed = {place: entry for place, entry in entries.items() if entry.changed}
     if changed:
-        await scope.each("ledger.save", [_row(organization_id, *place, entry) for place, entry in changed.items()])
+        told = [_row(*place, entry) for place, entry in changed.items()]
+        await scope.together("ledger.save", told, organization_id=organization_id)
     unwanted: dict[Key, list[ListName]] = {}
     for (key, name), entry in changed.items():
         before = entry.row["ownership"] if entry.row else None
@@ -96,10 +97,9 @@ async def tell(
     return unwanted
 
 
-def _row(organization_id: UUID, key: Key, name: ListName, entry: _Entry) -> dict[str, Any]:
+def _row(key: Key, name: ListName, entry: _Entry) -> dict[str, Any]:
     state = entry.story.state
     return {
-        "organization_id": organization_id,
         "mailbox_guid": key[0],
         "device_id": key[1],
         "list": name.value,

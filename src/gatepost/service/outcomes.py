@@ -5,7 +5,7 @@ replaced. Which of them is newer is told by memory, revision and time.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from uuid import UUID
 from gatepost.domain.contract import ContractError
 from gatepost.domain.desired import ACCESS, ListName, Outcome, Result, read_outcome
 from gatepost.domain.events import Event
-from gatepost.service import access, audit, ledger
+from gatepost.service import access, audit, findings, ledger
 from gatepost.service.database import Scope
 from gatepost.service.devices.rows import PoisonRow, guid, moment, text
 from gatepost.service.enrolment import Connector
@@ -21,6 +21,7 @@ from gatepost.service.memories import Memory
 from gatepost.service.storable import short, storable
 
 LONGEST_WHY = 1_000
+MALFORMED = "outcome-malformed"
 HOUR = timedelta(hours=1)
 
 
@@ -33,15 +34,37 @@ class Told:
 
 
 async def keep(scope: Scope, connector: Connector, outcomes: Sequence[Mapping[str, Any]], memory: Memory) -> None:
-    """Take in the outcomes that are new. Raises ContractError where one is malformed; then none is taken."""
-    told = {each.row["outcome_id"]: each for each in _read(connector, outcomes)}
+    """Take in the outcomes that are new. One that is malformed is a finding and an event, and stops only itself."""
+    told, malformed = _read(outcomes)
+    if malformed:
+        await _refuse(scope, connector, malformed)
     if not told:
         return
-    known = await scope.all("ingest.known_outcomes", outcome_ids=list(told))
-    new = [each for name, each in told.items() if name not in {row["outcome_id"] for row in known}]
-    if new:
-        await scope.each("ingest.outcome", [each.row for each in new])
-        await _apply(scope, connector, [each.access for each in new if each.access], memory)
+    place = {"organization_id": connector.organization_id, "connector_id": connector.connector_id}
+    new = {
+        row["outcome_id"] for row in await scope.together("ingest.outcomes", [t.row for t in told.values()], **place)
+    }
+    about_access = [each.access for name, each in told.items() if name in new and each.access]
+    if about_access:
+        await _apply(scope, connector, about_access, memory)
+
+
+async def _refuse(scope: Scope, connector: Connector, malformed: Sequence[ContractError]) -> None:
+    """Say what could not be read: the ledger does not know what those writes did."""
+    organization_id = connector.organization_id
+    told = [
+        {
+            "code": MALFORMED,
+            "subject": f"{connector.connector_id} {error.place}",
+            "cause": f"The connector reported the end of a write in a form that is not understood. {error}",
+            "remedy": "Update the connector. The entry may be ours without being known as ours: compare the mailbox's "
+            "lists with what the device's page says.",
+        }
+        for error in malformed[: findings.FINDINGS_A_DOCUMENT]
+    ]
+    await findings.report(scope, organization_id, access.ORIGIN, told, complete=False)
+    refused = [(Event.OUTCOME_REFUSED, {"why": storable(str(error))}) for error in malformed]
+    await audit.record_all(scope, refused, str(connector.connector_id), organization_id)
 
 
 async def taken_away(scope: Scope, organization_id: UUID) -> int:
@@ -51,16 +74,22 @@ async def taken_away(scope: Scope, organization_id: UUID) -> int:
 
 
 async def _apply(scope: Scope, connector: Connector, outcomes: Sequence[Outcome], memory: Memory) -> None:
-    """To the ledger, to what is shown as applied, to the findings and the audit trail."""
-    if not outcomes:
-        return
+    """To the ledger, to what is shown as applied, to the findings and the audit trail.
+
+    After a restore of the database a connector may report of revisions that this history has not given out yet. They
+    count as of its newest one: what is read later must not be taken for older.
+    """
     organization_id = connector.organization_id
-    await access.lock_head(scope, organization_id)
+    head = await access.lock_head(scope, organization_id)
+    worked_on = {_key(outcome): outcome.revision for outcome in sorted(outcomes, key=lambda each: each.revision)}
+    outcomes = [replace(outcome, revision=min(outcome.revision, head)) for outcome in outcomes]
     unwanted = await ledger.tell(scope, organization_id, outcomes, memory)
-    await scope.each("access.note", [_note(organization_id, outcome, memory) for outcome in outcomes])
-    newest = {key: max(outcome.revision for outcome in outcomes if _key(outcome) == key) for key in unwanted}
-    await access.publish_again(scope, organization_id, newest)
-    await access.review(scope, organization_id, sorted({_key(outcome) for outcome in outcomes}))
+    newest = {_key(outcome): outcome for outcome in sorted(outcomes, key=lambda each: (each.revision, each.at))}
+    notes = [_note(outcome) for outcome in newest.values()]
+    await scope.together("access.note", notes, organization_id=organization_id, memory=memory.number)
+    known = {key: worked_on[key] if worked_on[key] <= head else 0 for key in unwanted}
+    await access.publish_again(scope, organization_id, known)
+    await access.review(scope, organization_id, sorted(newest))
     happened = [event for outcome in outcomes for event in _events(outcome)]
     await audit.record_all(scope, happened, str(connector.connector_id), organization_id)
 
@@ -89,13 +118,11 @@ def _key(outcome: Outcome) -> ledger.Key:
     return UUID(outcome.mailbox), outcome.device_id
 
 
-def _note(organization_id: UUID, outcome: Outcome, memory: Memory) -> dict[str, Any]:
+def _note(outcome: Outcome) -> dict[str, Any]:
     return {
-        "organization_id": organization_id,
         "mailbox_guid": UUID(outcome.mailbox),
         "device_id": outcome.device_id,
         "result": outcome.result.value,
-        "memory": memory.number,
         "revision": outcome.revision,
         "at": outcome.at,
         "lists_before": outcome.before.document() if outcome.before else None,
@@ -105,17 +132,24 @@ def _note(organization_id: UUID, outcome: Outcome, memory: Memory) -> dict[str, 
     }
 
 
-def _read(connector: Connector, outcomes: Sequence[Mapping[str, Any]]) -> list[Told]:
-    return [_read_one(connector, f"outcomes[{number}]", outcome) for number, outcome in enumerate(outcomes)]
+def _read(outcomes: Sequence[Mapping[str, Any]]) -> tuple[dict[UUID, Told], list[ContractError]]:
+    """Each outcome by its id, and what is wrong with those that are none."""
+    told: dict[UUID, Told] = {}
+    malformed: list[ContractError] = []
+    for number, raw in enumerate(outcomes):
+        try:
+            each = _read_one(f"outcomes[{number}]", raw)
+            told[each.row["outcome_id"]] = each
+        except ContractError as error:
+            malformed.append(error)
+    return told, malformed
 
 
-def _read_one(connector: Connector, place: str, raw: Mapping[str, Any]) -> Told:
+def _read_one(place: str, raw: Mapping[str, Any]) -> Told:
     try:
         at = raw.get("at")
         row = {
             "outcome_id": guid(raw.get("outcome_id")),
-            "organization_id": connector.organization_id,
-            "connector_id": connector.connector_id,
             "about": text(raw.get("about")),
             "result": text(raw.get("result")),
             "body": storable(raw),
@@ -123,9 +157,15 @@ def _read_one(connector: Connector, place: str, raw: Mapping[str, Any]) -> Told:
         }
         about_access = None
         if row["about"] == ACCESS:
-            text(raw.get("device_id"))
+            _check_id(raw.get("device_id"))
             about_access = read_outcome(raw, place)
     except PoisonRow as error:
         raise ContractError(place, str(error)) from error
     took = about_access is not None and (ListName.BLOCK in about_access.added or ListName.ALLOW in about_access.removed)
     return Told({**row, "took_away": took}, about_access)
+
+
+def _check_id(raw: Any) -> None:  # noqa: ANN401 - foreign JSON
+    """Refuse a device id that no index could hold."""
+    if len(text(raw).encode()) > access.LONGEST_ID:
+        raise PoisonRow("has a device id that is too long")

@@ -20,7 +20,6 @@ from gatepost.service.ledger import Key
 
 LEVELS = (Level.ALLOW, Level.BLOCK)
 LONGEST_REASON = 500
-LONGEST_ID = 1_000  # bytes; it must fit into an index
 LONGEST = timedelta(days=3_660)
 CLOUD_CACHE = "rest"
 ELSEWHERE = (MailboxKind.REMOTE, MailboxKind.DISABLED)
@@ -39,7 +38,7 @@ def key_of(device: Mapping[str, Any], mailbox: Mapping[str, Any] | None) -> Key 
         return "elsewhere"
     if (device["client_type"] or "").casefold() == CLOUD_CACHE:
         return "cloud-cache"
-    if not device["device_id"] or len(device["device_id"].encode()) > LONGEST_ID:
+    if not device["device_id"] or len(device["device_id"].encode()) > access.LONGEST_ID:
         return "no-id"
     return device["mailbox_guid"], device["device_id"]
 

@@ -42,13 +42,16 @@ UPDATE desired SET revision = %(revision)s
 WHERE organization_id = %(organization_id)s AND mailbox_guid = %(mailbox_guid)s AND device_id = %(device_id)s
 
 -- name: note
--- What the connector says of a row, unless something newer was said.
--- example: {"organization_id": "", "mailbox_guid": "", "device_id": "x", "result": "applied", "memory": 1, "revision": 1, "at": "2026-01-01T00:00:00Z", "lists_before": null, "lists_after": null, "controller": null, "why": ""}
-UPDATE desired SET
-    result = %(result)s, result_memory = %(memory)s, result_revision = %(revision)s, result_at = %(at)s,
-    result_before = %(lists_before)s, result_after = %(lists_after)s, result_controller = %(controller)s, result_why = %(why)s
-WHERE organization_id = %(organization_id)s AND mailbox_guid = %(mailbox_guid)s AND device_id = %(device_id)s
-  AND (result IS NULL OR (result_memory, result_revision, result_at) <= (%(memory)s, %(revision)s, %(at)s::timestamptz))
+-- What the connector says of rows, one thing of each, unless something newer was said.
+-- example: {"organization_id": "", "memory": 1, "rows": {"rows": [{"mailbox_guid": "6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11", "device_id": "x", "result": "applied", "revision": 1, "at": "2026-01-01T00:00:00Z", "lists_before": null, "lists_after": null, "controller": null, "why": ""}]}}
+UPDATE desired d SET
+    result = r.result, result_memory = %(memory)s, result_revision = r.revision, result_at = r.at,
+    result_before = r.lists_before, result_after = r.lists_after, result_controller = r.controller, result_why = r.why
+FROM jsonb_to_recordset(%(rows)s::jsonb -> 'rows') AS r (
+    mailbox_guid uuid, device_id text, result text, revision bigint, at timestamptz, lists_before jsonb,
+    lists_after jsonb, controller text, why text)
+WHERE d.organization_id = %(organization_id)s AND d.mailbox_guid = r.mailbox_guid AND d.device_id = r.device_id
+  AND (d.result IS NULL OR (d.result_memory, d.result_revision, d.result_at) <= (%(memory)s, r.revision, r.at))
 
 -- name: standing
 -- Everything that is known of device ids in mailboxes: published, said, pinned, whose the entries are, and the lists as

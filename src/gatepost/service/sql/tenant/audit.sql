@@ -1,5 +1,6 @@
 -- name: insert
--- One event of the running transaction.
--- example: {"name": "operator:tenant:created", "actor": "operator", "body": {}, "body_hash": "", "organization_id": null}
+-- Events of the running transaction.
+-- example: {"actor": "operator", "organization_id": null, "rows": {"rows": [{"name": "operator:tenant:created", "body": {}, "body_hash": ""}]}}
 INSERT INTO events (organization_id, name, actor, body, body_hash)
-VALUES (%(organization_id)s, %(name)s, %(actor)s, %(body)s, %(body_hash)s)
+SELECT %(organization_id)s::uuid, r.name, %(actor)s, r.body, decode(r.body_hash, 'hex')
+FROM jsonb_to_recordset(%(rows)s::jsonb -> 'rows') AS r (name text, body jsonb, body_hash text)

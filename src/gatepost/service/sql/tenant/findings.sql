@@ -14,11 +14,12 @@ UPDATE findings SET ended_at = now()
 WHERE organization_id = %(organization_id)s AND origin = %(origin)s AND ended_at IS NULL AND last < now()
 
 -- name: end
--- These findings of the service about a subject are over.
--- example: {"organization_id": "", "codes": ["x"], "subject": ""}
-UPDATE findings SET ended_at = now()
-WHERE organization_id = %(organization_id)s AND origin = 'service' AND code = ANY(%(codes)s) AND subject = %(subject)s
-  AND ended_at IS NULL
+-- These findings of the service about these subjects are over.
+-- example: {"organization_id": "", "rows": {"rows": [{"codes": ["x"], "subject": ""}]}}
+UPDATE findings f SET ended_at = now()
+FROM jsonb_to_recordset(%(rows)s::jsonb -> 'rows') AS r (codes text[], subject text), unnest(r.codes) AS c (code)
+WHERE f.organization_id = %(organization_id)s AND f.origin = 'service' AND f.code = c.code AND f.subject = r.subject
+  AND f.ended_at IS NULL
 
 -- name: end_old
 -- A connector tells each finding when it meets it; after a day without it, it is over.

@@ -45,19 +45,16 @@ WHERE connector_id = %(connector_id)s
 UPDATE checkins SET lease_until = now()
 WHERE connector_id = %(connector_id)s AND instance = %(instance)s AND lease_until > now()
 
--- name: known_outcomes
--- Which of these outcomes were told before.
--- example: {"outcome_ids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"]}
-SELECT outcome_id FROM outcomes WHERE outcome_id = ANY(%(outcome_ids)s)
-
--- name: outcome
--- An outcome, once.
--- example: {"outcome_id": "6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11", "organization_id": "", "connector_id": "", "about": "", "result": "", "body": {}, "at": null, "took_away": false}
+-- name: outcomes
+-- Outcomes, each once; those that were not told before.
+-- example: {"organization_id": "", "connector_id": "", "rows": {"rows": [{"outcome_id": "6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11", "about": "", "result": "", "body": {}, "at": null, "took_away": false}]}}
 INSERT INTO outcomes (outcome_id, organization_id, connector_id, about, result, body, at, took_away)
-VALUES (
-    %(outcome_id)s, %(organization_id)s, %(connector_id)s, %(about)s, %(result)s, %(body)s, %(at)s, %(took_away)s
-)
+SELECT r.outcome_id, %(organization_id)s::uuid, %(connector_id)s::uuid, r.about, r.result, r.body, r.at, r.took_away
+FROM jsonb_to_recordset(%(rows)s::jsonb -> 'rows') AS r (
+    outcome_id uuid, about text, result text, body jsonb, at timestamptz, took_away boolean)
+ORDER BY r.outcome_id
 ON CONFLICT (tenant_id, outcome_id) DO NOTHING
+RETURNING outcome_id
 
 -- name: settings
 -- The organization's settings as just read.

@@ -28,14 +28,16 @@ WHERE l.organization_id = %(organization_id)s
 ORDER BY l.mailbox_guid, l.device_id, l.list FOR UPDATE OF l
 
 -- name: save
--- What the readings of an entry come to.
--- example: {"organization_id": "", "mailbox_guid": "", "device_id": "x", "list": "allow", "ownership": "foreign", "present_before": true, "doubtful": false, "memory": 1, "story": {}}
+-- What the readings of entries come to.
+-- example: {"organization_id": "", "rows": {"rows": [{"mailbox_guid": "6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11", "device_id": "x", "list": "allow", "ownership": "foreign", "present_before": true, "doubtful": false, "memory": 1, "story": {}}]}}
 INSERT INTO list_entries AS l (
     organization_id, mailbox_guid, device_id, list, ownership, present_before, doubtful, memory, story
-) VALUES (
-    %(organization_id)s, %(mailbox_guid)s, %(device_id)s, %(list)s, %(ownership)s, %(present_before)s, %(doubtful)s,
-    %(memory)s, %(story)s
 )
+SELECT %(organization_id)s::uuid, r.mailbox_guid, r.device_id, r.list, r.ownership, r.present_before, r.doubtful,
+       r.memory, r.story
+FROM jsonb_to_recordset(%(rows)s::jsonb -> 'rows') AS r (
+    mailbox_guid uuid, device_id text, list text, ownership text, present_before boolean, doubtful boolean,
+    memory bigint, story jsonb)
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id, list) DO UPDATE SET
     since = CASE WHEN l.ownership = excluded.ownership THEN l.since ELSE now() END, ownership = excluded.ownership,
     present_before = excluded.present_before, doubtful = excluded.doubtful, memory = excluded.memory,
