@@ -241,7 +241,7 @@ class Story:
         """What must hold at rest: lists as desired, nothing foreign lost, each change made once, leases apart."""
         for pin in self.pins:
             assert self.entries(pin) == pin.wanted, (pin.mailbox, self.logs())
-            assert sorted(self.written(pin)) == sorted(pin.changes), (pin.mailbox, self.logs())
+            assert sorted(self.written(pin)) == sorted(pin.changes), (self.written(pin), pin.changes, self.logs())
         self.check_leases()
         assert "a fault of the connector" not in self.logs()
 
