@@ -55,6 +55,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.inventory
+	$(BIN)/python -m benchmarks.quick
 
 clean:
 	rm -rf $(VENV) .build .demo .mypy_cache .ruff_cache .pytest_cache

@@ -2,7 +2,7 @@
 
 import json
 
-from gatepost.connector.agent import Scope, status
+from gatepost.connector.agent import Agent, Scope, status
 from gatepost.lab.rows import Device, Mailbox
 from gatepost.settings import SyncSettings
 from tests.connector.test_agent import events, finish, running, until
@@ -92,6 +92,23 @@ def test_a_running_connector_is_woken_writes_and_mends_what_is_undone(make_site:
     assert [event for event in events(site) if event.startswith("write")] == ["write begins", "write ended"] * 2
     assert status(site.settings).uncertain == 0
     assert len(site.lab.shells) == 0
+
+
+def test_a_delta_that_contradicts_our_write_is_looked_at_after_the_grace(make_site: MakeSite) -> None:
+    """Soon after our write the lists as listed may be older than that, or replication: nothing is read, nor written."""
+    site = make_site(devices=40, sync=SyncSettings(grace=600.0)).enrol().limited(mode="enforce")
+    site.synchronise()
+    mailbox, phone = pinnable(site)
+    site.pin(phone.guid, "block")
+    site.work()
+    site.lab.organization.change_mailbox(mailbox, blocked=())
+    with Agent(site.settings, patience=10) as agent:
+        assert agent.sync(Scope.QUICK).sent_mailboxes == 1
+        assert agent.work() == {}
+        seconds = agent.reconcile.seconds()
+    assert seconds is not None
+    assert 300 < seconds <= 600
+    assert lists(site, mailbox) == ((), ())
 
 
 def test_a_connector_killed_in_a_write_knows_it_again(make_site: MakeSite) -> None:

@@ -245,7 +245,11 @@ class Inventory:
             self._stop.check()
             rows = list(_news(untold))
             if rows:
-                self._courier.send(Kind.CYCLE, facts=_facts("devices", rows))
+                result = self._courier.send(Kind.CYCLE, facts=_facts("devices", rows)).result or SyncResult("")
+                if result.state == "held":
+                    log.warning("statistics are told later", why=result.why)
+                    return count
+                _tell_rejected(result)
                 self._listing.amend([RowText(row[0], row_text(row).decode("ascii")) for row in rows])
             self._memory.told(each.guid for each in untold)
             count += len(rows)
