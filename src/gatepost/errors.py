@@ -132,7 +132,8 @@ class SessionLost(ExchangeError):
 class ExchangeBusy(ExchangeError):
     """Exchange pushes back; ``retry_after`` is in seconds.
 
-    ``about`` is what there is too much of: ``commands`` or ``shells`` of this account, or the ``server`` is not ready.
+    ``about`` is what there is too much of: ``commands`` or ``shells`` of this account, or ``answers``, where a command
+    is under way already; or the ``server`` is not ready.
     """
 
     exit_code = 5

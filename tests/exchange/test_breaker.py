@@ -63,6 +63,15 @@ def test_a_probe_that_never_tells_does_not_block_for_ever() -> None:
     assert breaker.ask(200.0)
 
 
+def test_a_probe_that_is_given_up_leaves_room_for_the_next() -> None:
+    """Whoever probed was called away: nothing is known of the server, and nobody has to wait for it."""
+    breaker = opened()
+    assert breaker.ask(10.0)
+    assert not breaker.ask(10.0)
+    breaker.spared()
+    assert breaker.ask(10.0)
+
+
 def test_it_says_since_when_and_why() -> None:
     """The error names both, and is one of being unreachable."""
     error = opened(50.0).avoided(51.0)

@@ -143,6 +143,46 @@ def test_a_request_is_ended_from_another_thread() -> None:
     assert [type(error) for error in failed] == [ExchangeUnreachable] * 2
 
 
+def test_a_handshake_is_ended_from_another_thread() -> None:
+    """Not only an answer, but TLS with a server that never says a word of it."""
+    asked = threading.Event()
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(65_536)
+        asked.set()
+        silent(connection)
+
+    with answering(answer) as address:
+        settings = ExchangeSettings(url=f"https://{address}/PowerShell", auth="negotiate", user="LAB\\reader")
+        transport = Transport(settings, PASSWORD)
+        failed: list[ExchangeError] = []
+
+        def post() -> None:
+            with pytest.raises(ExchangeUnreachable) as caught:
+                transport.post(b"<s:Envelope/>", timeout=60)
+            failed.append(caught.value)
+
+        thread = threading.Thread(target=post)
+        thread.start()
+        assert asked.wait(10)
+        transport.cut()
+        thread.join(10)
+        assert not thread.is_alive()
+        transport.close()
+    assert len(failed) == 1
+
+
+def test_what_is_over_already_is_not_begun() -> None:
+    """A cut that comes just before a request is not lost: nothing is dialled."""
+    dialled = threading.Event()
+    with answering(lambda _: dialled.set()) as address:
+        transport = Transport(ExchangeSettings(url=f"http://{address}/PowerShell", user="LAB\\reader"), PASSWORD)
+        with pytest.raises(ExchangeUnreachable, match="was ended from this side"):
+            transport.post(b"<s:Envelope/>", timeout=60, ended=lambda: True)
+        transport.close()
+    assert not dialled.is_set()
+
+
 def test_a_refused_permit_lets_nothing_leave(tmp_path: Path) -> None:
     """Refused, not a byte of the request has left; the same transport can send the next one."""
     asked: list[str] = []

@@ -151,6 +151,7 @@ MET: dict[Fault, Met] = {
     Fault.DRIP: Met(middle="ExchangeUnreachable: .* did not answer in time"),
     Fault.SHELL_LOST: Met(middle=GONE),
     Fault.THROTTLED: Met(write="ExchangeBusy: .* at least 300 milliseconds"),
+    Fault.THROTTLED_OUTPUT: Met(middle="ExchangeBusy: .* reading the output: .* at least 300 milliseconds"),
     Fault.MICRO_DELAY: Met(write=None),
     Fault.SILENT: Met(),
     Fault.RUNSPACE_BROKEN: Met(),

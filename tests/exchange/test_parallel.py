@@ -1,7 +1,7 @@
 """The same work for many items: every item comes out once, with its result or its error."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -14,11 +14,11 @@ class Dismissed:
     """Remembers whom it was told to make come back, and sets an event that they wait for."""
 
     def __init__(self) -> None:
-        self.threads: list[frozenset[int]] = []
+        self.threads: list[Collection[int]] = []
         self.over = threading.Event()
 
     @contextmanager
-    def __call__(self, threads: frozenset[int]) -> Iterator[None]:
+    def __call__(self, threads: Collection[int]) -> Iterator[None]:
         """Make them come back."""
         self.threads.append(threads)
         self.over.set()

@@ -14,6 +14,7 @@ from gatepost.errors import (
     CmdletFailed,
     ExchangeBusy,
     ExchangeError,
+    ExchangeUnreachable,
     SessionLost,
     SignInRefused,
     WireError,
@@ -308,6 +309,68 @@ def test_who_leaves_each_does_not_wait(make_lab: MakeLab) -> None:
         assert time.monotonic() - begun < 5
         lab.faults.clear()
         assert pool.read(ask) == 3
+
+
+def test_who_joins_the_dismissed_late_is_dismissed_too(make_lab: MakeLab) -> None:
+    """A worker that starts while its crew is sent home asks Exchange for nothing; afterwards it may."""
+    lab = make_lab()
+    crew: set[int] = set()
+    with opened(lab) as pool:
+        with pool._dismissing(crew), pool._dismissing(set()):
+            crew.add(threading.get_ident())
+            with pytest.raises(SessionLost, match="was ended from this side"):
+                pool.read(ask)
+        assert not lab.calls
+        assert pool.read(ask) == 3
+
+
+def test_a_probe_that_is_called_away_keeps_nobody_out(make_lab: MakeLab) -> None:
+    """A server that was away is asked by one thread; if that one is dismissed, the next one asks at once."""
+    lab = make_lab()
+    with opened(lab, timeout=5.0) as pool:
+        for _ in range(3):
+            pool._servers.failed("localhost", ExchangeUnreachable("it is down."), time.monotonic() - 10.0)
+        lab.faults.plan(Fault.HANG, times=1)
+        crew: set[int] = set()
+        failed: list[str] = []
+
+        def probe() -> None:
+            crew.add(threading.get_ident())
+            with pytest.raises(SessionLost) as caught:
+                pool.read(ask)
+            failed.append(str(caught.value))
+
+        thread = threading.Thread(target=probe)
+        thread.start()
+        wait_for(lambda: lab.faults.struck[Fault.HANG] == 1)
+        with pool._dismissing(crew):
+            thread.join(10)
+        assert not thread.is_alive()
+        assert pool.read(ask) == 3
+    assert failed == ["The work with localhost was ended from this side."]
+
+
+def test_close_while_sessions_are_opened_leaves_none(make_lab: MakeLab) -> None:
+    """Whatever the moment: all work ends at once and says why, and no shell is left, at a server that hangs too."""
+    lab = make_lab(devices=5)
+    for number in range(10):
+        lab.faults.plan(Fault.HANG, after=number, times=1)
+        pool = Pool(settings_of(lab, timeout=30.0), lab.password)
+        with ThreadPoolExecutor(6) as crew:
+            work = [crew.submit(read_on, pool) for _ in range(6)]
+            wait_for(lambda: Fault.HANG not in lab.faults)
+            begun = time.monotonic()
+            pool.close()
+            assert {str(each.exception(20)) for each in work} == {"The work with localhost was ended from this side."}
+        assert time.monotonic() - begun < 6
+        assert not pool._out
+        assert len(lab.shells) == 0
+
+
+def read_on(pool: Pool) -> None:
+    """Read for ever."""
+    while True:
+        pool.read(ask)
 
 
 @pytest.mark.parametrize("scheme", ["https", "http"])

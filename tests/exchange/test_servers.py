@@ -89,6 +89,18 @@ def test_where_all_are_away_the_first_one_s_error_is_told() -> None:
         servers.choose(0.0)
 
 
+def test_a_probe_that_is_given_up_keeps_nobody_out() -> None:
+    """The thread that asked was called away: the next one asks, and no pause is served for it."""
+    servers = Servers(settings())
+    for _ in range(3):
+        servers.failed("mail.lab.example", DOWN, 0.0)
+    assert servers.choose(10.0) == "mail.lab.example"
+    with pytest.raises(ExchangeAvoided):
+        servers.choose(10.0)
+    servers.spared("mail.lab.example")
+    assert servers.choose(10.0) == "mail.lab.example"
+
+
 def test_a_refused_sign_in_is_tried_nowhere_else() -> None:
     """The same wrong password at each server would lock the account."""
     servers = Servers(settings())

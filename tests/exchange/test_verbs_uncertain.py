@@ -39,6 +39,7 @@ AT_ONCE = (
     Fault.DRIP,
     Fault.SHELL_LOST,
     Fault.THROTTLED,
+    Fault.THROTTLED_OUTPUT,
     Fault.MICRO_DELAY,
     Fault.SILENT,
     Fault.RUNSPACE_BROKEN,
@@ -118,7 +119,9 @@ def test_a_faulted_write_is_sent_once_and_never_called_undone_where_it_was_done(
     assert [call.cmdlet for call in calls].count("Set-CASMailbox") <= 1
 
 
-@pytest.mark.parametrize("fault", [Fault.BREAK_OFF, Fault.RESET, Fault.SHELL_LOST, Fault.HALF_WAY])
+@pytest.mark.parametrize(
+    "fault", [Fault.BREAK_OFF, Fault.RESET, Fault.SHELL_LOST, Fault.HALF_WAY, Fault.THROTTLED_OUTPUT]
+)
 def test_a_write_whose_end_is_lost_is_uncertain(here: Callable[..., Site], fault: Fault) -> None:
     """The words say what was sent and why nobody can tell, and that it is not repeated."""
     site = here()

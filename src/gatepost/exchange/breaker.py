@@ -47,6 +47,10 @@ class Breaker:
         """Whether ``ask`` would say yes, without asking."""
         return self._opens_at is None or (now >= self._opens_at and now >= self._probing_until)
 
+    def spared(self) -> None:
+        """A probe ended without telling anything of the server: the next one may go."""
+        self._probing_until = 0.0
+
     def worked(self) -> None:
         """It answered."""
         self._since, self._failures, self._error, self._ceiling = None, 0, None, FIRST_PAUSE

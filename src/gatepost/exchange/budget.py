@@ -53,7 +53,7 @@ class Budget:
         fewer = open_sessions if error.about == "shells" else self.limit(now) - (not again)
         self._limit = max(1, min(self._limit, fewer))
         self._changed = now
-        if error.about == "commands":
+        if error.about in {"commands", "answers"}:
             self._quiet_until = max(self._quiet_until, now + error.retry_after)
             self._why = error
 

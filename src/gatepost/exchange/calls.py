@@ -218,7 +218,7 @@ def _is_there(read: Callable[[], object]) -> bool:
 def _is_answer(error: Exception) -> bool:
     """Whether an error is Exchange's own word that it did not carry a command out."""
     if isinstance(error, ExchangeBusy):
-        return error.about != "server"
+        return error.about in {"commands", "shells"}
     if isinstance(error, CmdletFailed):
         return not _OPEN.search(error.exception_type.rpartition(".")[2])
     return isinstance(error, CmdletNotGranted)

@@ -40,10 +40,12 @@ class Clock:
         self.limit = 0.0
         self._until = 0.0
         self._ended = False
+        self._over_already: Callable[[], bool] = lambda: False
 
-    def start(self, seconds: float) -> None:
-        """A request begins, which may take so long."""
+    def start(self, seconds: float, ended: Callable[[], bool] = lambda: False) -> None:
+        """A request begins, which may take so long; none once ``ended`` is so."""
         self.limit, self._until, self._ended = seconds, time.monotonic() + seconds, False
+        self._over_already = ended
 
     def end(self) -> None:
         """No further wait."""
@@ -56,7 +58,7 @@ class Clock:
 
     def left(self) -> float:
         """Seconds left, more than 0. Raises TimeoutError where none are, ConnectionAbortedError where it was ended."""
-        if self._ended:
+        if self._ended or self._over_already():
             raise ConnectionAbortedError("the request was ended from this side")
         left = self._until - time.monotonic()
         if left <= 0:
@@ -125,8 +127,9 @@ class Connection:
     def secure(self, context: ssl.SSLContext, host: str) -> None:
         """Go on in TLS; the certificate must be ``host``'s. Raises ssl.SSLError."""
         self._sock.settimeout(self._clock.left())
-        secured = context.wrap_socket(self._sock, server_hostname=host)
-        self._sock = secured
+        secured = context.wrap_socket(self._sock, server_hostname=host, do_handshake_on_connect=False)
+        self._sock = secured  # before the handshake, so that it can be cut
+        secured.do_handshake()
         self.certificate = secured.getpeercert(binary_form=True)
 
     @property

@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from typing import TypeVar
@@ -19,12 +19,13 @@ def each(
     do: Callable[[I], T],
     items: Iterable[I],
     workers: int,
-    dismissing: Callable[[frozenset[int]], AbstractContextManager[None]],
+    dismissing: Callable[[Collection[int]], AbstractContextManager[None]],
 ) -> Each[I, T]:
     """Each item with its result, or with the error that it met; any other exception ends it all.
 
     ``items`` is read as it is needed, in the caller's thread. A caller that stops early ends the work under way:
-    ``dismissing`` is told which threads, by their ids, and must make them come back soon, while it is waited for them.
+    ``dismissing`` is told which threads, by their ids, and must make them come back soon, while it is waited for them;
+    one that begins only then is among them as soon as it runs.
     """
     threads: set[int] = set()
     under_way: dict[Future[T], I] = {}
@@ -41,7 +42,7 @@ def each(
                     yield item, outcome
         finally:
             if under_way:
-                with dismissing(frozenset(threads)):
+                with dismissing(threads):
                     crew.shutdown(cancel_futures=True)
 
 

@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -84,7 +84,7 @@ class Pool:
         self._idle: list[_Open] = []
         self._out: set[_Open] = set()
         self._left_behind: list[_Open] = []
-        self._dismissed: frozenset[int] = frozenset()
+        self._dismissed: list[Collection[int]] = []
         self._closed = False
 
     @property
@@ -223,9 +223,14 @@ class Pool:
             self._turns += Counter()  # drops what is zero
             self._changed.notify_all()
 
+    @property
+    def _is_over(self) -> bool:
+        """Whether this side has ended the work of this thread."""
+        return self._closed or any(threading.get_ident() in threads for threads in self._dismissed)
+
     def _check_going(self) -> None:
         """Raise SessionLost where this side has ended the work."""
-        if self._closed or threading.get_ident() in self._dismissed:
+        if self._is_over:
             raise SessionLost(f"The work with {self.server} was ended from this side.", server=self.server)
 
     # -- sessions --------------------------------------------------------------------------------------------------
@@ -262,6 +267,9 @@ class Pool:
                 opened = self._opened_at(host)
             except (ExchangeError, WireError) as error:
                 if not self._blame(host, error):
+                    with self._changed:
+                        self._servers.spared(host)
+                        self._check_going()
                     raise
                 log.warning("another server is tried: %s", error)
             else:
@@ -275,6 +283,7 @@ class Pool:
         now = time.monotonic()
         opened = _Open(session, host, threading.get_ident(), now, now)
         with self._changed:
+            self._check_going()
             self._out.add(opened)
         try:
             session.start()
@@ -348,7 +357,7 @@ class Pool:
         """Learn from a failure; True where another server is to be tried at once."""
         now = time.monotonic()
         with self._changed:
-            if self._closed or threading.get_ident() in self._dismissed:
+            if self._is_over:
                 return False
             if isinstance(error, ExchangeBusy):
                 self._budget.push_back(error, len(self._out) + len(self._idle), now)
@@ -356,10 +365,10 @@ class Pool:
             return self._servers.failed(host, error, now)
 
     @contextmanager
-    def _dismissing(self, threads: frozenset[int]) -> Iterator[None]:
-        """Make threads come back: their waits end, and so does what they send and receive."""
+    def _dismissing(self, threads: Collection[int]) -> Iterator[None]:
+        """Make threads come back, also those that join them yet: their waits end, and what they send and receive."""
         with self._changed:
-            self._dismissed |= threads
+            self._dismissed.append(threads)
             cut = [opened for opened in self._out if opened.thread in threads]
             self._changed.notify_all()
         for opened in cut:
@@ -368,7 +377,8 @@ class Pool:
             yield
         finally:
             with self._changed:
-                self._dismissed -= threads  # their ids will be others'
+                # Their ids will be others'.
+                self._dismissed = [others for others in self._dismissed if others is not threads]
 
     # -- trying again ----------------------------------------------------------------------------------------------
 
@@ -398,7 +408,7 @@ class Pool:
     def _pause(self, error: Exception, number: int) -> float | None:
         """Seconds until the next attempt; None where it cannot help."""
         with self._changed:
-            if isinstance(error, _FOR_EVER) or self._closed or threading.get_ident() in self._dismissed:
+            if isinstance(error, _FOR_EVER) or self._is_over:
                 return None
             jitter = self._chance.uniform(0, FIRST_PAUSE * 2**number)
             if not isinstance(error, ExchangeBusy):

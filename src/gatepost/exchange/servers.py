@@ -87,6 +87,10 @@ class Servers:
             log.warning("Exchange is reached through %s from now on, before through %s", host, self.now_used)
             self.now_used = host
 
+    def spared(self, host: str) -> None:
+        """Opening a session there has ended, whatever came of it: another one may be tried."""
+        self._breakers[host].spared()
+
     def failed(self, host: str, error: ExchangeError | WireError, now: float) -> bool:
         """Something failed there; True where another server is worth trying for it at once.
 

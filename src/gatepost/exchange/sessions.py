@@ -257,11 +257,11 @@ class Session:
             if left.is_set() or self._left.is_set():
                 raise SessionLost(f"The session with {self.server} was ended from this side.", server=self.server)
             envelope = soap.receive(self._target(), uuid4(), self._shell, command_id)
-            answer = soap.parse(self._transport.post(envelope, permit=leaves))
+            answer = soap.parse(self._transport.post(envelope, permit=leaves, ended=self._left.is_set))
             if not isinstance(answer, soap.Fault):
                 return soap.read_received(answer)
             if answer.code != soap.TIMED_OUT:
-                raise self._fault(answer, "reading the output")
+                raise self._fault(answer, "reading the output", "answers")
         raise ExchangeUnreachable(
             f"{self.server} sent no output for {_SILENCE:.0f} seconds.",
             "Look at the server's load.",
@@ -269,7 +269,7 @@ class Session:
         )
 
     def _ask(self, envelope: bytes, doing: str, permit: Permit | None = None) -> soap.Reply:
-        answer = soap.parse(self._transport.post(envelope, permit=permit))
+        answer = soap.parse(self._transport.post(envelope, permit=permit, ended=self._left.is_set))
         if isinstance(answer, soap.Fault):
             raise self._fault(answer, doing)
         return answer
@@ -305,8 +305,8 @@ class Session:
             exception_type=record.exception_type,
         )
 
-    def _fault(self, fault: soap.Fault, doing: str) -> ExchangeError:
-        """The error for a SOAP fault, by its number."""
+    def _fault(self, fault: soap.Fault, doing: str, about: str = "commands") -> ExchangeError:
+        """The error for a SOAP fault, by its number. ``about`` is what there is too much of, where that is said."""
         says = f"{self.server} refuses {doing}: {fault.reason or fault.subcode} ({fault.code or fault.subcode})."
         if fault.code in soap.SHELL_GONE:
             return SessionLost(says, "Try again: that opens a new session.", server=self.server)
@@ -318,7 +318,8 @@ class Session:
                 about="shells",
             )
         if fault.code == soap.TOO_MANY_COMMANDS:
-            return ExchangeBusy(says, "Try again after that.", server=self.server, retry_after=_milliseconds(fault))
+            wait = _milliseconds(fault)
+            return ExchangeBusy(says, "Try again after that.", server=self.server, retry_after=wait, about=about)
         if fault.code == _ACCESS_DENIED:
             return SignInRefused(says, "The account may not use remote PowerShell here.", server=self.server)
         return ExchangeError(says, "Look at the server's event log.", server=self.server)

@@ -5,6 +5,7 @@ empty request. Redirects are followed by the local settings only. One transport 
 """
 
 import ssl
+from collections.abc import Callable
 from http.cookiejar import CookieJar
 from urllib.parse import urljoin, urlsplit
 from urllib.request import Request
@@ -47,13 +48,20 @@ class Transport:
         self._sealing: Sealing | None = None
         self._ticket = False
 
-    def post(self, envelope: bytes, timeout: float | None = None, permit: Permit | None = None) -> bytes:
+    def post(
+        self,
+        envelope: bytes,
+        timeout: float | None = None,
+        permit: Permit | None = None,
+        ended: Callable[[], bool] = lambda: False,
+    ) -> bytes:
         """Send one envelope; the bytes of the answer, which may be a SOAP fault.
 
         ``timeout`` bounds the whole of it, in seconds: sign-in, redirects, sending and the last byte of the answer.
-        ``permit`` is asked each time just before bytes of the envelope leave; what it raises comes out.
+        ``permit`` is asked each time just before bytes of the envelope leave; what it raises comes out. ``ended`` says
+        whether it is over already: set before ``cut``, so that none of a request that was about to begin is waited for.
         """
-        self._clock.start(timeout or self._settings.timeout)
+        self._clock.start(timeout or self._settings.timeout, ended)
         with self._failures.in_our_words():
             for _ in range(_MOST_REDIRECTS + 1):
                 answer = self._sealed(envelope, permit) if self._encrypts else self._plain(envelope, permit)
@@ -171,7 +179,13 @@ class Transport:
         """The connection, opened where there is none that can be used; a new one is not signed in."""
         if self._connection is None or not self._connection.usable:
             self.close()
-            self._connection = self._dial()
+            connection = self._connection = self._dial()  # known before TLS, so that it can be cut
+            try:
+                if not self._encrypts:
+                    connection.secure(self._trust, self._host)
+            except BaseException:
+                self.close()
+                raise
         return self._connection
 
     def _dial(self) -> Connection:
@@ -180,12 +194,8 @@ class Transport:
         if self._asks_proxy:
             return self._proxy.dial(self._clock)
         if self._proxy.serves(self._host):
-            connection = self._proxy.tunnel(self._host, port, self._clock)
-        else:
-            connection = Connection.dial(self._host, port, self._clock)
-        if not self._encrypts:
-            connection.secure(self._trust, self._host)
-        return connection
+            return self._proxy.tunnel(self._host, port, self._clock)
+        return Connection.dial(self._host, port, self._clock)
 
     def _read(self, answer: Answer) -> bytes:
         """The answer's bytes, decrypted; or what its status means."""

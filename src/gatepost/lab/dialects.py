@@ -116,6 +116,7 @@ class Fault(StrEnum):
     SHELL_LOST = "shell-lost"
     TOO_MANY_SHELLS = "too-many-shells"
     THROTTLED = "throttled"
+    THROTTLED_OUTPUT = "throttled-output"
     MICRO_DELAY = "micro-delay"
     SILENT = "silent"
     RUNSPACE_BROKEN = "runspace-broken"
@@ -148,6 +149,7 @@ FAULT_MEANINGS: dict[Fault, str] = {
     Fault.SHELL_LOST: "every Receive for a command finds its shell gone",
     Fault.TOO_MANY_SHELLS: "every new shell is refused, as by the quota of concurrent shells",
     Fault.THROTTLED: "every command is refused, with the milliseconds to wait in the text of the fault",
+    Fault.THROTTLED_OUTPUT: "a Receive for a command, which runs on, is refused in the same way",
     Fault.MICRO_DELAY: "a cmdlet starts late and warns that it was delayed",
     Fault.SILENT: "a command never has any output, and never ends",
     Fault.RUNSPACE_BROKEN: "a command finds its runspace broken, and so does each that follows in it",

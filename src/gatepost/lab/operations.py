@@ -86,6 +86,8 @@ class Service:
     def _receive(self, request: Request, user: str, _full: bool, _address: str) -> list[bytes]:
         if request.command and self._faults.strikes(Fault.SHELL_LOST):
             raise wsman.shell_gone(request.shell or "")
+        if request.command and self._faults.strikes(Fault.THROTTLED_OUTPUT):
+            raise wsman.too_many_commands(THROTTLE)
         shell = self._shells.find(request.shell, user)
         ends = self._write.stream_ends(request.command)
         parts, done = shell.receive(request.command, request.timeout, request.envelope, ends)
