@@ -300,9 +300,9 @@ def test_who_leaves_each_does_not_wait(make_lab: MakeLab) -> None:
     """Cmdlets that never answer are cut off, in a moment, and their shells are deleted."""
     lab = make_lab()
     with opened(lab) as pool:
+        lab.faults.plan(Fault.SILENT, after=1)
         found = pool.each(ask, range(100))
         next(found)
-        lab.faults.add(Fault.SILENT)
         wait_for(lambda: lab.faults.struck[Fault.SILENT] >= 5)
         begun = time.monotonic()
         found.close()
