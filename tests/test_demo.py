@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -42,15 +42,22 @@ def free_port() -> int:
 
 def below(process: int) -> dict[int, str]:
     """The commands of all processes below one, by their ids: children, their children, and so on."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(maxsplit=2) for line in listed.splitlines()]
+    rows = list(listed())
     found: dict[int, str] = {}
     parents = {process}
     while parents:
-        children = {int(pid): args for pid, parent, args in rows if int(parent) in parents}
+        children = {pid: args for pid, parent, args in rows if parent in parents}
         found |= children
         parents = set(children)
     return found
+
+
+def listed() -> Iterator[tuple[int, int, str]]:
+    """All processes: id, its parent's, command. A small machine has no ``ps``."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has just ended
+            parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+            yield int(process.name), parent, (process / "cmdline").read_text().replace("\0", " ")
 
 
 def alive(processes: dict[int, str]) -> list[str]:
