@@ -16,7 +16,8 @@ from itertools import combinations
 import psycopg
 from psycopg import sql
 
-from gatepost.connector.store import FILE
+from gatepost.connector.store import FILE, REVISION, reading
+from gatepost.connector.writes import glance
 from gatepost.domain.desired import ListName
 from gatepost.lab.rows import Device, Mailbox
 from gatepost.settings import SyncSettings
@@ -143,14 +144,19 @@ class Story:
         self.until(lambda: self.site.syncs() and self.site.syncs()[0]["state"] == "sealed", "the first listing")
 
     def pin(self, level: str = "block", theirs: bool = True) -> Pin:
-        """Pin the next phone; an administrator has written entries for other ids in its mailbox."""
+        """Pin the next phone."""
+        pin = self.choose(theirs)
+        self.say(pin, level)
+        return pin
+
+    def choose(self, theirs: bool = True) -> Pin:
+        """The next phone to be pinned; an administrator has written entries for other ids in its mailbox."""
         mailbox, phone = next(self._phones)
         pin = Pin(mailbox, phone, None)
         self.pins.append(pin)
         if theirs:
             self.edit(pin, ListName.ALLOW)
             self.edit(pin, ListName.BLOCK)
-        self.say(pin, level)
         return pin
 
     def pin_two(self) -> tuple[Pin, Pin]:
@@ -227,13 +233,28 @@ class Story:
         )
         return {ListName(row["list"]): row["ownership"] for row in rows}
 
-    def settled(self) -> bool:
-        """Whether the service was told of every pin that it stands as published."""
+    def rest(self, connector: Connector, after: str, seconds: float = SECONDS) -> None:
+        """Wait until the service was told that all stands as published, and the connector has nothing left to do."""
+        self.until(lambda: self._told() and self._idle(connector), f"rest after {after}", seconds)
+
+    def _told(self) -> bool:
         rows = self.site.query(
             "SELECT result FROM desired WHERE tenant_id = %s AND (result_revision < revision OR result IS NULL "
             "OR result NOT IN ('applied', 'unchanged'))"
         )
         return not rows
+
+    def _idle(self, connector: Connector) -> bool:
+        """Whether its store is level with the service, and empty of work."""
+        [head] = self.site.query("SELECT revision FROM desired_heads WHERE tenant_id = %s")
+        path = connector.site.settings.folder / FILE
+        standing = glance(path)
+        with reading(path) as db:
+            if db is None or standing.pending or standing.uncertain:
+                return False
+            [held] = db.execute("SELECT value FROM notes WHERE name = ?", (REVISION,)).fetchall() or [("",)]
+            [(left,)] = db.execute("SELECT count(*) FROM outcomes")
+        return held[0] == str(head["revision"]) and not left
 
     # -- the laws ----------------------------------------------------------------------------------------------------
 
