@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?= 30
+# Debian's squid and Samba are outside an ordinary user's path.
+export PATH := $(PATH):/usr/sbin:/sbin
 
 .PHONY: help demo test check fuzz lock soak bench clean
 .DEFAULT_GOAL := help

@@ -24,6 +24,7 @@ SERVERS = {
     ),
     "squid": lambda: shutil.which("squid") is not None and shutil.which("openssl") is not None,
 }
+WORDS = {"samba": "samba, root's rights and Kerberos in Python, not all of which are here"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,4 +33,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark in item.iter_markers("needs"):
             server = mark.args[0]
             if not SERVERS[server]():
-                item.add_marker(pytest.mark.skip(reason=f"needs {server}, which is not installed here"))
+                words = WORDS.get(server, f"{server}, which is not installed here")
+                item.add_marker(pytest.mark.skip(reason=f"needs {words}"))
