@@ -282,7 +282,7 @@ def test_a_wait_is_served_in_order_of_arrival(make_lab: MakeLab) -> None:
                 thread = threading.Thread(target=pool.read, args=(partial(note, name),))
                 thread.start()
                 waiting.append(thread)
-                wait_for(lambda: len(pool._queue) == len(waiting))
+                wait_for(lambda: pool._turns.waiting == len(waiting))
         for thread in waiting:
             thread.join()
     assert order == list("abcdef")
@@ -389,7 +389,7 @@ def test_close_ends_a_silent_read_of_another_thread(make_lab: MakeLab, scheme: s
         threads = [threading.Thread(target=read) for _ in range(3)]
         for thread in threads:
             thread.start()
-        wait_for(lambda: lab.faults.struck[Fault.SILENT] == 1 and len(pool._queue) == 2)
+        wait_for(lambda: lab.faults.struck[Fault.SILENT] == 1 and pool._turns.waiting == 2)
         begun = time.monotonic()
         pool.close()
         for thread in threads:

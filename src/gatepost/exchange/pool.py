@@ -10,7 +10,6 @@ import logging
 import random
 import threading
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from gatepost.exchange import parallel
 from gatepost.exchange.budget import LONGEST_PAUSE, Budget
 from gatepost.exchange.servers import Servers
 from gatepost.exchange.sessions import Session
+from gatepost.exchange.turns import Turns
 from gatepost.settings import ExchangeSettings
 
 T = TypeVar("T")
@@ -50,7 +50,6 @@ IDLE_SECONDS = 600.0
 FRESH_SECONDS = 60.0
 """A write may not be repeated, so its session must have been used so shortly before."""
 CLOSE_SECONDS = 10.0
-_LOOK_AGAIN = 5.0
 _LEFT_BEHIND = 16
 _REPEATABLE = (ExchangeUnreachable, SessionLost, ExchangeBusy, WireError)
 _FOR_EVER = (ExchangeAvoided, UnreadableObject, UnsafeXml)
@@ -79,8 +78,7 @@ class Pool:
         self._prepare: Callable[[Session], None] = lambda _: None
         self._chance = random.Random()
         self._changed = threading.Condition()
-        self._queue: deque[object] = deque()
-        self._turns: Counter[int] = Counter()
+        self._turns = Turns(self._budget, self._changed, self._check_going)
         self._idle: list[_Open] = []
         self._out: set[_Open] = set()
         self._left_behind: list[_Open] = []
@@ -191,37 +189,12 @@ class Pool:
 
     def _take(self, idle: float) -> _Open:
         """A turn, and a session that was not idle for longer than ``idle`` seconds."""
-        self._begin_turn()
+        self._turns.begin()
         try:
             return self._reused(idle) or self._opened()
         except BaseException:
-            self._end_turn(threading.get_ident())
+            self._turns.end(threading.get_ident())
             raise
-
-    def _begin_turn(self) -> None:
-        """Wait until it is this thread's turn. One that holds a session already never waits for itself."""
-        me, thread = object(), threading.get_ident()
-        with self._changed:
-            self._queue.append(me)
-            try:
-                while True:
-                    self._check_going()
-                    now = time.monotonic()
-                    pause = self._budget.pause(now)
-                    free = self._turns.total() < self._budget.limit(now) and self._queue[0] is me
-                    if not pause and (free or self._turns[thread]):
-                        self._turns[thread] += 1
-                        return
-                    self._changed.wait(pause or _LOOK_AGAIN)
-            finally:
-                self._queue.remove(me)
-                self._changed.notify_all()
-
-    def _end_turn(self, thread: int) -> None:
-        with self._changed:
-            self._turns[thread] -= 1
-            self._turns += Counter()  # drops what is zero
-            self._changed.notify_all()
 
     @property
     def _is_over(self) -> bool:
@@ -242,8 +215,7 @@ class Pool:
             fits = [opened for opened in self._idle if self._is_fit(opened, idle, now)]
             unfit = [opened for opened in self._idle if not self._is_fit(opened, IDLE_SECONDS, now)]
             found = fits[-1] if fits else None
-            room = self._budget.limit(now) - self._turns.total()
-            if found is None and len(self._idle) - len(unfit) > room:
+            if found is None and len(self._idle) - len(unfit) > self._turns.room(now):
                 unfit += [opened for opened in self._idle if opened not in unfit][:1]
             self._idle = [opened for opened in self._idle if opened not in (*unfit, found)]
             if found is not None:
@@ -319,7 +291,7 @@ class Pool:
                 self._servers.worked(opened.host)
             self._give_back(opened)
         finally:
-            self._end_turn(opened.thread)
+            self._turns.end(opened.thread)
 
     def _streamed(self, work: Callable[[Session], Iterator[T]]) -> Generator[T, None, None]:
         with self._held(self._take(IDLE_SECONDS)) as session:
@@ -329,7 +301,7 @@ class Pool:
         now = time.monotonic()
         opened.used = now
         with self._changed:
-            room = len(self._idle) + self._turns.total() <= self._budget.limit(now)
+            room = len(self._idle) <= self._turns.room(now)
             if room and not self._closed and self._is_fit(opened, IDLE_SECONDS, now):
                 self._out.discard(opened)
                 self._idle.append(opened)
