@@ -25,10 +25,11 @@ from gatepost.settings import LabSettings
 
 
 class Spent(NamedTuple):
-    """What a lab has done so far: its processor time in seconds, and the cmdlets that it ran."""
+    """What a lab has done so far: processor time in seconds, cmdlets that it ran, and those in its audit log."""
 
     seconds: float
     cmdlets: int
+    audited: int
 
 
 class RunningLab:
@@ -93,7 +94,9 @@ def main() -> None:
                     begin += int(number)
                 else:
                     lab.settings = msgspec.structs.replace(lab.settings, latency=float(number))
-                print(json.dumps({"seconds": time.process_time(), "cmdlets": len(lab.calls)}), flush=True)
+                audited = sum(call.cmdlet != "Set-ADServerSettings" for call in lab.audit)
+                spent = {"seconds": time.process_time(), "cmdlets": len(lab.calls), "audited": audited}
+                print(json.dumps(spent), flush=True)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ class Reconcile:
         self._opened = opened
         self._stop = stop
         self._tell = tell
-        self._workers = workers
+        self.workers = workers
         writes.look_again(permission.limits, LOCAL)
 
     def seconds(self) -> float | None:
@@ -91,16 +91,14 @@ class Reconcile:
         while batch := list(islice(tasks, COMPARED_AT_ONCE)):
             self._stop.check()
             places = self._places.find_all(task.mailbox for task in batch)
-            for task in batch:
-                place = places.get(task.mailbox)
-                if place is not None and self._differs(task, place):
-                    self._writes.look_at(task.mailbox, self._looks.patient_until(task))
-                    count += 1
+            differing = [task for task in batch if self._differs(task, places.get(task.mailbox))]
+            self._writes.look_at_all((task.mailbox, self._looks.patient_until(task)) for task in differing)
+            count += len(differing)
         return count
 
-    def _differs(self, task: Task, place: Place) -> bool:
+    def _differs(self, task: Task, place: Place | None) -> bool:
         """Whether the lists as listed are other than what was told; not asked where a look is due anyway, or vain."""
-        if task.started or task.failures or not self._permission.in_scope(place.address):
+        if place is None or task.started or task.failures or not self._permission.in_scope(place.address):
             return False
         return is_news(task, plan(task.rows, place.lists))
 
@@ -118,5 +116,5 @@ class Reconcile:
                 halt.set()
                 raise
 
-        with ThreadPoolExecutor(min(self._workers, len(batch)), "reconcile") as workers:
+        with ThreadPoolExecutor(min(self.workers, len(batch)), "reconcile") as workers:
             return list(workers.map(look, batch))

@@ -29,7 +29,7 @@ DUE = (
     f"FROM work WHERE due <= :now AND {HELD}",
     f"FROM work WHERE due > :latest AND {HELD}",
 )
-BEGUN = f"FROM writes JOIN work USING (mailbox) WHERE (due <= :now OR due > :latest) AND {HELD}"
+BEGUN = f"FROM writes CROSS JOIN work USING (mailbox) WHERE (due <= :now OR due > :latest) AND {HELD}"
 WORK = "SELECT mailbox, written_at, written_on, undone, failures"
 ANYTHING = 2**63 - 1
 LIMITS, TOLD_AT = "limits", "told_at"
@@ -121,11 +121,15 @@ class Writes:
 
     def look_at(self, mailbox: str, at: float = 0.0) -> None:
         """Make a mailbox due, at a time or now; what is due earlier stays so."""
+        self.look_at_all([(mailbox, at)])
+
+    def look_at_all(self, moments: Iterable[tuple[str, float]]) -> None:
+        """The same for many mailboxes, each at its time."""
         with self._store.transaction(lasting=False) as db:
-            db.execute(
+            db.executemany(
                 "INSERT INTO work (mailbox, due) VALUES (?, ?) ON CONFLICT (mailbox) "
                 "DO UPDATE SET due = min(coalesce(due, excluded.due), excluded.due)",
-                (mailbox, at),
+                moments,
             )
 
     def look_again(self, limits: str, told: Iterable[str]) -> None:
