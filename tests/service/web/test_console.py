@@ -165,6 +165,20 @@ def test_a_device_shows_its_lists_and_history(anna: Visitor, filled: Speaker) ->
     assert page.count("Dit apparaat staat erop.") == 1
 
 
+def test_devices_of_mailboxes_elsewhere_are_labelled(anna: Visitor, speaker: Speaker) -> None:
+    """In the list and on their page, which offers no pin and says why."""
+    boxes = [mailbox(1, kind="disabled", primary_smtp=None, display_name=None), mailbox(2, kind="remote")]
+    speaker.synchronise([device(n, mailbox_guid=mailbox(n)[0]) for n in (1, 2)], boxes)
+    page = anna.get("/devices").text
+    assert "Disabled account" in page
+    assert "Remote mailbox" in page
+    assert "No mailbox in view" not in page
+    [path] = re.findall(rf'href="(/devices/[^"?]*{device(2)[0]})', page)
+    page = anna.get(path).text
+    assert "Remote mailbox" in page
+    assert "Its mailbox moved away or was disabled" in page
+
+
 def test_statistics_that_were_never_read_are_not_told_as_empty(anna: Visitor, filled: Speaker) -> None:
     """No group of dashes that reads as if no wipe was requested; once one is known, all are shown."""
     path = f"/devices/{filled.identity['organization']}/00000000-0000-0000-0000-000000000001"

@@ -134,7 +134,7 @@ LIMIT %(limit)s
 -- example: {"organizations": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca427"], "guids": ["1b4e28ba-2fa1-4d2b-883f-0016d3cca428"]}
 SELECT d.organization_id, d.guid, d.device_id, d.friendly_name, d.family, d.device_type, d.model, d.os, d.access_state,
        d.access_state_reason, d.first_sync_at, d.first_seen, d.changed_seen_at, d.gone_at, d.mailbox_guid,
-       m.primary_smtp, m.display_name
+       m.primary_smtp, m.display_name, m.kind AS mailbox_kind
 FROM unnest(%(organizations)s::uuid[], %(guids)s::uuid[]) WITH ORDINALITY AS k (organization_id, guid, place)
 JOIN devices d ON d.organization_id = k.organization_id AND d.guid = k.guid
 LEFT JOIN mailboxes m ON m.organization_id = d.organization_id AND m.guid = d.mailbox_guid
