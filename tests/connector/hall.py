@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from zlib import crc32
 
 from gatepost.connector.lease import Lease
 from gatepost.connector.looks import Looks, Pace
@@ -334,7 +335,8 @@ class Hall:
         guid, text = Mender().mailbox(mailbox)
         with self.store.transaction(lasting=False) as db:
             db.execute("DELETE FROM sealed_mailboxes")
-            db.execute("INSERT INTO sealed_mailboxes (guid, dn, row) VALUES (?, ?, ?)", (guid, DN, text))
+            listed = (guid, crc32(text.encode()), DN, text)
+            db.execute("INSERT INTO sealed_mailboxes (guid, hash, dn, row) VALUES (?, ?, ?, ?)", listed)
         self.store.remember(**{BASELINE: "2027-01-15T08:00:00Z"})
         self.reconcile.compare()
 

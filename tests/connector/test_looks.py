@@ -7,7 +7,7 @@ import pytest
 
 from gatepost.domain.desired import Level, ListName, Result
 from gatepost.domain.devices import AccessChange
-from tests.connector.hall import FAR, GRACE, NEAR, WRITE_TIMEOUT, Hall, quick_folder
+from tests.connector.hall import FAR, GRACE, MAILBOX, NEAR, WRITE_TIMEOUT, Hall, quick_folder
 
 ALLOW, BLOCK = ListName.ALLOW, ListName.BLOCK
 DAY = 86_400.0
@@ -338,6 +338,22 @@ def test_outcomes_of_a_mailbox_are_told_in_their_order_though_the_clock_is_put_b
     hall.run()
     assert (first, [each["result"] for each in hall.store.outcomes()]) == ([], ["applied"])
     assert hall.store.outcomes()[0]["at"] > "2027-01-15T08:00:00.000000Z"
+
+
+def test_what_agreed_is_compared_again_only_when_its_listed_row_or_what_was_told_changes(hall: Hall) -> None:
+    """A quick synchronisation of a large organization compares what changed, and not everything each minute."""
+    hall.ledger.publish("d1", Level.BLOCK)
+    hall.work()
+    assert list(hall.writes.uncompared()) == [MAILBOX]
+    hall.sync()
+    assert hall.writes.uncompared() == {}
+    hall.sync()
+    assert hall.writes.uncompared() == {}
+    hall.directory.edit(NEAR, (BLOCK, "d1"), there=False, doubtful=False)
+    hall.pass_time(DAY)
+    hall.sync()
+    assert hall.work() == {"written": 1}
+    assert list(hall.writes.uncompared()) == [MAILBOX]
 
 
 def test_a_mailbox_that_cannot_be_written_lets_the_others_go_first(hall: Hall) -> None:

@@ -86,21 +86,24 @@ class Reconcile:
         """Make due every mailbox whose lists, as last listed, are other than what was told of it; how many.
 
         Soon after our own write the listing may be older than that, or replication under way: those are due later.
+        What was compared and agreed is not compared again before its listed row changes, or a look tells something.
         """
-        tasks, count = self._writes.tasks(), 0
-        while batch := list(islice(tasks, COMPARED_AT_ONCE)):
+        hashes, count = self._writes.uncompared(), 0
+        mailboxes = iter(hashes)
+        while batch := list(islice(mailboxes, COMPARED_AT_ONCE)):
             self._stop.check()
-            places = self._places.find_all(task.mailbox for task in batch)
-            differing = [task for task in batch if self._differs(task, places.get(task.mailbox))]
-            self._writes.look_at_all((task.mailbox, self._looks.patient_until(task)) for task in differing)
-            count += len(differing)
+            places = self._places.find_all(batch)
+            tasks = [each for each in self._writes.tasks(batch) if not each.started and not each.failures]
+            due = [task for task in tasks if self._differs(task, places[task.mailbox])]
+            self._writes.look_at_all((task.mailbox, self._looks.patient_until(task)) for task in due)
+            agreed = {task.mailbox for task in tasks} - {task.mailbox for task in due}
+            self._writes.compared((mailbox, hashes[mailbox]) for mailbox in agreed)
+            count += len(due)
         return count
 
-    def _differs(self, task: Task, place: Place | None) -> bool:
-        """Whether the lists as listed are other than what was told; not asked where a look is due anyway, or vain."""
-        if place is None or task.started or task.failures or not self._permission.in_scope(place.address):
-            return False
-        return is_news(task, plan(task.rows, place.lists))
+    def _differs(self, task: Task, place: Place) -> bool:
+        """Whether the lists as listed are other than what was told; outside of the scope that moves nothing."""
+        return self._permission.in_scope(place.address) and is_news(task, plan(task.rows, place.lists))
 
     def _each(self, exchange: Exchange, batch: Sequence[str]) -> list[str]:
         """A look at each mailbox, several at a time. The first trouble that concerns all ends it, and is raised."""

@@ -23,7 +23,7 @@ from gatepost.errors import StoreError
 
 FILE = "store.sqlite"
 APPLICATION = 0x47504353  # "GPCS" in SQLite's own field for whose file it is
-SCHEMA = 5
+SCHEMA = 6
 OUTCOMES_A_DOCUMENT = 1_000
 DEAD_LETTERS_KEPT = 20
 
@@ -41,7 +41,7 @@ CREATE TABLE desired (
     PRIMARY KEY (mailbox, device_id)) WITHOUT ROWID;
 CREATE TABLE work (
     mailbox TEXT PRIMARY KEY, due REAL, written_at REAL, written_on TEXT, undone INTEGER NOT NULL DEFAULT 0,
-    failures INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+    failures INTEGER NOT NULL DEFAULT 0, compared INTEGER) WITHOUT ROWID;
 CREATE INDEX work_due ON work (due) WHERE due IS NOT NULL;
 CREATE TABLE writes (mailbox TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE taken (at REAL NOT NULL, count INTEGER NOT NULL);

@@ -30,6 +30,9 @@ DUE = (
     f"FROM work WHERE due > :latest AND {HELD}",
 )
 BEGUN = f"FROM writes CROSS JOIN work USING (mailbox) WHERE (due <= :now OR due > :latest) AND {HELD}"
+AMONG = "WHERE mailbox IN (SELECT value FROM json_each(?))"
+ROWS = "SELECT mailbox, row, told FROM desired"
+OPEN = "SELECT mailbox, body FROM writes"
 WORK = "SELECT mailbox, written_at, written_on, undone, failures"
 ANYTHING = 2**63 - 1
 LIMITS, TOLD_AT = "limits", "told_at"
@@ -150,11 +153,30 @@ class Writes:
 
     # -- one mailbox -----------------------------------------------------------------------------------------------
 
-    def tasks(self) -> Iterator[Task]:
-        """Every mailbox with desired rows, read side by side: one query for each table, and none for each mailbox."""
-        work = {mailbox: rest for mailbox, *rest in self._store.all(f"{WORK} FROM work")}
-        begun = dict(self._store.all("SELECT mailbox, body FROM writes"))
-        rows = self._store.all("SELECT mailbox, row, told FROM desired ORDER BY mailbox, device_id")
+    def uncompared(self) -> dict[str, int | None]:
+        """Mailboxes with desired rows whose listed row was not compared yet since it or what was told changed.
+
+        Each with the listed row's hash.
+        """
+        return dict(
+            self._store.all(
+                "SELECT DISTINCT d.mailbox, m.hash FROM desired d JOIN sealed_mailboxes m ON m.guid = d.mailbox "
+                "LEFT JOIN work w ON w.mailbox = d.mailbox WHERE coalesce(w.compared <> m.hash, 1) ORDER BY d.mailbox"
+            )
+        )
+
+    def compared(self, hashes: Iterable[tuple[str, int | None]]) -> None:
+        """Listed rows, each with its hash, that agree with what was told; a look forgets that again."""
+        with self._store.transaction(lasting=False) as db:
+            rows = ((value, mailbox) for mailbox, value in hashes)
+            db.executemany("UPDATE work SET compared = ? WHERE mailbox = ?", rows)
+
+    def tasks(self, mailboxes: Iterable[str]) -> Iterator[Task]:
+        """What is known of these mailboxes, read side by side: a query for each table, and none for each mailbox."""
+        these = (json.dumps(list(mailboxes)),)
+        work = {mailbox: rest for mailbox, *rest in self._store.all(f"{WORK} FROM work {AMONG}", these)}
+        begun = dict(self._store.all(f"{OPEN} {AMONG}", these))
+        rows = self._store.all(f"{ROWS} {AMONG} ORDER BY mailbox, device_id", these)
         for mailbox, of_mailbox in groupby(rows, key=itemgetter(0)):
             yield _task(mailbox, [row[1:] for row in of_mailbox], work.get(mailbox), begun.get(mailbox))
 
@@ -202,7 +224,7 @@ class Writes:
                 _keep(db.execute, task.mailbox, started)
             written_at, written_on = written or (task.written_at, task.written_on)
             work = (due, written_at, written_on, task.undone if undone is None else undone, failures)
-            db.execute("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?, ?, ?)", (task.mailbox, *work))
+            db.execute("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?, ?, ?, NULL)", (task.mailbox, *work))
             newest = max((row.revision for row in task.rows), default=-1)
             db.execute(
                 "UPDATE work SET due = 0, failures = 0 WHERE mailbox = ? AND EXISTS "
