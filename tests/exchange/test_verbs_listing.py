@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gatepost.domain.devices import Device, Mailbox, Statistics
+from gatepost.domain.devices import AccessChange, Device, Mailbox, Statistics
 from gatepost.errors import CmdletFailed, CmdletNotGranted
 from gatepost.exchange import cmdlets, listing
 from gatepost.exchange.organization import Organization
@@ -162,6 +162,18 @@ def test_the_domain_controllers_of_all_domains_are_known(site: Site) -> None:
     assert set(site.organization.capabilities.controllers) == known
     assert site.organization.capabilities.domain_controller in known
     assert len({name.partition(".")[2] for name in known}) == len(domains) == 2
+
+
+def test_a_domain_without_an_exchange_server_has_controllers_too(make_lab: MakeLab, connect: Connect) -> None:
+    """The servers name them as global catalogs, and a mailbox there is written and read at one of them."""
+    lab = make_lab()
+    root, child = lab.organization.domains
+    lab.organization.servers = tuple(server for server in lab.organization.servers if server.domain is root)
+    with connect(lab) as organization:
+        assert organization.capabilities.controllers == (*root.controllers, *child.controllers)
+        box = Site(lab, organization).mailbox(1)
+        lists = organization.set_access(box.guid, box.dn, AccessChange(allow=("X",)), lambda: None)
+    assert (lists.allowed, lists.controller) == (("X",), child.controllers[0])
 
 
 def test_a_preferred_controller_comes_first(make_lab: MakeLab, connect: Connect) -> None:

@@ -117,6 +117,7 @@ def test_servers_name_their_controllers_when_asked_for_their_status(lab: Lab) ->
         nothing = run(pool, "Get-ExchangeServer", Identity="ex9")
     assert [row["CurrentDomainControllers"] for row in plain] == [[], [], []]
     assert asked[0]["CurrentDomainControllers"] == ["dc1.lab.example", "dc2.lab.example"]
+    assert all(row["CurrentGlobalCatalogs"][2:] == asked[-1]["CurrentDomainControllers"] for row in asked)
     assert [row["Name"] for row in one] == ["EX3"]
     assert "ManagementObjectNotFoundException" in nothing.error_ids[0]
 

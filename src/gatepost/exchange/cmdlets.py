@@ -72,10 +72,13 @@ GET_RECIPIENT = Cmdlet(
 GET_EXCHANGE_SERVER = Cmdlet(
     "Get-ExchangeServer",
     {"Identity": str, "Status": None},
-    ("Name", "Fqdn", "AdminDisplayVersion", "Edition", "ServerRole", "Site", "CurrentDomainControllers"),
+    (
+        "Name", "Fqdn", "AdminDisplayVersion", "Edition", "ServerRole", "Site",
+        "CurrentDomainControllers", "CurrentGlobalCatalogs",
+    ),
     purpose="servers",
     role=_SEE_CONFIGURATION,
-)
+)  # fmt: skip
 GET_THROTTLING_POLICY = Cmdlet(
     "Get-ThrottlingPolicy",
     {},

@@ -173,8 +173,11 @@ def _version(servers: list[Row], host: str) -> str | None:
 
 
 def _controllers(servers: list[Row], preferred: Iterable[str]) -> tuple[str, ...]:
-    """Domain controllers by full name, each once: those preferred, then what each server names."""
-    named = (name.strip() for row in servers for name in texts(row[6]))
+    """Domain controllers by full name, each once: those preferred, then what each server names.
+
+    Global catalogs come last: they are controllers too, perhaps of a domain that has no Exchange server.
+    """
+    named = (name.strip() for column in (6, 7) for row in servers for name in texts(row[column]))
     found: dict[str, str] = {}
     for name in (*preferred, *filter(_HOST.fullmatch, named)):
         found.setdefault(name.lower(), name)

@@ -102,7 +102,7 @@ def statistics(row: Row) -> Statistics:
 
 def server(row: Row) -> Server:
     """One Exchange server."""
-    name, fqdn, version, edition, roles, site, _ = row
+    name, fqdn, version, edition, roles, site, *_ = row
     split = [role.strip() for text in texts(roles) for role in text.split(",")]
     return Server(text(name) or "", text(fqdn), text(version), text(edition), tuple(split), text(site))
 

@@ -83,6 +83,7 @@ class ServerStatus:
 
     server: Server
     controllers: tuple[str, ...] = ()
+    catalogs: tuple[str, ...] = ()
     config_controller: str | None = None
 
 

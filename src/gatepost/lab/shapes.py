@@ -341,7 +341,7 @@ SERVER = Shape(
         Property("AdminDisplayVersion", Kind.TEXT, "server.version", "Microsoft.Exchange.Data.ServerVersion"),
         directory_id("Site", "server.site"),
         Property("CurrentDomainControllers", Kind.LIST, "controllers"),
-        Property("CurrentGlobalCatalogs", Kind.LIST, "controllers"),
+        Property("CurrentGlobalCatalogs", Kind.LIST, "catalogs"),
         text("CurrentConfigDomainController", "config_controller"),
         moment("WhenChanged", "server.created", local=True),
         moment("WhenChangedUTC", "server.created"),

@@ -26,7 +26,7 @@ def get_commands(call: Call) -> Iterable[Cmdlet]:
 
 
 def get_servers(call: Call) -> Iterable[object]:
-    """Get-ExchangeServer: all, or one by name; asked for its status, a server names its domain controllers."""
+    """Get-ExchangeServer: all, or one by name; with its status, its domain's controllers and all global catalogs."""
     wanted = (call.arguments.text("Identity") or "").lower()
     servers = [
         server
@@ -37,7 +37,10 @@ def get_servers(call: Call) -> Iterable[object]:
         call.missing(wanted)
     if not call.arguments.values.get("Status"):
         return [ServerStatus(server) for server in servers]
-    return [ServerStatus(server, server.domain.controllers, server.domain.controllers[0]) for server in servers]
+    catalogs = tuple(name for domain in call.organization.domains for name in domain.controllers)
+    return [
+        ServerStatus(server, server.domain.controllers, catalogs, server.domain.controllers[0]) for server in servers
+    ]
 
 
 def set_view(call: Call) -> Iterable[object]:
