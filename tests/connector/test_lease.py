@@ -1,5 +1,8 @@
 """A write may start only while the lease outlives it."""
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from gatepost.connector.lease import Lease
 from gatepost.domain.contract import LEASE_SECONDS
 
@@ -95,3 +98,34 @@ def test_no_answer_grants_more_than_the_contract() -> None:
     lease = Lease(Clock())
     lease.renew(lease.now(), 10**400)
     assert lease.remaining() == LEASE_SECONDS
+
+
+Asked = tuple[int, int, int]
+"""When a request is sent, how long it travels, and its answer, in seconds."""
+REQUESTS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=6)
+
+
+@settings(max_examples=200, deadline=None)
+@given(old=REQUESTS, new=REQUESTS, enrolled_at=st.integers(0, 40))
+def test_leases_of_two_connectors_never_overlap(old: list[Asked], new: list[Asked], enrolled_at: int) -> None:
+    """Whenever the second one is enrolled, and however late requests and answers arrive, one may write at a time.
+
+    The service's side is what docs/protocol.md says: it answers the old one until the enrolment, and tells the new one
+    for how many seconds the last lease that it granted the old one runs.
+    """
+    clock = Clock()
+    first, second = Lease(clock), Lease(clock)
+    granted_until = 0.0
+    for moment in range(250):
+        clock.time = float(moment)
+        for asked_at, out, _ in old:
+            if asked_at + out == moment < enrolled_at:
+                granted_until = moment + LEASE_SECONDS
+        for asked_at, out, back in old:
+            if asked_at + out + back == moment and asked_at + out < enrolled_at:
+                first.renew(asked_at, LEASE_SECONDS)
+        for asked_at, out, back in new:
+            answered_at = asked_at + out
+            if answered_at + back == moment and asked_at >= enrolled_at:
+                second.renew(asked_at, LEASE_SECONDS, max(0.0, granted_until - answered_at))
+        assert not (first.may_start(0) and second.may_start(0)), f"both may write at {moment}"
