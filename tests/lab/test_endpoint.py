@@ -6,11 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from gatepost.cli.main import main
 from gatepost.errors import SettingsError
 from gatepost.lab import wsman
 from gatepost.lab.dialects import DIALECTS, Fault
@@ -121,6 +123,15 @@ def start(*options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """What the command sets for signals is undone: it runs in this process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_command_says_when_it_is_ready_and_stops_when_told(tmp_path: Path, number: signal.Signals) -> None:
     """One line of JSON, no password in it, a file that only its owner reads; then a clean end."""
@@ -143,6 +154,7 @@ def test_the_command_says_when_it_is_ready_and_stops_when_told(tmp_path: Path, n
         socket.create_connection(("127.0.0.1", urlsplit(ready["http_url"]).port or 0))
 
 
+@pytest.mark.usefixtures("handlers")
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -154,11 +166,18 @@ def test_the_command_says_when_it_is_ready_and_stops_when_told(tmp_path: Path, n
         (["--password-file", "/nowhere/at/all"], "The secret file /nowhere/at/all cannot be read."),
     ],
 )
-def test_the_command_refuses_what_it_cannot_do(options: list[str], says: str) -> None:
+def test_the_command_refuses_what_it_cannot_do(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    says: str,
+) -> None:
     """In words, with the exit code of wrong usage."""
-    process = start("--devices", "1", *options)
-    out, talk = process.communicate(timeout=20)
-    assert (process.returncode, out) == (2, "")
+    monkeypatch.setattr(sys, "argv", ["gatepost", "lab", "exchange", "--devices", "1", *options])
+    with pytest.raises(SystemExit) as left:
+        main()
+    out, talk = capsys.readouterr()
+    assert (left.value.code, out) == (2, "")
     assert says in talk
 
 
