@@ -14,7 +14,7 @@ help:
 	@echo "make test   install what the tests need, and run them"
 	@echo "make check  ruff, mypy, and 30 seconds of fuzzing what comes from outside"
 	@echo "make lock   compile the pinned requirements anew"
-	@echo "make soak   the long runs: hundreds of kills"
+	@echo "make soak   the long runs: hundreds of kills, the pin story under fire"
 	@echo "make bench  the benchmarks, as tables: decoding, the lab, ingest, the whole way, an inventory (half an hour)"
 
 $(VENV)/.demo: requirements/demo.txt pyproject.toml
