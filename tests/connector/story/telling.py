@@ -220,10 +220,6 @@ class Story:
                     made += [(entry, which, True) for entry in given.add]
         return made
 
-    def count(self, kind: str) -> int:
-        """How many synchronisations of a kind were sealed."""
-        return sum(sync["kind"] == kind and sync["state"] == "sealed" for sync in self.site.syncs())
-
     def ownership(self, pin: Pin) -> dict[ListName, str]:
         """What the service's ledger calls the entries of the phone's id."""
         rows = self.site.query(
