@@ -90,8 +90,12 @@ RESULTS = {
     "ceiling": Word(N_("Waits for the ceiling"), "wait"),
 }
 EXPLAINED = {
-    "waiting": N_("The connector has not said anything of this yet. It begins as soon as it hears of it."),
+    "waiting": N_(
+        "The connector has not said anything of this yet. It mostly does within seconds, and this page follows by "
+        "itself."
+    ),
     "applied": N_("The connector wrote to the mailbox's list and read it back."),
+    "withdrawn": N_("The connector took our entry off the mailbox's list and read it back."),
     "unchanged": N_("The mailbox's lists were so already, and nothing had to be written."),
     "conflict": N_(
         "The mailbox's opposite list names this device by somebody else's hand, so nothing was written. Take it off "
