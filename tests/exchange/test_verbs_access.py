@@ -185,6 +185,24 @@ def test_what_is_read_back_is_what_was_written_while_others_wait(make_lab: MakeL
         assert organization.read_access(box.guid, box.dn) == AccessLists((), (), neighbour)
 
 
+@pytest.mark.parametrize("profile", ["2010sp1", "2019"])
+def test_errors_that_another_server_passed_on_are_told_apart(make_lab: MakeLab, profile: str) -> None:
+    """The type of what was thrown is wrapped then, and Exchange 2010 has no failure category in its ids."""
+    lab = make_lab(dialect=DIALECTS["passed-on"], profile=profile)
+    box = next(box for box in lab.organization.mailboxes if box.kind == "UserMailbox")
+    lab.organization.change_mailbox(box, protected=True)
+    with Organization.connect(settings_of(lab), lab.password) as organization:
+        with pytest.raises(CmdletFailed) as denied:
+            organization.set_access(box.guid, box.dn, AccessChange(block=("X",)), Permits())
+        with pytest.raises(CmdletFailed) as gone:
+            organization.read_access("00000000-0000-0000-0000-00000000dead", box.dn)
+        elsewhere = next(box for box in lab.organization.mailboxes if box.kind == "DisabledUser" and box.devices)
+        with pytest.raises(CmdletFailed) as orphan:
+            organization.statistics(elsewhere.devices[0].guid)
+    assert (denied.value.access_denied, gone.value.not_found) == (True, True)
+    assert (orphan.value.access_denied, orphan.value.not_found) == (False, False)
+
+
 @pytest.mark.parametrize("dialect", ["exclusive-lists", "dutch", "german", "all-at-once", "narrow-select"])
 def test_every_dialect_is_written_alike(make_lab: MakeLab, dialect: str) -> None:
     """What Exchange may do otherwise changes no outcome: what comes back is what the lab has."""

@@ -41,6 +41,7 @@ class Dialect:
     time_filters: str = "as written"
     hidden_lists: bool = False
     budget: str = "global"
+    passed_on: bool = False
 
 
 DIALECTS: dict[str, Dialect] = {
@@ -70,6 +71,7 @@ DIALECTS: dict[str, Dialect] = {
     "time-filters-ignored": Dialect(time_filters="ignored"),
     "time-filters-local": Dialect(time_filters="local"),
     "hidden-lists": Dialect(hidden_lists=True),
+    "passed-on": Dialect(passed_on=True),
     "own-budget": Dialect(budget="own"),
     "organization-budget": Dialect(budget="organization"),
     "all-at-once": Dialect(

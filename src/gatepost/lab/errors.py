@@ -20,6 +20,7 @@ _BASES = (
 )
 _TASKS = "Microsoft.Exchange.Configuration.Tasks"
 _AUTOMATION = "System.Management.Automation"
+_WRAPPED = f"{_AUTOMATION}.RemoteException"
 _BINDING = f"{_AUTOMATION}.ParameterBindingException"
 _TRANSFORMATION = f"{_AUTOMATION}.ParameterBindingArgumentTransformationException"
 DENIED_CODE = "00002098: SecErr: DSID-03150F93, problem 4003 (INSUFF_ACCESS_RIGHTS), data 0"
@@ -28,10 +29,14 @@ DENIED_CODE = "00002098: SecErr: DSID-03150F93, problem 4003 (INSUFF_ACCESS_RIGH
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """How a server speaks: its language, and its name where error ids begin with that (Exchange 2013 and later)."""
+    """How a server speaks: its language, and its name where error ids begin with that (Exchange 2013 and later).
+
+    ``passed_on``: cmdlets run on another server, and what they throw is wrapped on its way.
+    """
 
     language: str = "en"
     server: str | None = None
+    passed_on: bool = False
 
 
 class CmdletError(Exception):
@@ -70,7 +75,7 @@ class CmdletError(Exception):
     def record(self, cmdlet: str, voice: Voice) -> ErrorRecord:
         """The record as PSRP carries it."""
         error = NETException(Message=self.say(voice.language), HResult=-2146233087)
-        error.PSObject.type_names = [self.net_type, *_BASES]
+        error.PSObject.type_names = [_WRAPPED if voice.passed_on else self.net_type, *_BASES]
         reason = self.net_type.rpartition(".")[2]
         info = ErrorCategoryInfo(
             Category=self.category,

@@ -117,7 +117,9 @@ class Engine:
         self.calls: deque[Logged] = deque(maxlen=REMEMBERED)
         self.audit: deque[Audited] = deque(maxlen=REMEMBERED)
         named = PROFILES[profile].named_errors
-        self.voice = errors.Voice(dialect.language, organization.servers[0].name if named else None)
+        self.voice = errors.Voice(
+            dialect.language, organization.servers[0].name if named else None, passed_on=dialect.passed_on
+        )
         self.granted = granted(cmdlets_of(profile, CMDLETS), roles)
         self._shell_limit = shell_limit
         self._thresholds = first_thresholds()

@@ -305,15 +305,21 @@ def _record(record: Any) -> ErrorRecord | None:  # noqa: ANN401 - psrpcore's rec
         return None
     exception = getattr(record, "Exception", None)
     details = getattr(getattr(record, "ErrorDetails", None), "Message", None)
-    category = getattr(getattr(record, "CategoryInfo", None), "Category", 0)
+    info = getattr(record, "CategoryInfo", None)
+    category = getattr(info, "Category", 0)
     return ErrorRecord(
         message=str(details or getattr(exception, "Message", None) or "no message"),
         error_id=str(getattr(record, "FullyQualifiedErrorId", "") or ""),
         category=int(getattr(category, "value", 0) or 0),
-        exception_type=_type_name(exception),
+        exception_type=_type_name(exception, str(getattr(info, "Reason", "") or "")),
     )
 
 
-def _type_name(exception: Any) -> str:  # noqa: ANN401 - psrpcore's object
+def _type_name(exception: Any, reason: str) -> str:  # noqa: ANN401 - psrpcore's object
+    """The type of what was thrown; its short name, which is the category's reason, where another session passed it on.
+
+    A server that hands the session to another one wraps errors as ``RemoteException``.
+    """
     names = getattr(getattr(exception, "PSObject", None), "type_names", None) or [""]
-    return str(names[0]).removeprefix("Deserialized.")
+    name = str(names[0]).removeprefix("Deserialized.")
+    return reason or name if name.rpartition(".")[2] in {"", "RemoteException"} else name
