@@ -267,6 +267,6 @@ def test_a_mode_that_is_none_is_wrong_usage(site: Site) -> None:
 
 def test_a_write_timeout_longer_than_a_lease_is_refused(site: Site) -> None:
     """Such a connector would never write, and nobody would know why."""
-    site.config.write_text(site.config.read_text().replace("[service]", "write_timeout = 120\n[service]"))
+    site.config.write_text(site.config.read_text().replace("write_timeout = 60.0", "write_timeout = 120"))
     with pytest.raises(SettingsError, match=r"write_timeout is 120 s; a lease lasts 120 s"):
         load(ConnectorSettings, site.config)
