@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.labs import RunningLab
 from gatepost.connector.inventory import Inventory, Report
 from gatepost.connector.listing import Listing
-from gatepost.connector.statistics import Memory, Reader
+from gatepost.connector.statistics import Readings, Reader
 from gatepost.connector.stopping import Stop
 from gatepost.connector.store import FILE, Store
 from gatepost.connector.taking import Unwatched
@@ -74,13 +74,13 @@ class Bench:
     def statistics(self, organization: Organization) -> str:
         """Statistics of who is due; how many."""
         every = SyncSettings().statistics_every
-        reader = Reader(Memory(self.store), Stop(), Unwatched(), every, SyncSettings().quick_every)
+        reader = Reader(Readings(self.store), Stop(), Unwatched(), every, SyncSettings().quick_every)
         rounds = reader.run(organization)
         return f"{rounds.read:,} read, {rounds.failed:,} failed, {self.inventory.tell_statistics():,} told"
 
     def settle(self) -> None:
         """Call the statistics of all devices fresh, so that those of changed ones are read and no others."""
-        Memory(self.store).follow()
+        Readings(self.store).follow()
         with self.store.transaction() as db:
             db.execute("UPDATE statistics SET due = ?", (time.time() + 3_600,))
 

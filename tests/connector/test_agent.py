@@ -15,6 +15,7 @@ import pytest
 
 from gatepost.connector import credentials, host
 from gatepost.connector.agent import Agent, Scope, status
+from gatepost.connector.answers import Head
 from gatepost.connector.store import FILE
 from gatepost.domain.contract import ContractError
 from gatepost.errors import ServiceRefused, SettingsError, UsageError, WireError
@@ -375,6 +376,19 @@ def test_a_restored_database_is_met_afresh(site: Site) -> None:
         agent.store.meet("11111111-0000-4000-8000-000000000000")
     assert site.synchronise(Scope.QUICK).scope is Scope.FULL
     assert site.differences() == []
+
+
+def test_another_history_gives_no_lease_to_who_waits(site: Site) -> None:
+    """A held-open request that names another incarnation renews nothing, and wakes check-in, which starts afresh."""
+    with Agent(site.settings, patience=5) as agent:
+        lease, now = agent.courier.lease, agent.courier.lease.now()
+        agent.cycle.learn(Head("11111111-0000-4000-8000-000000000000", agent.store.revision, 0, "none", 120), now)
+        assert lease.remaining() == 0
+        assert agent.cycle.wake.is_set()
+        agent.cycle.wake.clear()
+        agent.cycle.learn(Head(agent.store.incarnation, agent.store.revision, 0, "none", 120), now)
+        assert lease.remaining() > 100
+        assert not agent.cycle.wake.is_set()
 
 
 def test_a_replaced_connector_ends_with_its_reason(site: Site) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from gatepost.connector.agent import Agent, Scope
 from gatepost.connector.listing import Listing
 from gatepost.connector.rows import Mender, RowText, statistics_text, with_statistics
-from gatepost.connector.statistics import LOST_IN_A_ROW, Memory, Reader, Rounds
+from gatepost.connector.statistics import LOST_IN_A_ROW, Reader, Readings, Rounds
 from gatepost.connector.stopping import Stop
 from gatepost.connector.store import FILE, Store
 from gatepost.connector.taking import Unwatched
@@ -125,7 +125,7 @@ class Desk:
     def __init__(self, store: Store, count: int) -> None:
         self.now = time.time()
         self.store = store
-        self.memory = Memory(store)
+        self.memory = Readings(store)
         self.listing = Listing(store)
         self.reader = Reader(self.memory, Stop(), Unwatched(), EVERY, QUICK_EVERY, lambda: self.now)
         self.seal(count)
@@ -204,10 +204,10 @@ def test_what_was_read_and_not_told_is_told_later(tmp_path: Path) -> None:
     with Store(tmp_path / FILE, "o", "c", 1, "h") as store:
         Desk(store, 3).round()
     with Store(tmp_path / FILE, "o", "c", 1, "h") as store:
-        untold = Memory(store).untold(10)
+        untold = Readings(store).untold(10)
         assert [each.guid for each in untold] == [guid(n) for n in range(3)]
-        Memory(store).told([guid(0)])
-        assert len(Memory(store).untold(10)) == 2
+        Readings(store).told([guid(0)])
+        assert len(Readings(store).untold(10)) == 2
 
 
 def test_a_row_with_statistics_is_the_contracts_text(store: Store) -> None:

@@ -50,8 +50,8 @@ def test_a_request_carries_who_asks_and_a_digest_of_the_bytes(stage: Stage, iden
 
 def test_a_wait_tells_the_head(stage: Stage, identity: Identity) -> None:
     """A held-open request names the revision held and brings back what may be new."""
-    stage.answers = [lambda _: Reply(body=b'{"revision": 4, "orders": 0, "sync": "quick", "lease_seconds": 120}')]
-    assert uplink(stage, identity).wait(3) == Head(4, 0, "quick", 120)
+    stage.answers = [lambda _: Reply(body=json.dumps(HEAD | {"revision": 4, "sync": "quick"}).encode())]
+    assert uplink(stage, identity).wait(3) == Head("history", 4, 0, "quick", 1)
     assert stage.requests[0].path == "/connector/v1/wait?revision=3&orders=0"
 
 
@@ -247,7 +247,7 @@ def test_an_enrolment_sends_what_it_must_and_no_secret(stage: Stage) -> None:
     assert "Authorization" not in stage.requests[0].headers
 
 
-HEAD = {"revision": 1, "orders": 0, "sync": "none", "lease_seconds": 1}
+HEAD = {"incarnation": "history", "revision": 1, "orders": 0, "sync": "none", "lease_seconds": 1}
 
 
 @pytest.mark.parametrize("name", ["revision", "orders", "lease_seconds"])

@@ -44,7 +44,8 @@ def test_a_request_for_a_synchronisation_wakes_a_connector_within_a_second(
     head = speaker.wait().json()
     assert 0.2 < time.monotonic() - started < 1.3
     timer.join()
-    assert head == {"revision": 0, "orders": 0, "sync": "full", "lease_seconds": 120}
+    known = {"revision": 0, "orders": 0, "sync": "full", "lease_seconds": 120}
+    assert head == {"incarnation": speaker.incarnation, **known}
 
 
 def test_a_new_revision_wakes_a_connector(speaker: Speaker, replica: Replica, look: Look) -> None:
@@ -90,7 +91,9 @@ def test_a_wait_renews_the_lease(speaker: Speaker, look: Look) -> None:
     speaker.say()
     look("UPDATE checkins SET lease_until = now() + interval '5 seconds'")
     look(REQUEST, "full")
-    assert speaker.wait().json()["lease_seconds"] == 120
+    told = speaker.wait().json()
+    assert told["lease_seconds"] == 120
+    assert look("SELECT incarnation::text FROM incarnation") == [{"incarnation": told["incarnation"]}]
     assert look("SELECT lease_until > now() + interval '110 seconds' AS renewed FROM checkins") == [{"renewed": True}]
 
 

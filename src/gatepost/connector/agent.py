@@ -24,7 +24,7 @@ from gatepost.connector.places import Places
 from gatepost.connector.reconcile import WORKERS, Reconcile
 from gatepost.connector.schedule import Schedule
 from gatepost.connector.state import EXCHANGE, FAILURE, LAST, LAST_TRY, SERVERS, State, status
-from gatepost.connector.statistics import Memory, Reader
+from gatepost.connector.statistics import Reader, Readings
 from gatepost.connector.stopping import Stop
 from gatepost.connector.store import FILE, Store
 from gatepost.connector.taking import Progress, Unwatched
@@ -85,7 +85,7 @@ class Agent:
                 Listing(self.store), self.courier, self.stop, self._progress, overlap=sync.overlap
             )
             self._statistics = Reader(
-                Memory(self.store), self.stop, self._progress, sync.statistics_every, sync.quick_every
+                Readings(self.store), self.stop, self._progress, sync.statistics_every, sync.quick_every
             )
             self._compose_writing()
             self._failure = self.store.note(FAILURE)

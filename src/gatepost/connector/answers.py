@@ -28,8 +28,9 @@ PROBLEM = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a held-open request tells: that there may be something to do."""
+    """What a held-open request tells: that there may be something to do, in which history of the database."""
 
+    incarnation: str
     revision: int
     orders: int
     sync: str
@@ -64,7 +65,8 @@ def answer(body: bytes) -> Answer:
 
 def head(raw: Mapping[str, Any]) -> Head:
     """The answer to a wait."""
-    return Head(whole(raw, "revision"), whole(raw, "orders"), _text(raw, "sync"), whole(raw, "lease_seconds"))
+    incarnation, sync = _text(raw, "incarnation"), _text(raw, "sync")
+    return Head(incarnation, whole(raw, "revision"), whole(raw, "orders"), sync, whole(raw, "lease_seconds"))
 
 
 def enrolment(raw: Mapping[str, Any]) -> Enrolment:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from gatepost.connector import host, log
+from gatepost.connector.answers import Head
 from gatepost.connector.courier import REPLACED, Courier
 from gatepost.connector.inventory import Report
 from gatepost.connector.patience import Backoff
@@ -155,11 +156,22 @@ class Cycle:
                 agent.stop.sleep(backoff.next(getattr(error, "retry_after", None)))
                 continue
             backoff.reset()
-            lease.renew(asked_at, head.lease_seconds)
-            if head.sync != "none" or head.orders or head.revision != agent.store.revision:
-                self._listen.clear()
-                self.wake.set()
+            self.learn(head, asked_at)
             agent.stop.sleep(max(0.0, asked_at + WAIT_PAUSE - lease.now()))
+
+    def learn(self, head: Head, asked_at: float) -> None:
+        """Take what a held-open request told.
+
+        In another history of the database nothing that we hold is desired: then no lease comes of it, and check-in,
+        which is told so too, starts afresh.
+        """
+        store, lease = self._agent.store, self._agent.courier.lease
+        known = head.incarnation == store.incarnation
+        if known:
+            lease.renew(asked_at, head.lease_seconds)
+        if not known or head.sync != "none" or head.orders or head.revision != store.revision:
+            self._listen.clear()
+            self.wake.set()
 
     # -- Exchange ----------------------------------------------------------------------------------------------------
 

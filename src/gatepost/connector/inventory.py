@@ -16,7 +16,7 @@ from gatepost.connector.courier import SAY_AGAIN, Courier
 from gatepost.connector.listing import KINDS, TELLING, Listing
 from gatepost.connector.listing import Kind as Rows
 from gatepost.connector.rows import RowText
-from gatepost.connector.statistics import Memory, Untold
+from gatepost.connector.statistics import Readings, Untold
 from gatepost.connector.stopping import Stop
 from gatepost.connector.taking import Progress, Source, Taken, Taking, Unwatched
 from gatepost.domain.contract import (
@@ -98,7 +98,7 @@ class Inventory:
         self._progress = progress or Unwatched()
         self._rows_a_part = rows_a_part
         self._taking = Taking(listing, overlap, self._stop, self._progress)
-        self._memory = Memory(listing.store)
+        self._memory = Readings(listing.store)
 
     def run(self, source: Source, scope: Scope) -> Report:
         """List and tell.

@@ -80,7 +80,7 @@ class Untold(NamedTuple):
         return [*json.loads(self.row or "[]")[:-STATISTICS], *json.loads(self.text)]
 
 
-class Memory:
+class Readings:
     """What was read, in one store."""
 
     def __init__(self, store: Store) -> None:
@@ -154,7 +154,7 @@ class Reader:
 
     def __init__(
         self,
-        memory: Memory,
+        memory: Readings,
         stop: Stop,
         progress: Watcher,
         every: float,

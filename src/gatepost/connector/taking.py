@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self, TypeVar
 from gatepost.connector import log
 from gatepost.connector.listing import KINDS, Kind, Listing, fold
 from gatepost.connector.rows import Mender, RowText, mend, oversized
-from gatepost.connector.statistics import Memory
+from gatepost.connector.statistics import Readings
 from gatepost.connector.stopping import Stop
 from gatepost.connector.watermarks import Watermarks
 from gatepost.domain.contract import Scope, iso
@@ -126,7 +126,7 @@ class Taking:
     ) -> None:
         self._listing = listing
         self._watermarks = Watermarks(listing.store, overlap)
-        self._memory = Memory(listing.store)
+        self._memory = Readings(listing.store)
         self._stop = stop
         self._progress = progress
         self._now = now

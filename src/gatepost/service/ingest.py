@@ -54,8 +54,12 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Revision and requested synchronisation; ``untold`` if the connector was not told of that request yet."""
+    """Revision and requested synchronisation; ``untold`` if the connector was not told of that request yet.
 
+    ``incarnation`` is the database's history, without which a revision means nothing.
+    """
+
+    incarnation: str
     revision: int
     sync: str
     requested_at: datetime | None
@@ -103,7 +107,8 @@ async def head(scope: Scope, connector: Connector) -> Head:
         "ingest.waiting", organization_id=connector.organization_id, connector_id=connector.connector_id
     )
     assert row is not None, "enrolment makes the row"
-    return Head(row["revision"] or 0, row["sync_requested"], row["sync_requested_at"], row["untold"])
+    incarnation = await _incarnation(scope)
+    return Head(incarnation, row["revision"] or 0, row["sync_requested"], row["sync_requested_at"], row["untold"])
 
 
 async def farewell(scope: Scope, connector: Connector, last_words: tuple[Mapping[str, Any], ...]) -> None:

@@ -68,7 +68,13 @@ async def wait(request: Request, revision: Annotated[int, Query(ge=0, lt=2**63)]
         raise Problem(408, "gone", "The connector did not wait.")
     async with database.tenant(connector.tenant_id) as scope:
         lease = await ingest.renew(scope, connector, head)
-    return {"revision": head.revision, "orders": 0, "sync": head.sync, "lease_seconds": lease}
+    return {
+        "incarnation": head.incarnation,
+        "revision": head.revision,
+        "orders": 0,
+        "sync": head.sync,
+        "lease_seconds": lease,
+    }
 
 
 @router.post("/farewell", dependencies=SIGNED)
