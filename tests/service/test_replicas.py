@@ -45,7 +45,7 @@ def test_a_request_for_a_synchronisation_wakes_a_connector_within_a_second(
     assert 0.2 < time.monotonic() - started < 1.3
     timer.join()
     known = {"revision": 0, "orders": 0, "sync": "full", "lease_seconds": 120}
-    assert head == {"incarnation": speaker.incarnation, **known}
+    assert head == {"incarnation": speaker.identity["incarnation"], **known}
 
 
 def test_a_new_revision_wakes_a_connector(speaker: Speaker, replica: Replica, look: Look) -> None:
