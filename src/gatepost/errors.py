@@ -192,13 +192,14 @@ class CmdletNotGranted(ExchangeError):
 
     exit_code = 6
 
-    def __init__(self, cmdlet: str, *, server: str = "", parameter: str = "") -> None:
+    def __init__(self, cmdlet: str, *, server: str = "", parameter: str = "", role: str = "") -> None:
         self.cmdlet = cmdlet
         self.parameter = parameter
+        which = f"such as '{role}'" if role else "which `gatepost exchange rbac` names"
         what = f"the parameter -{parameter} of {cmdlet}" if parameter else cmdlet
         super().__init__(
             f"The account has no right to use {what} on {server or 'this server'}.",
-            "Give it a role that contains it, for instance 'Mail Recipients' or 'View-Only Configuration'.",
+            f"Give it a role that contains it, {which}.",
             server=server,
         )
 

@@ -53,14 +53,14 @@ class Calls:
         for name in cmdlet.names:
             if cmdlet.old is None or name.lower() in self._granted:
                 return name
-        raise CmdletNotGranted(cmdlet.name, server=self.pool.server)
+        raise CmdletNotGranted(cmdlet.name, server=self.pool.server, role=cmdlet.role)
 
     def require(self, cmdlet: Cmdlet, parameter: str) -> None:
         """Raise CmdletNotGranted where a cmdlet exists without this parameter."""
         name = self.name(cmdlet)
         granted = {entry.lower() for entry in self._granted.get(name.lower(), ())}
         if granted and cmdlet.called(name, parameter).lower() not in granted:
-            raise CmdletNotGranted(name, server=self.pool.server, parameter=parameter)
+            raise CmdletNotGranted(name, server=self.pool.server, parameter=parameter, role=cmdlet.role)
 
     def fields(self, cmdlet: Cmdlet, fields: Iterable[str] = ()) -> tuple[str, ...]:
         """The properties to read, those declared unless others are given, as they are called here."""

@@ -214,6 +214,11 @@ EXCHANGE: tuple[Cmdlet, ...] = (
 """What an account may be granted, reads first."""
 
 
+def role_of(name: str) -> str:
+    """The built-in role that grants a cmdlet, by either of its names; empty for one that is not listed."""
+    return next((cmdlet.role for cmdlet in EXCHANGE if name in cmdlet.names), "")
+
+
 def project(fields: tuple[str, ...]) -> Command:
     """Behind a cmdlet: send these properties only."""
     return build(SELECT_OBJECT, Property=fields)

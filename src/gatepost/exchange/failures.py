@@ -190,7 +190,8 @@ class Failures:
         if isinstance(cause, ImportError):
             return SettingsError(
                 f"Signing in by {place.auth} needs Kerberos, which is not installed here.",
-                "Install the extra: pip install 'gatepost[kerberos]', or use negotiate with a password.",
+                "Install what requirements/kerberos.txt names (administrator's guide, Ways in),"
+                " or use negotiate with a password.",
             )
         return self._explained(place, cause or error)
 

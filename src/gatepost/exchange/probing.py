@@ -41,7 +41,7 @@ def probe(session: Session, preferred: Iterable[str] = (), account: str | None =
     granted = _granted_cmdlets(session)
     for required in (cmdlets.SET_AD_SERVER_SETTINGS, cmdlets.GET_CAS_MAILBOX):
         if not is_granted(granted, required.name):
-            raise CmdletNotGranted(required.name, server=session.server)
+            raise CmdletNotGranted(required.name, server=session.server, role=required.role)
     prepare(session, None)
     servers = _servers(session, granted)
     controllers = _controllers(servers, preferred)

@@ -29,6 +29,7 @@ from gatepost.errors import (
     SignInRefused,
     WireError,
 )
+from gatepost.exchange.cmdlets import role_of
 from gatepost.exchange.transport import Permit, Transport
 from gatepost.settings import ExchangeSettings
 from gatepost.wire import soap
@@ -288,7 +289,7 @@ class Session:
     def _failure(self, name: str, record: ErrorRecord) -> ExchangeError:
         """The error for an error record; a name or parameter that is not there was not granted."""
         if record.exception_type.endswith("CommandNotFoundException") or "CommandNotFound" in record.error_id:
-            return CmdletNotGranted(name, server=self.server)
+            return CmdletNotGranted(name, server=self.server, role=role_of(name))
         if record.exception_type.rpartition(".")[2] in _BROKEN:
             return SessionLost(
                 f"The runspace on {self.server} is broken: {record.message}",
@@ -296,7 +297,7 @@ class Session:
                 server=self.server,
             )
         if record.error_id.startswith("NamedParameterNotFound"):
-            return CmdletNotGranted(name, server=self.server, parameter=_quoted(record.message))
+            return CmdletNotGranted(name, server=self.server, parameter=_quoted(record.message), role=role_of(name))
         return CmdletFailed(
             name,
             record.message,
