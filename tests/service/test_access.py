@@ -151,7 +151,7 @@ def test_an_opposite_entry_that_is_ours_is_none(writer: Writer, look: Look) -> N
 @pytest.mark.parametrize(
     ("result", "code", "words"),
     [
-        (Result.CONFLICT, "list-conflict", "the mailbox's opposite list names it by somebody else's hand"),
+        (Result.CONFLICT, "list-conflict", "somebody else put it on the mailbox's list of blocked devices"),
         (Result.REFUSED, "write-refused", "Exchange denies the connector's account the write: Access is denied."),
         (Result.FAILED, "write-failed", "could not be given the level allow: Access is denied."),
         (Result.UNCERTAIN, "write-uncertain", "nobody knows its end yet: Access is denied."),

@@ -208,11 +208,12 @@ def _in_words(code: str, standing: Standing) -> dict[str, str]:
     """Cause and remedy of a finding."""
     level = standing.level.value if standing.level else Level.LEAVE.value
     who = f"The device {standing.device_id} in the mailbox {standing.mailbox}"
+    opposite = f"list of {'blocked' if standing.level is Level.ALLOW else 'allowed'} devices"
     said = f": {standing.why.rstrip('.')}." if standing.why else "."
     stays = "It is tried again by itself."
     causes = {
         CONFLICT: (
-            f"{who} is to have the level {level}, and the mailbox's opposite list names it by somebody else's hand.",
+            f"{who} is to have the level {level}, but somebody else put it on the mailbox's {opposite}.",
             "Take it off that list in Exchange, or remove the pin. What Gatepost did not make stays as it is.",
         ),
         PRESUMED: (
