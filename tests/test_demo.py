@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from gatepost.connector.setup import set_mode
+
 pytestmark = pytest.mark.xdist_group("demo")
 KEYS = {"devices", "mailboxes", "decisions", "changes", "notices", "seconds", "console"}
 START_SECONDS = 60
@@ -115,10 +117,10 @@ def test_once_prints_exactly_one_object(empty: Path) -> None:
 
 
 def test_it_stays_until_it_is_stopped_and_starts_quickly_again(folder: Path) -> None:
-    """The console answers; SIGTERM leaves nothing running; the second start uses what the first one made."""
+    """The console answers; SIGTERM leaves nothing running; the second start uses what the first made and was told."""
     arguments = ("--devices", "40", "--port", str(free_port()), "--folder", folder, "--json")
     passwords = []
-    for seconds in (START_SECONDS, 15):
+    for seconds, mode in ((START_SECONDS, "enforce"), (15, "observe")):
         begun = time.monotonic()
         process = demo(*arguments)
         assert process.stdout is not None
@@ -137,6 +139,9 @@ def test_it_stays_until_it_is_stopped_and_starts_quickly_again(folder: Path) -> 
         [password] = folder.rglob("administrator.password")
         assert password.stat().st_mode & 0o777 == 0o600
         passwords.append(password.read_text())
+        [config] = folder.rglob("connector.toml")
+        assert f'mode = "{mode}"' in config.read_text()
+        set_mode(config, "observe")
     assert passwords[0] == passwords[1]
     logs = "".join(path.read_text() for path in folder.rglob("*.log"))
     assert passwords[0].strip() not in logs

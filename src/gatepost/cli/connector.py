@@ -169,6 +169,8 @@ def status(config: Path = CONFIG, as_json: bool = JSON) -> None:
 
 def _shown(value: object) -> object:
     """A value for people."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "-" if value is None else ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 

@@ -24,6 +24,7 @@ import typer
 from gatepost.cli.output import talk
 from gatepost.cli.processes import Interruption, Programs
 from gatepost.errors import GatepostError, SettingsError
+from gatepost.settings import ConnectorSettings, load
 
 TENANT, ORGANIZATION, ADMINISTRATOR = "demo", "Lab", "admin"
 HELD = 4
@@ -196,6 +197,7 @@ def _live(programs: Programs, place: Place, console: str, report: dict[str, Any]
     )
     talk.print("Console  ", f"{console}/t/{TENANT}/", style="bold", markup=False, highlight=False)
     talk.print(f"Sign in   tenant {TENANT}, user {ADMINISTRATOR}, password {password}", markup=False, highlight=False)
+    talk.print(f"Connector {place.config}", markup=False, highlight=False)
     talk.print(f"Logs      {place.folder / 'logs'}", markup=False, highlight=False)
     talk.print("Ctrl-C stops everything.", style="dim")
     while True:
@@ -267,10 +269,17 @@ def _write_secret(path: Path, secret: str) -> None:
 
 
 def _configure(place: Place, lab: dict[str, Any], console: str) -> None:
-    """The connector's settings; the ports may be others at each start. It enforces: what it writes to is a lab."""
+    """The connector's settings; the ports may be others at each start.
+
+    It enforces, for what it writes to is a lab, unless somebody set the mode to observe since an earlier start.
+    """
+    mode = "enforce"
+    if place.config.exists():
+        with contextlib.suppress(SettingsError):  # half of a file, or one that an older version wrote
+            mode = load(ConnectorSettings, place.config).mode
     quoted = {name: json.dumps(str(value)) for name, value in lab.items()}
     place.config.write_text(
-        f'folder = {json.dumps(str(place.connector))}\nmode = "enforce"\n\n'
+        f"folder = {json.dumps(str(place.connector))}\nmode = {json.dumps(mode)}\n\n"
         f'[exchange]\nurl = {quoted["https_url"]}\nauth = "basic"\nuser = {quoted["user"]}\n'
         f"password_file = {quoted['password_file']}\nca_file = {quoted['ca_file']}\n\n"
         f"[service]\nurl = {json.dumps(console)}\n\n[sync]\nquick_every = {QUICK_EVERY}\n",
