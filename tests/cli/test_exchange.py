@@ -105,6 +105,33 @@ def test_rights_are_checked_and_roles_named(lab: Lab, make_lab: MakeLab) -> None
     assert "'Mail Recipients', 'Organization Client Access', 'Recipient Policies'" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("roles", "missing", "role"),
+    [
+        (("View-Only Configuration",), {"Get-MobileDevice", "Get-CASMailbox"}, "View-Only Recipients"),
+        ((r"View-Only Recipients\Get-CASMailbox",), {"Set-ADServerSettings"}, "View-Only Configuration"),
+    ],
+)
+def test_what_is_granted_is_shown_where_a_required_right_is_missing(
+    make_lab: MakeLab, roles: tuple[str, ...], missing: set[str], role: str
+) -> None:
+    """The table and the capabilities come in full, then the missing right and its role; exit code 6."""
+    lab = make_lab(devices=5, roles=roles)
+    done = run(lab, "rbac", "--json")
+    grants = {str(grant["cmdlet"]): grant["granted"] for grant in map(json.loads, done.stdout.splitlines())}
+    assert done.returncode == 6
+    assert {name for name in missing if grants[name] is None} == missing
+    assert any(grants.values())
+    assert f"Reading: some of it is not granted; these roles contain it: '{role}'" in done.stderr
+    assert "The account has no right to use" in done.stderr
+    assert f"Give it a role that contains it, such as '{role}'." in done.stderr
+    done = run(lab, "capabilities", "--json")
+    assert done.returncode == 6
+    assert not missing & set(json.loads(done.stdout)["cmdlets"])
+    assert "The account has no right to use" in done.stderr
+    assert len(lab.shells) == 0
+
+
 def test_without_json_there_is_a_table(lab: Lab) -> None:
     """People get columns on stdout and the count on stderr."""
     done = run(lab, "devices")

@@ -40,7 +40,17 @@ _OPTIONS: dict[str, tuple[Any, str]] = {
 
 
 def connected(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of a connection; it is called with an open organization and its own options.
+    """Give a command the options of a connection; it is called with an open organization and its own options."""
+    return _given_options(command, lacking=False)
+
+
+def connected_lacking(command: Callable[..., None]) -> Callable[..., None]:
+    """The same for a command that shows what an account may do: it works where rights are missing."""
+    return _given_options(command, lacking=True)
+
+
+def _given_options(command: Callable[..., None], *, lacking: bool) -> Callable[..., None]:
+    """A command with the options of a connection.
 
     Its first parameter is the organization; Typer sees all the others and those of ``_OPTIONS``.
     """
@@ -50,7 +60,7 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
     def run(**given: Any) -> None:  # noqa: ANN401 - options of any type
         connection = {name: given.pop(name) for name in _OPTIONS}
         _unwind_when_ended()
-        with _connect(**connection) as organization:
+        with _connect(lacking=lacking, **connection) as organization:
             command(organization, **given)
 
     options = [_option(name, kind, says) for name, (kind, says) in _OPTIONS.items()]
@@ -73,7 +83,7 @@ def _option(name: str, kind: Any, says: str) -> inspect.Parameter:  # noqa: ANN4
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _connect(connection: Path | None, **options: Any) -> "Organization":  # noqa: ANN401 - options of any type
+def _connect(connection: Path | None, *, lacking: bool, **options: Any) -> "Organization":  # noqa: ANN401 - options of any type
     """Settings from the file and the options (options win), and an open organization."""
     from gatepost.exchange.organization import Organization
 
@@ -85,4 +95,4 @@ def _connect(connection: Path | None, **options: Any) -> "Organization":  # noqa
     else:
         chosen = build(ExchangeSettings, given, "the options")
     password = read_secret(chosen.password_file) if chosen.password_file else None
-    return Organization.connect(chosen, password)
+    return Organization.connect(chosen, password, lacking=lacking)

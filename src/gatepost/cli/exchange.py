@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from gatepost.cli import output
-from gatepost.cli.connecting import connected
+from gatepost.cli.connecting import connected, connected_lacking
 from gatepost.domain.contract import iso
 from gatepost.domain.devices import Device, Grant, Mailbox, Statistics
 from gatepost.domain.settings import AccessRule, DeviceClass
@@ -110,9 +110,12 @@ def classes(organization: "Organization", *, json: Json = False) -> None:
 
 
 @app.command()
-@connected
+@connected_lacking
 def rbac(organization: "Organization", *, json: Json = False) -> None:
-    """Check what the account's roles grant of each cmdlet that Gatepost uses, and name a role for what is missing."""
+    """Check what the account's roles grant of each cmdlet that Gatepost uses, and name a role for what is missing.
+
+    Exit code 6 where a cmdlet is missing without which there is no inventory.
+    """
     found = organization.grants()
     _print_rows((_fields(grant, Grant.__slots__) for grant in found), json, Grant.__slots__)
     for writes, doing in ((False, "Reading"), (True, "Writing")):
@@ -120,14 +123,19 @@ def rbac(organization: "Organization", *, json: Json = False) -> None:
         roles = ", ".join(f"'{role}'" for role in dict.fromkeys(grant.role for grant in lacking))
         says = f"some of it is not granted; these roles contain it: {roles}." if lacking else "all of it is granted."
         output.talk.print(f"{doing}: {says}", markup=False, soft_wrap=True)
+    organization.require()
 
 
 @app.command()
-@connected
+@connected_lacking
 def capabilities(organization: "Organization", *, json: Json = False) -> None:
-    """Show what this endpoint and this account can do."""
+    """Show what this endpoint and this account can do.
+
+    Exit code 6 where a cmdlet is missing without which there is no inventory.
+    """
     found = organization.capabilities
     _print_one(_fields(found, found.__slots__), json)
+    organization.require()
 
 
 def _readable(objects: Iterable[T | UnreadableObject], unreadable: list[UnreadableObject]) -> Iterator[T]:

@@ -212,6 +212,8 @@ EXCHANGE: tuple[Cmdlet, ...] = (
     REMOVE_MAILBOX_POLICY,
 )
 """What an account may be granted, reads first."""
+REQUIRED: tuple[Cmdlet, ...] = (SET_AD_SERVER_SETTINGS, GET_CAS_MAILBOX, GET_MOBILE_DEVICE)
+"""Without these there is no inventory, and nothing else is worth a beginning."""
 
 
 def role_of(name: str) -> str:

@@ -41,7 +41,7 @@ from gatepost.exchange import (
 from gatepost.exchange.calls import Calls
 from gatepost.exchange.listing import Listing
 from gatepost.exchange.pool import Pool
-from gatepost.exchange.probing import grants, prepare, probe
+from gatepost.exchange.probing import grants, is_granted, prepare, probe, require
 from gatepost.exchange.transport import Permit
 from gatepost.settings import ExchangeSettings
 
@@ -61,24 +61,28 @@ class Organization:
         password: str | None,
         began: Callable[[Callable[[], None]], None] = lambda _: None,
         servers: Iterable[str] = (),
+        *,
+        lacking: bool = False,
     ) -> Self:
         """Open a session, view the whole forest, pin a domain controller and probe what is possible here.
 
         ``began`` is told at once what ends it all from another thread, which closes every session. ``servers`` are
-        those known from before (``access_servers``), for the case that the configured one is away.
+        those known from before (``access_servers``), for the case that the configured one is away. An account may be
+        ``lacking`` where only its grants are asked for: no cmdlet is required then (``require``).
         Raises the ExchangeError family. Nothing stays open after a failure.
         """
         pool = Pool(settings, password)
         began(pool.close)
         pool.know_servers(servers)
         try:
-            found = pool.read(lambda session: probe(session, settings.controllers, settings.user))
-            controller = found.capabilities.domain_controller
-            pool.prepare_by(lambda session: prepare(session, controller))
+            found = pool.read(lambda session: probe(session, settings.controllers, settings.user, lacking=lacking))
+            capabilities = found.capabilities
+            if is_granted(capabilities.cmdlets, cmdlets.SET_AD_SERVER_SETTINGS.name):
+                pool.prepare_by(lambda session: prepare(session, capabilities.domain_controller))
             pool.know_servers(found.servers)
             if found.concurrency is not None:
                 pool.allow(found.concurrency)
-            return cls(Calls(pool, found.capabilities, settings.write_timeout))
+            return cls(Calls(pool, capabilities, settings.write_timeout))
         except BaseException:
             pool.close()
             raise
@@ -142,6 +146,10 @@ class Organization:
     def grants(self) -> list[Grant]:
         """What the account's roles give of each cmdlet that we use, as probed when the session was opened."""
         return grants(self.capabilities)
+
+    def require(self) -> None:
+        """Raise CmdletNotGranted where a cmdlet is missing without which there is no inventory."""
+        require(self.capabilities.cmdlets, self.capabilities.server)
 
     # -- mailboxes -------------------------------------------------------------------------------------------------
 

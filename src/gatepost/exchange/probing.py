@@ -33,19 +33,23 @@ class Probed(NamedTuple):
     concurrency: int | None
 
 
-def probe(session: Session, preferred: Iterable[str] = (), account: str | None = None) -> Probed:
+def probe(
+    session: Session, preferred: Iterable[str] = (), account: str | None = None, *, lacking: bool = False
+) -> Probed:
     """Prepare a fresh session and find out what it can do; ``preferred`` domain controllers are tried first.
 
-    ``account`` is who has signed in, where that is known by name.
+    ``account`` is who has signed in, where that is known by name. Raises CmdletNotGranted where a required cmdlet is
+    missing, unless the account may be ``lacking``: then what there is, is told.
     """
     granted = _granted_cmdlets(session)
-    for required in (cmdlets.SET_AD_SERVER_SETTINGS, cmdlets.GET_CAS_MAILBOX):
-        if not is_granted(granted, required.name):
-            raise CmdletNotGranted(required.name, server=session.server, role=required.role)
-    prepare(session, None)
+    if not lacking:
+        require(granted, session.server)
+    views = is_granted(granted, cmdlets.SET_AD_SERVER_SETTINGS.name)
+    if views:
+        prepare(session, None)
     servers = _servers(session, granted)
     controllers = _controllers(servers, preferred)
-    controller = _pin(session, controllers)
+    controller = _pin(session, controllers) if views else None
     device = _first_granted(granted, cmdlets.GET_MOBILE_DEVICE)
     capabilities = Capabilities(
         server=session.server,
@@ -58,6 +62,13 @@ def probe(session: Session, preferred: Iterable[str] = (), account: str | None =
         controllers=controllers,
     )
     return Probed(capabilities, _access_servers(servers), _concurrency(session, granted, account))
+
+
+def require(granted: dict[str, tuple[str, ...]], server: str) -> None:
+    """Raise CmdletNotGranted for the first cmdlet that is missing and without which there is no inventory."""
+    for required in cmdlets.REQUIRED:
+        if _first_granted(granted, required) is None:
+            raise CmdletNotGranted(required.name, server=server, role=required.role)
 
 
 def prepare(session: Session, controller: str | None) -> None:
