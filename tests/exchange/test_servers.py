@@ -1,6 +1,7 @@
 """Which server is used: the first while it works, another while it does not, and never one that is not ours."""
 
 import logging
+import re
 
 import pytest
 
@@ -59,6 +60,26 @@ def test_another_server_has_the_same_scheme_port_and_path() -> None:
     assert servers.hosts == ("mail.lab.example", "ex1.lab.example")
     assert servers.settings("ex1.lab.example").url == "https://ex1.lab.example:8443/PowerShell?a=b"
     assert servers.settings("mail.lab.example").url == settings().url
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        ("mail.once.example", "the domain once.example of the address in the settings"),
+        ("10.0.0.7", r"our domain \(10\.0\.0\.7 names none\)"),
+    ],
+)
+def test_a_server_that_is_left_out_is_told_once(own: str, words: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Each in one line for the whole process, with the setting that would let it in and with what our domain is."""
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            Servers(settings(own)).know(["ex1.other.example", "ex2.other.example"])
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2
+    assert re.fullmatch(
+        f"the server ex1.other.example is not used: it is neither named in allowed_redirects nor in {words}", said[0]
+    )
+    assert said[1].startswith("the server ex2.other.example")
 
 
 def test_one_failure_is_enough_where_there_is_another(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,6 +8,7 @@ import ipaddress
 import logging
 import random
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from gatepost.errors import (
@@ -48,7 +49,7 @@ class Servers:
         for name in names:
             host = name.strip().rstrip(".").lower()
             if not may_sign_in(self._settings, host):
-                log.info("the server %s is not used: its name is neither in the settings nor in our domain", host)
+                _say_unused(host, self.first)
             elif host not in self._breakers and len(self._breakers) < _MOST:
                 self._breakers[host] = Breaker(host, self._chance)
 
@@ -105,6 +106,14 @@ class Servers:
         return others and not isinstance(blamed, SignInRefused)
 
 
+@lru_cache(maxsize=1024)
+def _say_unused(host: str, own: str) -> None:
+    """Say once in a process that a server is left out, and how to change that: pools come and go."""
+    domain = _domain(own)
+    ours = f"the domain {domain} of the address in the settings" if domain else f"our domain ({own} names none)"
+    log.info("the server %s is not used: it is neither named in allowed_redirects nor in %s", host, ours)
+
+
 def is_server_fault(error: ExchangeError) -> bool:
     """Whether an error says something of the server as a whole, and not of one command, session or account's load."""
     if isinstance(error, ExchangeBusy):
@@ -124,8 +133,14 @@ def may_sign_in(settings: ExchangeSettings, host: str) -> bool:
     named = {entry.lower().partition(":")[0] for entry in settings.allowed_redirects}
     if host == own or host in named:
         return True
+    domain = _domain(own)
+    return bool(domain) and host.endswith(f".{domain}")
+
+
+def _domain(own: str) -> str:
+    """The domain of the configured host; empty where it has none: an address, a bare name, or a bare top level."""
     domain = own.partition(".")[2]
-    return "." in domain and not _is_address(own) and host.endswith(f".{domain}")
+    return domain if "." in domain and not _is_address(own) else ""
 
 
 def _is_address(host: str) -> bool:
