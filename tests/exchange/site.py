@@ -103,7 +103,8 @@ class Site:
 
 
 def _usable(box: Mailbox) -> bool:
-    return not box.protected and not box.allowed and not box.blocked and any(map(_is_plain, box.devices))
+    plain = box.enabled and not box.protected and not box.allowed and not box.blocked
+    return plain and any(map(_is_plain, box.devices))
 
 
 def _is_plain(device: Device) -> bool:
