@@ -80,7 +80,7 @@ async def organizations(scope: Scope) -> list[dict[str, Any]]:
 
 
 async def organization(scope: Scope, organization_id: UUID) -> dict[str, Any]:
-    """One organization's name and state. Raises Problem 404 where this tenant has none such."""
+    """One organization's name, state and last sync. Raises Problem 404 where this tenant has none such."""
     row = await scope.one("connections.organization", organization_id=organization_id)
     if row is None:
         raise no_organization()

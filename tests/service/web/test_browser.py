@@ -14,7 +14,7 @@ from gatepost.domain.desired import ListName, Result
 from tests.fixtures.browser import OpenPage
 from tests.fixtures.service import Service
 from tests.service.conftest import Look
-from tests.service.speaker import Speaker, device
+from tests.service.speaker import Speaker, device, mailbox
 from tests.service.web.conftest import Library
 from tests.service.writing import NEITHER, START, Writer, outcome, saw, wrote
 
@@ -201,6 +201,33 @@ def test_a_device_is_pinned_by_keyboard_and_the_page_follows_what_becomes_of_it(
     expect(page.get_by_text("Written and read back")).to_be_visible(timeout=15_000)
     expect(page.get_by_text("Allowed by our entry")).to_be_visible()
     expect(page.locator("#reason")).to_have_value("half typed")
+    expect(page.locator("#reason")).to_be_focused()
+
+
+def test_the_whole_page_of_a_device_follows_and_the_form_is_left_alone(
+    open_page: OpenPage, administered: Service, writer: Writer
+) -> None:
+    """The badge beside the name, the history and the fields show a new state; typing goes on."""
+    page = open_page()
+    sign_in(page, administered)
+    page.goto(f"{administered.url}/devices/{writer.organization}/{FIRST}")
+    expect(page.locator("#badge")).to_have_text("Allowed")
+    expect(page.get_by_text("No change since the device was first seen.")).to_be_visible()
+    page.get_by_text("Pin this device", exact=True).click()
+    page.locator("#reason").press_sequentially("half typed")
+    same = page.locator("#gone").element_handle()
+    changed = device(0, access_state="Blocked", last_policy_update_at="2026-02-03T04:05:06Z")
+    writer.speaker.synchronise([changed], scope=Extent.QUICK)
+    expect(page.locator("#badge")).to_have_text("Blocked", timeout=15_000)
+    expect(page.locator("#standing")).to_contain_text("Blocked")
+    expect(page.locator("#record .timeline")).to_contain_text("Blocked")
+    expect(page.locator("#reason")).to_have_value("half typed")
+    expect(page.locator("#reason")).to_be_focused()
+    assert same is not None
+    assert same.evaluate("e => e.isConnected"), "what says the same is not put in anew"
+    writer.speaker.synchronise([device(number) for number in range(1, 8)], [mailbox(number) for number in range(4)])
+    expect(page.locator("#gone")).to_contain_text("no longer in Exchange", timeout=15_000)
+    expect(page.locator("#badge")).to_have_text("No longer in Exchange")
     expect(page.locator("#reason")).to_be_focused()
 
 

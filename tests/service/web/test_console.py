@@ -165,6 +165,26 @@ def test_a_device_shows_its_lists_and_history(anna: Visitor, filled: Speaker) ->
     assert page.count("Dit apparaat staat erop.") == 1
 
 
+def test_a_time_in_the_history_is_written_as_every_other_time(anna: Visitor, filled: Speaker) -> None:
+    """In the person's language and zone; what is no time stays as Exchange told it."""
+    filled.synchronise(
+        [device(0, last_policy_update_at="2026-02-03T04:05:06Z", policy_status="Odd")], scope=Extent.QUICK
+    )
+    anna.http.cookies.set("gatepost-zone", "Europe/Amsterdam")
+    page = anna.get(f"/devices/{filled.identity['organization']}/{device(0)[0]}").text
+    history = page[page.index('class="timeline"') :]
+    assert '<time datetime="2026-02-03T04:05:06+00:00">3 Feb 2026, 05:05:06 CET</time>' in history
+    assert "<bdi>Odd</bdi>" in history
+
+
+def test_a_device_without_a_system_names_its_family_once(anna: Visitor, filled: Speaker) -> None:
+    """And still its model below."""
+    filled.synchronise([device(0, os=None, model="iPhone17C1")], scope=Extent.QUICK)
+    page = anna.get("/devices?q=dev00000").text
+    [system] = re.findall(r'<td data-label="System">(.*?)</td>', page)
+    assert system == '<span><bdi>iPhone and iPad</bdi></span><span class="under"><bdi>iPhone17C1</bdi></span>'
+
+
 def test_devices_of_mailboxes_elsewhere_are_labelled(anna: Visitor, speaker: Speaker) -> None:
     """In the list and on their page, which offers no pin and says why."""
     boxes = [mailbox(1, kind="disabled", primary_smtp=None, display_name=None), mailbox(2, kind="remote")]

@@ -165,6 +165,32 @@ def test_what_the_connector_says_stands_in_words(anna: Visitor, writer: Writer) 
     assert "Entry in the list of allowed devices: Somebody else's, not touched" in shown
 
 
+@pytest.mark.parametrize(
+    ("language", "said", "asked"),
+    [
+        (
+            "en",
+            "is shown as of the last sync, at",
+            "An administrator may ask for a quick sync on the page Connection .",
+        ),
+        ("nl", "staat hier zoals bij de laatste synchronisatie, op", "kan op de pagina Verbinding een snelle"),
+    ],
+)
+def test_the_effective_state_says_as_of_when_it_is(
+    anna: Visitor, writer: Writer, language: str, said: str, asked: str
+) -> None:
+    """The time of the last synchronisation, and the way to a newer one."""
+    anna.http.headers["Accept-Language"] = language
+    [first] = re.findall(rf"{said} ([^.]+)\.", text(anna.get(path(writer))))
+    writer.speaker.synchronise([device(1)], scope=Extent.QUICK)
+    page = anna.get(path(writer))
+    [second] = re.findall(rf"{said} ([^.]+)\.", text(page))
+    assert ":" in first
+    assert ":" in second
+    assert asked in text(page)
+    assert f'href="/connection?organization={writer.organization}#quick"' in page.text
+
+
 def test_the_connection_shows_the_limits_that_the_connector_works_in(anna: Visitor, writer: Writer) -> None:
     """Mode, scope and ceiling, as it last said."""
     status = Status("0.1.0", "mail1", ceiling={"limit": 1000, "used": 12}, mode="observe", scope=("@a.test", "@b.test"))

@@ -3,9 +3,12 @@
 SELECT organization_id, name FROM organizations ORDER BY name, organization_id
 
 -- name: organization
--- One organization by its id.
+-- One organization by its id, and when what is known of it was last read.
 -- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427"}
-SELECT organization_id, name, state, sync_requested FROM organizations WHERE organization_id = %(organization_id)s
+SELECT organization_id, name, state, sync_requested,
+       (SELECT max(ended_at) FROM syncs s
+        WHERE s.organization_id = organizations.organization_id AND s.state = 'sealed') AS last_sync
+FROM organizations WHERE organization_id = %(organization_id)s
 
 -- name: connection
 -- One organization with its newest connector, what that one last said, and the ends of its syncs.

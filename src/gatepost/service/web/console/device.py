@@ -1,6 +1,7 @@
 """The page of one device: what it is, how it stands with its access, and the form that pins it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode
@@ -113,7 +114,7 @@ async def _page(
         device=found,
         mailbox=mailbox,
         organization=organization,
-        history=history[:HISTORY_SHOWN],
+        history=[_dated(change) for change in history[:HISTORY_SHOWN]],
         more_history=len(history) > HISTORY_SHOWN,
         groups=words.device_groups(found),
         statistics=words.has_statistics(found),
@@ -128,6 +129,22 @@ async def _page(
         mistaken=mistake,
         **stands,
     )
+
+
+def _dated(change: queries.Change) -> queries.Change:
+    """A change whose times, kept as text, are times again."""
+    fields = ((name, _time(name, before), _time(name, after)) for name, before, after in change.fields)
+    return replace(change, fields=tuple(fields))
+
+
+def _time(name: str, value: object) -> object:
+    """What a field held; a time where its name says so and it is one."""
+    if not (name.endswith("_at") and isinstance(value, str)):
+        return value
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return value
 
 
 async def _access(

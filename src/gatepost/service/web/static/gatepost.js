@@ -24,6 +24,11 @@ document.addEventListener("htmx:afterRequest", (event) => {
   const tag = event.detail.xhr && event.detail.xhr.getResponseHeader("ETag");
   tags = tag && polling(event) ? { [event.detail.requestConfig.path]: tag } : {};
 });
+// Of what is refreshed beside that part, an element that says the same stays, with the selection in it.
+document.addEventListener("htmx:oobBeforeSwap", (event) => {
+  const { target, fragment } = event.detail;
+  if (fragment.firstElementChild && target.isEqualNode(fragment.firstElementChild)) event.detail.shouldSwap = false;
+});
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) document.body.dispatchEvent(new CustomEvent("gatepost:seen"));
 });
