@@ -17,8 +17,9 @@ def page(status: int, body: bytes = b"<html>IIS</html>", kind: str = "text/html"
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(status)
-        for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **headers}.items():
-            handler.send_header(name.replace("_", "-"), value)
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **given}.items():
+            handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(body)
 
@@ -28,6 +29,33 @@ def page(status: int, body: bytes = b"<html>IIS</html>", kind: str = "text/html"
 def broken_off(handler: BaseHTTPRequestHandler) -> None:
     """Announce more than is sent, then hang up."""
     page(200, b"<s:Envelope", "application/soap+xml", Content_Length="5000")(handler)
+    handler.close_connection = True
+
+
+def chunk_broken_off(handler: BaseHTTPRequestHandler) -> None:
+    """Begin a chunk, then hang up."""
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/soap+xml")
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    handler.wfile.write(b"1388\r\n<s:Envelope")
+    handler.close_connection = True
+
+
+def silent(handler: BaseHTTPRequestHandler) -> None:
+    """Hang up without a word."""
+    handler.close_connection = True
+
+
+def gibberish(handler: BaseHTTPRequestHandler) -> None:
+    """Say something that is not HTTP."""
+    handler.wfile.write(b"220 mail.example.com ESMTP\r\n")
+    handler.close_connection = True
+
+
+def long_line(handler: BaseHTTPRequestHandler) -> None:
+    """A status line without an end."""
+    handler.wfile.write(b"HTTP/1.1 200 " + b"x" * 70_000)
     handler.close_connection = True
 
 

@@ -1,8 +1,10 @@
 """What is said when the thing at the address is not Exchange, or not ready, or not trusted."""
 
 import socket
+import struct
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,17 @@ from gatepost.errors import (
 from gatepost.exchange.sessions import Session
 from gatepost.lab.server import Lab
 from gatepost.settings import ExchangeSettings
-from tests.exchange.pages import Answer, broken_off, endless, page, serving
+from tests.exchange.pages import (
+    Answer,
+    broken_off,
+    chunk_broken_off,
+    endless,
+    gibberish,
+    long_line,
+    page,
+    serving,
+    silent,
+)
 
 PASSWORD = "s3cret-w0rd"
 SOAP = "application/soap+xml"
@@ -60,7 +72,11 @@ def attempt(address: str, **changes: Any) -> None:
         (page(200, b"<a/>", SOAP), WireError, 1, "XML, but not a SOAP 1.2 envelope"),
         (page(200, b"<a", SOAP), WireError, 1, "malformed XML"),
         (page(200, b"<!DOCTYPE a><a/>", SOAP), WireError, 1, "DOCTYPE, which no Exchange server sends"),
-        (broken_off, ExchangeUnreachable, 5, "cannot be reached"),
+        (broken_off, ExchangeUnreachable, 5, r"reached: its answer broke off \(11 bytes came, 4989 are missing\)\."),
+        (chunk_broken_off, ExchangeUnreachable, 5, r"reached: its answer broke off \(\d+ bytes came.*\)\."),
+        (silent, ExchangeUnreachable, 5, r"reached: it hung up without an answer\. Check the name, .* network\.$"),
+        (gibberish, ExchangeUnreachable, 5, r"reached: it does not answer in HTTP\. Check"),
+        (long_line, ExchangeUnreachable, 5, r"reached: its answer has a line that is too long\. Check"),
         (endless, NotExchange, 5, "answer of more than"),
     ],
 )
@@ -120,6 +136,41 @@ def test_plain_http_behind_an_https_address_is_named(tmp_path: Path) -> None:
     """The wrong port is not mistaken for a wrong certificate."""
     with serving(tmp_path, page(200), tls=False) as (address, _), pytest.raises(ExchangeUnreachable, match="TLS fails"):
         attempt(address.replace("http:", "https:"))
+
+
+HINT = r"If that port speaks TLS, as 443 does, the address begins with https\.$"
+
+
+def test_an_http_address_of_a_tls_server_is_named(tmp_path: Path) -> None:
+    """However it ends the connection, https is what a person is told to try."""
+    with serving(tmp_path, page(200)) as (address, _), pytest.raises(ExchangeUnreachable, match=HINT):
+        attempt(address.replace("https:", "http:"), auth="negotiate")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"\x15\x03\x01\x00\x02\x02\x46", "it answers in TLS"),
+        (b"", "Connection reset by peer"),
+    ],
+)
+def test_a_tls_port_that_gives_an_alert_or_hangs_up_is_named(answer: bytes, words: str) -> None:
+    """The two ways in which TLS servers meet plain HTTP."""
+
+    def meet(listener: socket.socket) -> None:
+        met, _ = listener.accept()
+        with met:
+            met.recv(65_536)
+            met.sendall(answer)
+            if not answer:
+                met.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        meeting = threading.Thread(target=meet, args=(listener,))
+        meeting.start()
+        with pytest.raises(ExchangeUnreachable, match=f"{words}.*{HINT}"):
+            attempt(f"http://127.0.0.1:{listener.getsockname()[1]}/PowerShell", auth="negotiate")
+        meeting.join()
 
 
 def test_nobody_at_the_address() -> None:

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import BadStatusLine, HTTPException, IncompleteRead, LineTooLong, RemoteDisconnected
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -30,6 +30,7 @@ from gatepost.settings import ExchangeSettings
 _PAUSE = 30.0
 _LONGEST_PAUSE = 300.0
 _EXAMPLE = "such as https://mail.example.com/PowerShell"
+_TLS_ALERT = "\x15\x03"
 
 
 @dataclass(slots=True)
@@ -53,10 +54,11 @@ class Failures:
             f"The proxy {proxy.name}", proxy.name, settings.proxy_auth, settings.proxy_user or "this account"
         )
         self._clock = clock
+        self._scheme = urlsplit(settings.url).scheme
 
-    def now_at(self, host: str) -> None:
-        """A redirect led to another host."""
-        self._place.host = host
+    def now_at(self, host: str, scheme: str) -> None:
+        """A redirect led to another host, or to https."""
+        self._place.host, self._scheme = host, scheme
 
     @contextmanager
     def in_our_words(self) -> Iterator[None]:
@@ -231,11 +233,28 @@ class Failures:
             return self.unreachable(
                 f"it did not answer in time ({self._clock.limit:g} s)", "Check the network, or give it more time."
             )
-        return self.unreachable(_reason(error), "Check the name, the port and the network.")
+        remedy = "Check the name, the port and the network."
+        if self._scheme == "http" and _may_want_tls(error):
+            remedy += " If that port speaks TLS, as 443 does, the address begins with https."
+        return self.unreachable(_reason(error), remedy)
+
+
+def _may_want_tls(error: OSError | HTTPException) -> bool:
+    """Whether a plain connection ended as one does that is made to a TLS port: hung up on, or told so by an alert."""
+    return isinstance(error, ConnectionResetError | BrokenPipeError | BadStatusLine)
 
 
 def _reason(error: BaseException) -> str:
-    """What a library says, without object addresses."""
+    """What a library says, without object addresses; in our words where it speaks of its own classes."""
+    if isinstance(error, IncompleteRead):
+        missing = f", {error.expected} are missing" if error.expected else ""
+        return f"its answer broke off ({len(error.partial)} bytes came{missing})"
+    if isinstance(error, RemoteDisconnected):
+        return "it hung up without an answer"
+    if isinstance(error, BadStatusLine):
+        return "it answers in TLS" if _TLS_ALERT in str(error) else "it does not answer in HTTP"
+    if isinstance(error, LineTooLong):
+        return "its answer has a line that is too long"
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return "".join(each if each.isprintable() else " " for each in said[:200]).rstrip(". ")
 

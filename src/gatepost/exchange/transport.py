@@ -236,7 +236,7 @@ class Transport:
                 "If that is right, add its host (or host:port) to allowed_redirects, or name that address.",
             )
         self.address = target
-        self._failures.now_at(self._host)
+        self._failures.now_at(self._host, urlsplit(self.address).scheme)
 
 
 def _trust(settings: ExchangeSettings) -> ssl.SSLContext:
