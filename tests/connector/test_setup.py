@@ -61,6 +61,23 @@ def test_a_used_ticket_is_refused_in_words(site: Site) -> None:
         credentials.load(other.settings.folder)
 
 
+def test_a_ticket_that_was_used_up_is_told_from_a_wrong_path(site: Site) -> None:
+    """Set-up a second time says why the file is gone; before the first one it says what to look at."""
+    with pytest.raises(
+        SettingsError, match=r"no ticket file .*nowhere\. A ticket is used once.* Check the path"
+    ):
+        enrol(site.settings, site.folder / "nowhere")
+    ticket = site.ticket()
+    before = enrol(site.settings, ticket)
+    with pytest.raises(SettingsError) as caught:
+        enrol(site.settings, ticket)
+    assert str(caught.value) == (
+        f"There is no ticket file {ticket}. A ticket is used once, and its file is removed then."
+        " This connector is enrolled already: nothing is left to do. To enrol anew, ask for a new ticket."
+    )
+    assert credentials.load(site.settings.folder) == before
+
+
 @pytest.mark.parametrize("text", ["11111111-1111-4111-8111-111111111111.unknown", "junk"])
 def test_an_unknown_ticket_is_refused_in_words(site: Site, text: str) -> None:
     """A person reads what to ask for."""

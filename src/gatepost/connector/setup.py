@@ -73,9 +73,9 @@ def enrol(settings: ConnectorSettings, ticket_file: Path, patience: float = PATI
 
     An answer that was lost is no dead end: with the same ticket the same secret is used again, and the service gives
     the same answer. ``patience`` is for how long an unreachable service is tried, in seconds. Raises SettingsError
-    for a used or unknown ticket, the UplinkError family for a service away.
+    for a used, unknown or missing ticket, the UplinkError family for a service away.
     """
-    ticket = read_secret(ticket_file)
+    ticket = _ticket(ticket_file, settings.folder)
     folder = host.private_folder(settings.folder)
     with host.FolderLock(folder):
         secret = credentials.secret_for(folder, ticket)
@@ -91,3 +91,26 @@ def enrol(settings: ConnectorSettings, ticket_file: Path, patience: float = PATI
         credentials.save(folder, identity)
     ticket_file.unlink(missing_ok=True)
     return identity
+
+
+def _ticket(file: Path, folder: Path) -> str:
+    """What a ticket's file holds. Raises SettingsError, which says what may have become of a file that is gone."""
+    try:
+        return read_secret(file)
+    except SettingsError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        done = " This connector is enrolled already: nothing is left to do." if _is_enrolled(folder) else ""
+        raise SettingsError(
+            f"There is no ticket file {file}. A ticket is used once, and its file is removed then.{done}",
+            "To enrol anew, ask for a new ticket." if done else "Check the path, or ask for a new ticket.",
+        ) from error
+
+
+def _is_enrolled(folder: Path) -> bool:
+    """Whether a folder holds an identity that was not replaced."""
+    try:
+        credentials.load(folder)
+    except SettingsError:
+        return False
+    return True
