@@ -1,6 +1,7 @@
 """Phones: what Exchange records of them, and when."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,8 +12,25 @@ from gatepost.lab.rows import TICKS, AccessRule, Device, Mailbox, Wipe
 from gatepost.lab.seeding import START, Seeder, fill
 from gatepost.lab.server import Lab
 from gatepost.settings import LabSettings
+from tests.lab.bench import Bench
 
 EFFECT, DELAY = 15, 60
+
+
+@pytest.mark.parametrize(("seconds", "synchronised"), [(0, False), (30, False), (3_600, True)])
+def test_statistics_tell_nothing_of_the_future(seconds: int, synchronised: bool) -> None:
+    """A phone's last synchronisation follows its last change, and is in the statistics once it has been."""
+    bench = Bench()
+    device = bench.phone("ahead")
+    changed = device.changed
+    bench.organization.clock = lambda: changed + seconds * TICKS
+    [found] = bench.run("Get-MobileDevice", Identity=device.guid).rows
+    [row] = bench.run("Get-MobileDeviceStatistics", Identity=device.guid).rows
+    for name in ("LastSyncAttemptTime", "LastSuccessSync"):
+        last = datetime.fromisoformat(row[name])
+        since = last - datetime.fromisoformat(found["WhenChangedUTC"])
+        assert timedelta(0) <= since <= timedelta(seconds=seconds)
+        assert (since > timedelta(0)) is synchronised
 
 
 class World:

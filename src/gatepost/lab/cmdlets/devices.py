@@ -85,16 +85,18 @@ def get_statistics(call: Call) -> Iterable[Statistics]:
     found = []
     for device in get_devices(call):
         if device.mailbox.kind in ON_PREMISES:
-            found.append(_statistics(device))
+            found.append(_statistics(device, call.organization.clock()))
         else:
             call.fail(no_mailbox_here(call.cmdlet.name, device.identity))
     return found
 
 
-def _statistics(device: Device) -> Statistics:
-    """Figures that are always the same for the same device."""
+def _statistics(device: Device, now: int) -> Statistics:
+    """Figures that are always the same for the same device; a synchronisation that is still to come is not in them."""
     chance = random.Random(device.guid)
     attempt = device.changed + chance.randrange(60 * TICKS, 3_600 * TICKS)
+    if attempt > now:
+        attempt = device.changed
     allowed = device.state == "Allowed"
     return Statistics(
         device=device,
