@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from gatepost.connector import credentials, host
-from gatepost.connector.agent import Agent
+from gatepost.connector.agent import Agent, status
 from gatepost.connector.setup import configure, enrol, set_mode
 from gatepost.errors import ServiceRefused, ServiceUnreachable, SettingsError, StoreError
 from gatepost.settings import ConnectorSettings, load
@@ -63,9 +64,7 @@ def test_a_used_ticket_is_refused_in_words(site: Site) -> None:
 
 def test_a_ticket_that_was_used_up_is_told_from_a_wrong_path(site: Site) -> None:
     """Set-up a second time says why the file is gone; before the first one it says what to look at."""
-    with pytest.raises(
-        SettingsError, match=r"no ticket file .*nowhere\. A ticket is used once.* Check the path"
-    ):
+    with pytest.raises(SettingsError, match=r"no ticket file .*nowhere\. A ticket is used once.* Check the path"):
         enrol(site.settings, site.folder / "nowhere")
     ticket = site.ticket()
     before = enrol(site.settings, ticket)
@@ -266,14 +265,25 @@ def test_enforcing_asks_first_and_says_what_follows(site: Site) -> None:
     assert limited.settings.mode == "observe"
 
 
+GOES_ON = "The connector that runs goes on with observe: start it again."
+
+
 def test_a_running_connector_goes_on_until_it_is_started_again(site: Site) -> None:
-    """And the command says so."""
+    """And ``mode`` says so each time, as does ``status``, by the process and not by what the file said before."""
     enrol(site.settings, site.ticket())
     with Agent(site.settings, patience=5):
         process = site.connector("mode", "enforce", "--yes", "--json")
         output, _ = process.communicate(timeout=30)
-    assert json.loads(output) == {"mode": "enforce", "before": "observe", "running": True}
-    assert "The connector that runs goes on with observe: start it again." in " ".join(site.log().split())
+        assert json.loads(output) == {"mode": "enforce", "before": "observe", "running": True}
+        assert site.log().count(GOES_ON) == 1
+        again, _ = site.connector("mode", "enforce", "--yes").communicate(timeout=30)
+        assert (again, site.log().count(GOES_ON)) == ("", 2)
+        shown, _ = site.connector("status").communicate(timeout=30)
+        assert re.search(r"^mode +enforce\nrunning mode +observe$", shown, re.MULTILINE)
+        assert site.log().count(GOES_ON) == 3
+        back, _ = site.connector("mode", "observe").communicate(timeout=30)
+        assert (back, site.log().count(GOES_ON)) == ("mode observe, as the running connector has it\n", 3)
+    assert status(site.settings).running_mode is None
 
 
 def test_a_mode_that_is_none_is_wrong_usage(site: Site) -> None:

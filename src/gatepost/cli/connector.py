@@ -158,13 +158,25 @@ def status(config: Path = CONFIG, as_json: bool = JSON) -> None:
     """What this connector's folder tells of it, running or not."""
     from gatepost.connector.agent import status as look
 
-    state = asdict(look(load(ConnectorSettings, config)))
+    found = look(load(ConnectorSettings, config))
+    state = asdict(found)
     if as_json:
         print(json.dumps(state))
         return
     width = max(map(len, state))
     for name, value in state.items():
         print(f"{name.replace('_', ' '):<{width}}  {_shown(value)}")
+    _say_running_mode(found, found.mode)
+
+
+def _say_running_mode(state: "State", wanted: str) -> bool:
+    """Say so where a connector runs in another mode than its settings say; whether that is so."""
+    differs = state.running_mode not in {None, wanted}
+    if differs:
+        output.talk.print(
+            f"The connector that runs goes on with {state.running_mode}: start it again.", markup=False, soft_wrap=True
+        )
+    return differs
 
 
 def _shown(value: object) -> object:
@@ -194,10 +206,8 @@ def mode(
     set_mode(config, wanted)
     if as_json:
         print(json.dumps({"mode": wanted, "before": state.mode, "running": state.running}))
-    if state.running and wanted != state.mode:
-        output.talk.print(f"The connector that runs goes on with {state.mode}: start it again.", markup=False)
-    elif not as_json:
-        print(f"mode {wanted}, from the next start")
+    if not _say_running_mode(state, wanted) and not as_json:
+        print(f"mode {wanted}, {'as the running connector has it' if state.running else 'from the next start'}")
 
 
 def _follows(state: "State") -> str:

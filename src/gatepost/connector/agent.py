@@ -26,7 +26,7 @@ from gatepost.connector.schedule import Schedule
 from gatepost.connector.state import EXCHANGE, FAILURE, LAST, LAST_TRY, SERVERS, State, status
 from gatepost.connector.statistics import Reader, Readings
 from gatepost.connector.stopping import Stop
-from gatepost.connector.store import FILE, Store
+from gatepost.connector.store import FILE, RUNNING_MODE, Store
 from gatepost.connector.taking import Progress, Unwatched
 from gatepost.connector.uplink import Uplink
 from gatepost.connector.writes import Writes
@@ -89,6 +89,7 @@ class Agent:
             )
             self._compose_writing()
             self._failure = self.store.note(FAILURE)
+            self.store.remember(**{RUNNING_MODE: self._settings.mode})
             self._open = stack.pop_all()
         return self
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gatepost.connector import credentials, host
-from gatepost.connector.store import FILE, NEXT_FULL, NEXT_QUICK, peek
+from gatepost.connector.store import FILE, NEXT_FULL, NEXT_QUICK, RUNNING_MODE, peek
 from gatepost.connector.writes import Standing, glance
 from gatepost.domain.contract import Scope, iso
 from gatepost.settings import ConnectorSettings
@@ -18,6 +18,9 @@ LAST = {Scope.FULL: "last_full", Scope.QUICK: "last_quick"}
 class State:
     """What a folder tells of its connector, running or not. Times are ISO 8601 in UTC, None where there is none yet.
 
+    ``mode`` is what the settings say, for the next start; ``running_mode`` is that of the process that runs, None where
+    none does.
+
     ``scope`` are the mailboxes that may be written and ``ceiling`` the writes an hour that may take access away, of
     which ``taken`` were made. ``pending`` are the devices that do not stand as desired, ``uncertain`` the mailboxes
     with a write whose end is not known.
@@ -28,6 +31,7 @@ class State:
     epoch: int | None
     running: bool
     mode: str
+    running_mode: str | None
     scope: tuple[str, ...]
     ceiling: int
     taken: int
@@ -50,12 +54,14 @@ def status(settings: ConnectorSettings) -> State:
     path = settings.folder / FILE
     notes, unsent = peek(path)
     standing = glance(path)
+    running = host.is_locked(settings.folder)
     return State(
         enrolled=True,
         organization=identity.organization,
         epoch=identity.epoch,
-        running=host.is_locked(settings.folder),
+        running=running,
         mode=settings.mode,
+        running_mode=notes.get(RUNNING_MODE, settings.mode) if running else None,
         scope=settings.scope,
         ceiling=settings.ceiling,
         taken=standing.taken,

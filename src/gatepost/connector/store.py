@@ -68,6 +68,7 @@ UPSERT_DESIRED = """INSERT INTO desired (mailbox, device_id, revision, row) VALU
     WHERE excluded.revision > revision"""
 WAKE = "INSERT INTO work (mailbox, due) VALUES (?, 0) ON CONFLICT (mailbox) DO UPDATE SET due = 0, failures = 0"
 NEXT_FULL, NEXT_QUICK = "next_full", "next_quick"
+RUNNING_MODE = "running_mode"
 
 
 class Store:
@@ -212,7 +213,8 @@ class Store:
             db.execute("UPDATE outcomes SET sequence = NULL")
             for table in OF_AN_ENROLMENT:
                 db.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
-            db.execute("DELETE FROM notes WHERE name != ?", (STAGING,))  # what is staged stays, and what it is
+            kept = (STAGING, RUNNING_MODE)  # what is staged stays, and what it is; who runs goes on
+            db.execute("DELETE FROM notes WHERE name NOT IN (?, ?)", kept)
             db.execute(
                 "INSERT INTO identity (one, organization, connector, epoch, incarnation) VALUES (1, ?, ?, ?, ?)",
                 (organization, connector, epoch, incarnation),
