@@ -88,10 +88,20 @@ class Standing:
     @property
     def opposed(self) -> bool:
         """Whether the last inventory saw an opposite entry that is not ours."""
+        return self._rival is not None and self._rival in self.listed
+
+    @property
+    def in_the_way(self) -> ListName | None:
+        """The opposite list, where the connector last read an entry there that is not ours."""
+        return self._rival if self._rival and self.after.get(self._rival) else None
+
+    @property
+    def _rival(self) -> ListName | None:
+        """The list that must not have the id, unless an entry there is ours."""
         if self.entry is Entry.NONE:
-            return False
+            return None
         opposite = ListName(self.entry.value).opposite
-        return opposite in self.listed and self.owners.get(opposite, Ownership.FOREIGN) is Ownership.FOREIGN
+        return opposite if self.owners.get(opposite, Ownership.FOREIGN) is Ownership.FOREIGN else None
 
     @property
     def troubles(self) -> Sequence[str]:

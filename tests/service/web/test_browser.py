@@ -285,6 +285,10 @@ def test_every_state_of_a_pinned_device_is_accessible_and_fits(
     writer.say()
     writer.say(saw(ListName.ALLOW, writer.held, Result.CONFLICT, why="W" * 90))
     look_at()
+    writer.pin(number=2)
+    writer.say()
+    other = {"mailbox": mailbox(1)[0], "device_id": "DEV00002", "why": "W" * 90}
+    writer.say(outcome(Result.REFUSED, writer.held, before=NEITHER, **other))
     look_at(f"{administered.url}/connection")
 
 

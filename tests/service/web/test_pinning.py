@@ -8,21 +8,21 @@ from typing import Any
 import pytest
 import requests
 
+from gatepost.domain.contract import Facts, Kind, Status
 from gatepost.domain.contract import Scope as Extent
-from gatepost.domain.contract import Status
 from gatepost.domain.desired import ListName, Result
 from tests.fixtures.service import Service
 from tests.service.conftest import Look
 from tests.service.speaker import device, mailbox
 from tests.service.web.conftest import Script, Visitor, open_session
-from tests.service.writing import GUID, NEITHER, START, Writer, outcome, saw, wrote
+from tests.service.writing import DEVICE, GUID, MAILBOX, NEITHER, START, Writer, outcome, saw, wrote
 
 REASON = "Lost <b>in</b> the train"
 
 
 def text(answer: requests.Response) -> str:
     """What a page says, without markup and line ends."""
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", answer.text)))
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", answer.text.replace("<wbr>", ""))))
 
 
 def path(writer: Writer) -> str:
@@ -161,7 +161,8 @@ def test_what_the_connector_says_stands_in_words(anna: Visitor, writer: Writer) 
     writer.say(saw(ListName.ALLOW, writer.held, Result.CONFLICT, why="The list holds it.", **other))
     shown = text(anna.get(f"/devices/{writer.organization}/{device(2)[0]}"))
     assert "In conflict" in shown
-    assert "Take it off that list in Exchange, or remove the pin. The list holds it." in shown
+    assert "The mailbox's list of allowed devices names this device by somebody else's hand" in shown
+    assert "The list holds it." not in shown, "the sentence above says it"
     assert "Entry in the list of allowed devices: Somebody else's, not touched" in shown
 
 
@@ -188,7 +189,60 @@ def test_the_effective_state_says_as_of_when_it_is(
     assert ":" in first
     assert ":" in second
     assert asked in text(page)
+    assert "talks to Exchange. The effective" in text(page) or "met Exchange spreekt. De werkelijke" in text(page)
     assert f'href="/connection?organization={writer.organization}#quick"' in page.text
+
+
+@pytest.mark.parametrize(
+    ("language", "trouble", "said"),
+    [
+        ("en", "Refused by Exchange · Desired: Allow", "Exchange denies the connector's account this write."),
+        ("nl", "Geweigerd door Exchange · Gewenst: Toestaan", "Exchange weigert het account van de connector deze"),
+    ],
+)
+def test_a_finding_about_a_device_leads_to_it_in_the_language_of_the_person(
+    anna: Visitor, writer: Writer, language: str, trouble: str, said: str
+) -> None:
+    """Its name and mailbox instead of Guids; only what Exchange said stays as it came."""
+    writer.pin()
+    writer.say()
+    writer.say(outcome(Result.REFUSED, writer.held, before=NEITHER, why="No role for Set-CASMailbox."))
+    anna.http.headers["Accept-Language"] = language
+    page = anna.get("/connection")
+    shown = text(page)
+    assert f"Phone 0 · user0@example.test {trouble} {said}" in shown
+    assert "No role for Set-CASMailbox. write-refused" in shown
+    assert '<p class="small" lang="en"><bdi>No role for Set-CASMailbox.</bdi></p>' in page.text
+    assert f'href="{path(writer)}#access">' in page.text
+    assert str(MAILBOX) not in shown
+
+
+def test_a_conflict_and_a_presumed_entry_are_findings_in_words(anna: Visitor, writer: Writer) -> None:
+    """Which list, and what helps; a conflict of another kind keeps the connector's reason."""
+    writer.pin("block")
+    writer.say()
+    writer.say(saw(ListName.ALLOW, writer.held, Result.CONFLICT, why="the allow list has an entry that is not ours"))
+    shown = text(anna.get("/connection"))
+    assert "In conflict · Desired: Block The mailbox's list of allowed devices names this device" in shown
+    assert "not ours" not in shown
+    odd = outcome(Result.CONFLICT, writer.held, at=START + timedelta(1), before=NEITHER, after=NEITHER, why="odd ids")
+    writer.say(odd)
+    shown = text(anna.get("/connection"))
+    assert "contradicts what is desired, so nothing was written." in shown
+    assert "odd ids list-conflict" in shown
+
+
+def test_a_finding_about_something_else_stays_as_it_was_told(anna: Visitor, writer: Writer) -> None:
+    """Marked as English; a subject that names no known device is shown as it is."""
+    told = [
+        {"code": "x", "subject": subject, "cause": f"Amiss {subject}.", "remedy": "Mend it."}
+        for subject in ("mail1", "a/b", f"{MAILBOX}/GONE", f"{GUID}/{DEVICE}")
+    ]
+    writer.say(kind=Kind.CYCLE, facts=Facts(findings=tuple(told)))
+    page = anna.get("/connection")
+    for finding in told:
+        assert f"{finding['cause']} Mend it. x · {finding['subject']}" in text(page)
+    assert page.text.count('lang="en">') >= 2 * len(told)
 
 
 def test_the_connection_shows_the_limits_that_the_connector_works_in(anna: Visitor, writer: Writer) -> None:

@@ -214,6 +214,17 @@ async def device(scope: Scope, organization_id: UUID, guid: UUID) -> Row:
     return row
 
 
+async def by_keys(scope: Scope, organization_id: UUID, keys: Sequence[tuple[UUID, str]]) -> dict[tuple[UUID, str], Row]:
+    """What a link to them needs of the devices with these ids in these mailboxes, by both; unknown ones left out."""
+    rows = await scope.all(
+        "devices_queries.by_keys",
+        organization_id=organization_id,
+        mailbox_guids=[mailbox for mailbox, _ in keys],
+        device_ids=[device_id for _, device_id in keys],
+    )
+    return {(row["mailbox_guid"], row["device_id"]): row for row in rows}
+
+
 async def mailbox_of(scope: Scope, found: Row) -> Row | None:
     """The mailbox of a device, None where no mailbox is in view."""
     if found["mailbox_guid"] is None:

@@ -89,34 +89,6 @@ RESULTS = {
     "out-of-scope": Word(N_("Out of scope"), "wait"),
     "ceiling": Word(N_("Waits for the ceiling"), "wait"),
 }
-EXPLAINED = {
-    "waiting": N_(
-        "The connector has not said anything of this yet. It mostly does within seconds, and this page follows by "
-        "itself."
-    ),
-    "applied": N_("The connector wrote to the mailbox's list and read it back."),
-    "withdrawn": N_("The connector took our entry off the mailbox's list and read it back."),
-    "unchanged": N_("The mailbox's lists were so already, and nothing had to be written."),
-    "conflict": N_(
-        "The mailbox's opposite list names this device by somebody else's hand, so nothing was written. Take it off "
-        "that list in Exchange, or remove the pin."
-    ),
-    "refused": N_(
-        "Exchange denies the connector's account this write. Give the account the role that the administrator's guide "
-        "names; it is tried again by itself."
-    ),
-    "failed": N_("The write did not succeed. It is tried again by itself."),
-    "uncertain": N_("A write was begun, and nobody knows its end yet. The next reading of the mailbox tells."),
-    "observed": N_("The connector would change this, and only observes."),
-    "out-of-scope": N_(
-        "This mailbox is outside of the connector's scope, so it keeps what it has. A local administrator widens the "
-        "scope in the connector's settings."
-    ),
-    "ceiling": N_(
-        "The connector's ceiling of writes that take access away is reached. It goes on when the hour is over; see "
-        "first that so many people are to lose access."
-    ),
-}
 OWNERSHIPS = {
     "intended": Word(N_("Wanted, and not there as last read"), "info"),
     "ours": Word(N_("Ours"), "good"),

@@ -155,6 +155,16 @@ SELECT organization_id, guid, device_id, mailbox_guid, identity, friendly_name, 
        )) ELSE last_seen END AS last_seen
 FROM devices WHERE organization_id = %(organization_id)s AND guid = %(guid)s
 
+-- name: by_keys
+-- The devices with these ids in these mailboxes, of several with one id the one that was seen last.
+-- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "mailbox_guids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"], "device_ids": ["x"]}
+SELECT DISTINCT ON (k.mailbox_guid, k.device_id)
+       k.mailbox_guid, k.device_id, d.organization_id, d.guid, d.friendly_name, d.model, d.device_type
+FROM unnest(%(mailbox_guids)s::uuid[], %(device_ids)s::text[]) AS k (mailbox_guid, device_id)
+JOIN devices d ON d.mailbox_guid = k.mailbox_guid AND d.organization_id = %(organization_id)s
+              AND d.device_id = k.device_id
+ORDER BY k.mailbox_guid, k.device_id, d.gone_at DESC NULLS FIRST, d.last_seen DESC, d.guid
+
 -- name: mailbox
 -- A mailbox with its personal lists, and when they were last read (see device).
 -- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "guid": "1b4e28ba-2fa1-4d2b-883f-0016d3cca428"}

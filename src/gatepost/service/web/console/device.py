@@ -15,7 +15,7 @@ from gatepost.service import access, connections, pins
 from gatepost.service.administrators import Session
 from gatepost.service.database import Database, Scope
 from gatepost.service.devices import queries
-from gatepost.service.web import render, words
+from gatepost.service.web import explaining, render, words
 from gatepost.service.web.console.route import console_router
 from gatepost.service.web.permissions import Permission, requires
 
@@ -123,7 +123,8 @@ async def _page(
         labels=words.DEVICE_FIELDS,
         vocabularies=words.VOCABULARIES,
         happenings=words.HAPPENINGS,
-        explained=words.EXPLAINED,
+        explain=explaining.explain,
+        detail=explaining.detail,
         typed=typed,
         mistake=words.MISTAKES.get(mistake),
         mistaken=mistake,

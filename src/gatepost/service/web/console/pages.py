@@ -11,6 +11,7 @@ from gatepost.service.administrators import Session
 from gatepost.service.database import Database
 from gatepost.service.devices import queries
 from gatepost.service.web import render
+from gatepost.service.web.console import findings
 from gatepost.service.web.console.route import console_router
 from gatepost.service.web.permissions import Permission, requires
 
@@ -38,7 +39,8 @@ async def connection(request: Request, session: Annotated[Session, requires(Perm
         known = await connections.organizations(scope)
         chosen = wanted or (known[0]["organization_id"] if known else None)
         shown = await connections.connection(scope, chosen) if chosen else None
-    return render.page(request, "connection.html", session=session, organizations=known, shown=shown)
+        told = await findings.shown(scope, shown.organization_id, shown.findings) if shown else []
+    return render.page(request, "connection.html", session=session, organizations=known, shown=shown, findings=told)
 
 
 @router.post("/connection/{organization_id}/sync")
