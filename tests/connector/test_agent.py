@@ -85,10 +85,13 @@ def test_sync_prints_what_was_sent(site: Site) -> None:
     report = json.loads(output)
     assert (code, report["state"], report["devices"], report["sent_devices"]) == (0, "sealed", 80, 80)
     assert set(report["seconds"]) == {"list", "send", "total"}
+    here, elsewhere = report["mailboxes"] - report["elsewhere"], report["elsewhere"]
+    assert elsewhere > 0
     code, output = finish(site.connector("sync", "--quick"))
     assert code == 0
     assert "quick synchronisation sealed" in output
     assert "0 devices and 0 mailboxes told" in output
+    assert f"80 devices, {here} mailboxes in Exchange, {elsewhere} elsewhere" in output
     assert site.differences() == []
 
 

@@ -8,7 +8,7 @@ import pytest
 from gatepost.connector.listing import Kind, Listing
 from gatepost.connector.rows import RowText
 from gatepost.connector.store import FILE, Store
-from gatepost.domain.contract import DEVICE_COLUMNS, ListingDigest, Scope, row_text
+from gatepost.domain.contract import DEVICE_COLUMNS, MAILBOX_COLUMNS, ListingDigest, Scope, row_text
 
 NOON = "2026-11-22T12:00:00Z"
 KINDS: tuple[Kind, ...] = ("mailboxes", "devices")
@@ -19,6 +19,12 @@ BOB = ["mailbox-b", "bob"]
 def text(row: list[Any]) -> RowText:
     """A row as it is staged."""
     return RowText(row[0], row_text(row).decode("ascii"))
+
+
+def of_kind(guid: str, kind: str) -> list[Any]:
+    """A whole mailbox row of a kind."""
+    values = {"guid": guid, "kind": kind}
+    return [values.get(name) for name in MAILBOX_COLUMNS]
 
 
 def mailbox(row: list[Any], name: str = "") -> tuple[str | None, RowText]:
@@ -87,6 +93,24 @@ def test_a_quick_scope_has_what_is_new_or_differs_from_the_sealed_listing(store:
     assert rows(listing, Scope.QUICK) == ["device-2", "device-4"]
     assert listing.measure(Scope.QUICK)[:2] == (2, 0)
     assert listing.totals() == (3, 2)
+
+
+def test_mailboxes_that_are_elsewhere_are_counted_apart(store: Store) -> None:
+    """Remote ones and disabled ones, of the staged rows, and behind a delta of the sealed ones that it did not read."""
+    kinds = {"mailbox-c": "user", "mailbox-d": "remote", "mailbox-e": "disabled"}
+    listing = Listing(store)
+    listing.begin()
+    listing.add_mailboxes([mailbox(of_kind(guid, kind), guid) for guid, kind in kinds.items()])
+    listing.finish("mailboxes")
+    listing.finish("devices")
+    assert (listing.totals(), listing.elsewhere()) == ((0, 3), 2)
+    listing.seal(NOON)
+    listing = Listing(store)
+    listing.begin(delta=True)
+    listing.add_mailboxes([mailbox(of_kind("mailbox-d", "user"), "mailbox-d")])
+    listing.finish("mailboxes")
+    listing.finish("devices")
+    assert (listing.totals(), listing.elsewhere()) == ((0, 3), 1)
 
 
 def test_a_second_seal_replaces_the_first(store: Store) -> None:

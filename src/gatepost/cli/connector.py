@@ -131,7 +131,8 @@ def _print_report(report: "Report", looked: Mapping[str, int], statistics: Mappi
         return
     told = f"{report.sent_devices} devices and {report.sent_mailboxes} mailboxes told"
     print(f"{report.scope} synchronisation {report.state} in {report.seconds['total']:.1f} s: {told}")
-    print(f"{report.devices} devices, {report.mailboxes} mailboxes in Exchange")
+    here, elsewhere = report.mailboxes - report.elsewhere, f", {report.elsewhere} elsewhere" if report.elsewhere else ""
+    print(f"{report.devices} devices, {here} mailboxes in Exchange{elsewhere}")
     for count, what in ((report.unreadable, "unreadable"), (report.mended, "mended"), (report.rejected, "rejected")):
         if count:
             print(f"{count} {what}")

@@ -112,7 +112,7 @@ def demo(
         if not once:
             _live(programs, place, console, report)
         elif not as_json:
-            talk.print(f"Done: {report['devices']:,} devices, {report['mailboxes']:,} mailboxes.", highlight=False)
+            talk.print(f"Done: {report['devices']:,} devices, {_mailboxes(report)}.", highlight=False)
 
 
 # -- the steps ---------------------------------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ def _live(programs: Programs, place: Place, console: str, report: dict[str, Any]
     password = place.password.read_text(encoding="utf-8").strip()
     talk.print()
     talk.print(
-        f"{report['devices']:,} devices of {report['mailboxes']:,} mailboxes arrived; now phones appear and change.",
+        f"{report['devices']:,} devices and {_mailboxes(report)} arrived; now phones appear and change.",
         highlight=False,
     )
     talk.print("Console  ", f"{console}/t/{TENANT}/", style="bold", markup=False, highlight=False)
@@ -209,13 +209,19 @@ def _result(report: dict[str, Any], clock: Clock, console: str) -> dict[str, Any
     """What ``--json`` prints. Nothing decides, writes or mails yet, so those counts are 0."""
     return {
         "devices": report["devices"],
-        "mailboxes": report["mailboxes"],
+        "mailboxes": report["mailboxes"] - report["elsewhere"],
         "decisions": dict.fromkeys(LEVELS, 0),
         "changes": 0,
         "notices": 0,
         "seconds": clock.total(),
         "console": console,
     }
+
+
+def _mailboxes(report: dict[str, Any]) -> str:
+    """How many mailboxes there are, as the console counts them, and how many moved away or were disabled."""
+    elsewhere = f", {report['elsewhere']:,} elsewhere" if report["elsewhere"] else ""
+    return f"{report['mailboxes'] - report['elsewhere']:,} mailboxes{elsewhere}"
 
 
 # -- folders, settings, ports, signals ---------------------------------------------------------------------------------

@@ -45,8 +45,8 @@ PART_BYTES = BYTES_UNPACKED - 256 * 1024  # what is left is for the document aro
 class Report:
     """What a synchronisation came to. ``state`` is ``sealed`` or ``held`` (then ``why`` says the guard's reason).
 
-    ``devices`` and ``mailboxes`` are what Exchange has; the ``sent_`` numbers are what was told. ``seconds`` has
-    ``list``, ``send`` and ``total``.
+    ``devices`` and ``mailboxes`` are what Exchange has, and of the mailboxes those ``elsewhere`` moved away or were
+    disabled; the ``sent_`` numbers are what was told. ``seconds`` has ``list``, ``send`` and ``total``.
     """
 
     scope: Scope
@@ -54,6 +54,7 @@ class Report:
     why: str
     devices: int
     mailboxes: int
+    elsewhere: int
     sent_devices: int
     sent_mailboxes: int
     unreadable: int
@@ -151,6 +152,7 @@ class Inventory:
         why = why or self._send_parts(telling) or self._seal(telling.sync)
         state = "held" if why else "sealed"
         every_device, every_mailbox = self._listing.totals()
+        elsewhere = self._listing.elsewhere()
         if state == "sealed":
             self._listing.seal(iso(datetime.now(UTC)) or "", taken.notes)
         else:
@@ -163,6 +165,7 @@ class Inventory:
             why=why,
             devices=every_device,
             mailboxes=every_mailbox,
+            elsewhere=elsewhere,
             sent_devices=devices if state == "sealed" else 0,
             sent_mailboxes=mailboxes if state == "sealed" else 0,
             unreadable=taken.unreadable,

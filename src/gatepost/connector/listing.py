@@ -19,11 +19,14 @@ from typing import Any, Literal
 
 from gatepost.connector.rows import RowText, mend
 from gatepost.connector.store import BASELINE, STAGING, TABLES, Store
-from gatepost.domain.contract import DEVICE_COLUMNS, ListingDigest, Scope, text_hash
+from gatepost.domain.contract import DEVICE_COLUMNS, MAILBOX_COLUMNS, ListingDigest, Scope, text_hash
+from gatepost.domain.devices import MailboxKind
 
 Kind = Literal["mailboxes", "devices"]
 Side = Literal["staged", "sealed"]
 KINDS: tuple[Kind, ...] = ("mailboxes", "devices")
+ELSEWHERE = (MailboxKind.REMOTE, MailboxKind.DISABLED)
+"""Kinds that are not in the listing of mailboxes; devices of their time here may have stayed behind."""
 
 # A mailbox without a row is known and not told: its name finds its devices' owner, and that is all. Rows are told in
 # the order of their guids, so that each part is one stretch of the service's index; hashes add up in any order.
@@ -37,6 +40,9 @@ HASHES = "SELECT n.rowid, n.hash {told} AND n.rowid > ? ORDER BY n.rowid LIMIT ?
 OWNER = f"'$[{DEVICE_COLUMNS.index('mailbox_guid')}]'"
 ORPHANED = f"""SELECT count(*) FROM staged_devices n JOIN sealed_devices o USING (guid) WHERE o.hash IS NOT n.hash
     AND json_extract(o.row, {OWNER}) IS NOT NULL AND json_extract(n.row, {OWNER}) IS NULL"""  # noqa: S608 - our own
+BEHIND = " UNION ALL SELECT row FROM sealed_mailboxes WHERE guid NOT IN (SELECT guid FROM staged_mailboxes)"
+AWAY = f"""SELECT count(*) FROM (SELECT row FROM staged_mailboxes{{behind}})
+    WHERE json_extract(row, '$[{MAILBOX_COLUMNS.index("kind")}]') IN (?, ?)"""  # noqa: S608 - our own
 KEEP_MISSING = """INSERT INTO staged_mailboxes (guid, dn)
     SELECT o.guid, o.dn FROM sealed_mailboxes o
     WHERE NOT EXISTS (SELECT 1 FROM staged_mailboxes n WHERE n.guid = o.guid)
@@ -179,6 +185,11 @@ class Listing:
             f"SELECT count(*) FROM staged_{kind} n JOIN sealed_{kind} o USING (guid) WHERE o.row IS NOT NULL"  # noqa: S608 - ours
         )
         return staged + self._count(f"sealed_{kind}", "row") - int(both)
+
+    def elsewhere(self) -> int:
+        """How many of the mailboxes of ``totals`` are in no listing of mailboxes any more: remote or disabled."""
+        [(count,)] = self._store.all(AWAY.format(behind=BEHIND if self.is_delta else ""), ELSEWHERE)
+        return int(count)
 
     def shrank(self) -> bool:
         """Whether the staged listing lacks more of the sealed one than a quick synchronisation may tell unasked.

@@ -13,13 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, Self, TypeVar
 
 from gatepost.connector import log
-from gatepost.connector.listing import KINDS, Kind, Listing, fold
+from gatepost.connector.listing import ELSEWHERE, KINDS, Kind, Listing, fold
 from gatepost.connector.rows import Mender, RowText, mend, oversized
 from gatepost.connector.statistics import Readings
 from gatepost.connector.stopping import Stop
 from gatepost.connector.watermarks import Watermarks
 from gatepost.domain.contract import Scope, iso
-from gatepost.domain.devices import Capabilities, Device, Mailbox, MailboxKind, OrganizationSettings, Recipient
+from gatepost.domain.devices import Capabilities, Device, Mailbox, OrganizationSettings, Recipient
 from gatepost.errors import UnreadableObject
 
 T = TypeVar("T", Device, Mailbox)
@@ -31,8 +31,6 @@ GOES_ON_WITHIN = 900.0
 """Seconds for which what an interrupted listing had is as good as listed anew."""
 UNBELIEVABLE = timedelta(days=2)
 """A time so far ahead of this host's clock, which itself may be a day off, says nothing of when changes end."""
-ELSEWHERE = (MailboxKind.REMOTE, MailboxKind.DISABLED)
-"""Kinds that are not in the listing of mailboxes; devices of their time here may have stayed behind."""
 
 
 class Source(Protocol):
