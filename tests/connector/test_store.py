@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gatepost.connector.store import FILE, SCHEMA, Store, peek
+from gatepost.connector.store import BASELINE, FILE, RUNNING_MODE, SCHEMA, Store, peek
 from gatepost.domain.contract import Answer
 from gatepost.errors import StoreError
 from tests.fixtures.connector import wanted
@@ -102,11 +102,13 @@ def test_a_store_of_another_enrolment_starts_afresh(tmp_path: Path, connector: s
 
 
 def test_another_history_of_the_database_starts_afresh(tmp_path: Path) -> None:
-    """After a restore nothing that was learned before counts, but for who we are."""
+    """After a restore nothing that was learned before counts, but for who we are and what the process does."""
     with open_store(tmp_path) as store:
         store.settle(1, answer(1, revision=4, desired=(wanted("d"),)))
+        store.remember(**{BASELINE: "4", RUNNING_MODE: "observe"})
         store.meet("history-2")
         assert (store.incarnation, store.sequence, store.revision, list(store.desired())) == ("history-2", None, 0, [])
+        assert store.notes() == {RUNNING_MODE: "observe"}
     with open_store(tmp_path) as store:
         assert store.incarnation == "history-2"
 
