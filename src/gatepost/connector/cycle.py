@@ -115,8 +115,8 @@ class Cycle:
         """Check in when woken, and at least every minute; trouble with the service never ends it, but for REPLACED."""
         agent, backoff = self._agent, Backoff()
         while True:
-            agent.stop.check()
             self.wake.clear()
+            agent.stop.check()
             try:
                 answer = agent.courier.cycle()
             except UplinkError as error:
@@ -182,8 +182,8 @@ class Cycle:
         """
         agent = self._agent
         while True:
-            agent.stop.check()
             self.due.clear()
+            agent.stop.check()
             scope, seconds = agent.schedule.due()
             if seconds:
                 self.due.wait(seconds)
@@ -204,8 +204,8 @@ class Cycle:
         """Look at mailboxes when they are due; while there is no lease to write under, wait for it."""
         agent, backoff = self._agent, Backoff()
         while True:
-            agent.stop.check()
             self.work.clear()
+            agent.stop.check()
             seconds = agent.reconcile.seconds()
             if seconds != 0:
                 self.work.wait(WORK_PAUSE if seconds is None else min(seconds, WORK_PAUSE))
