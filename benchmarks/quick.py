@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.labs import RunningLab
 from gatepost.connector.inventory import Inventory, Report
 from gatepost.connector.listing import Listing
-from gatepost.connector.statistics import Readings, Reader
+from gatepost.connector.statistics import Reader, Readings
 from gatepost.connector.stopping import Stop
 from gatepost.connector.store import FILE, Store
 from gatepost.connector.taking import Unwatched
