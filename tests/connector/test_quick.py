@@ -203,14 +203,18 @@ def test_a_delta_in_which_many_lose_their_owner_is_listed_anew_as_a_whole(site: 
 
 
 def test_a_listing_that_ended_well_is_not_listed_again(site: Site) -> None:
-    """Exchange went away while devices were listed: mailboxes are whole, and devices begin again."""
+    """Exchange went away while devices were listed: mailboxes are whole, and devices begin again.
+
+    What changed since the mailboxes were listed is asked for behind that.
+    """
     source = scripted()
     source.trouble = ExchangeUnreachable("It is away.", server="ex1")
     with pytest.raises(ExchangeUnreachable):
         take(site, source, Scope.FULL)
     source.devices = source.devices[1:]
     assert take(site, source, Scope.FULL).state == "sealed"
-    assert source.asked == [("devices", None)]
+    assert source.asked[0] == ("devices", None)
+    assert [kind for kind, since in source.asked[1:] if since] == ["mailboxes", "devices"]
     assert (len(site.mailboxes()), len(site.devices())) == (3, 2), "the first device went meanwhile"
     source.trouble = ExchangeUnreachable("It is away.", server="ex1")
     with suppress(ExchangeUnreachable):
@@ -250,14 +254,15 @@ def interrupted(site: Site, source: Scripted, parts: int) -> None:
 
 
 def test_telling_goes_on_behind_the_last_part_that_was_answered(site: Site) -> None:
-    """The same synchronisation at the service, no part twice, and nothing is listed again."""
+    """The same synchronisation at the service, no part twice, and nothing is listed again but what changed since."""
     source = scripted(35)
     interrupted(site, source, 5)
     assert [(sync["state"], sync["received_parts"]) for sync in site.syncs()] == [("open", 5)]
     report = take(site, source, Scope.FULL)
-    assert source.asked == []
+    assert [kind for kind, since in source.asked if since] == ["mailboxes", "devices"] == [k for k, _ in source.asked]
     assert (report.state, report.sent_devices) == ("sealed", 35)
-    assert [(sync["state"], sync["received_parts"]) for sync in site.syncs()] == [("sealed", 8)]
+    whole, since = [(sync["state"], sync["received_parts"]) for sync in site.syncs()]
+    assert (whole, since) == (("sealed", 8), ("sealed", 0))
     assert len(site.devices()) == 35
 
 
@@ -267,7 +272,7 @@ def test_telling_begins_anew_where_the_service_has_closed_it(site: Site) -> None
     interrupted(site, source, 5)
     site.execute("UPDATE syncs SET state = 'abandoned' WHERE tenant_id = %s")
     assert take(site, source, Scope.FULL).state == "sealed"
-    assert [sync["state"] for sync in site.syncs()] == ["abandoned", "sealed"]
+    assert [sync["state"] for sync in site.syncs()] == ["abandoned", "sealed", "sealed"]
     assert len(site.devices()) == 35
 
 

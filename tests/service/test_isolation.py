@@ -118,6 +118,7 @@ class Filled:
             "connections.request_sync": {"kind": "full"},
             "devices_queries.changed_with_words": found,
             "devices_queries.newest_with_words": found,
+            "devices_queries.by_keys": {"device_ids": ["DEV00000"]},
             "devices_queries.mailbox": {"guid": UUID(mailbox(0)[0])},
             "enrolment.add_connector": {"epoch": 2},
             "enrolment.add_ticket": {"ticket_hash": b"new"},

@@ -106,10 +106,19 @@ class Inventory:
 
         A quick sync lists what changed, where that is possible; else everything, and compares. It becomes a full one
         where there is no sealed listing to compare with, and where it would tell of a sharp loss: a full one is
-        announced as a whole, so that the service's guard sees it before a row is told.
+        announced as a whole, so that the service's guard sees it before a row is told. What goes on with an interrupted
+        listing lacks what changed since: a quick sync after it takes that too, and the report is of the first.
         Raises the ExchangeError family where the listing failed (nothing was sent), UplinkError where telling failed,
         Stopped when asked to stop.
         """
+        report, dated = self._run(source, scope)
+        if dated and report.state == "sealed":
+            log.info("what changed since the interrupted listing is taken too")
+            self._run(source, Scope.QUICK)
+        return report
+
+    def _run(self, source: Source, scope: Scope) -> tuple[Report, bool]:
+        """One synchronisation, and whether some of what it told was listed before."""
         begun = host.monotonic()
         taken = self._taking.take(source, scope)
         listed = host.monotonic()
@@ -117,7 +126,7 @@ class Inventory:
             if self._listing.is_delta and not self._is_comparable():
                 taken = self._taking.take(source, Scope.FULL)
             try:
-                return self._tell(taken, scope, begun, listed)
+                return self._tell(taken, scope, begun, listed), taken.dated
             except ServiceRefused as refused:
                 if refused.type not in SAY_AGAIN or attempt == ATTEMPTS:
                     raise

@@ -101,7 +101,10 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A listing that has ended well. ``notes`` are to be kept with its seal; ``resumed`` says it was whole before."""
+    """A listing that has ended well. ``notes`` are to be kept with its seal.
+
+    ``resumed`` says that it was whole before, ``dated`` that some of it was listed before: it lacks what changed since.
+    """
 
     settings: OrganizationSettings
     findings: Sequence[Mapping[str, str]]
@@ -109,6 +112,7 @@ class Taken:
     mended: int
     notes: Mapping[str, str]
     resumed: bool
+    dated: bool
 
 
 class Taking:
@@ -142,7 +146,7 @@ class Taking:
             self._listing.begin(delta=bool(since))
         mailboxes = kept.get("mailboxes") or self._mailboxes(source, since.get("mailboxes"))
         devices = kept.get("devices") or self._devices(source, since.get("devices"))
-        return self._taken(settings, mailboxes, devices, resumed=len(kept) == len(KINDS))
+        return self._taken(settings, mailboxes, devices, kept)
 
     def _kept(self, controller: str | None, *, delta: bool) -> dict[Kind, Listed]:
         """What an interrupted listing of the same sort has whole; mailboxes come first."""
@@ -158,7 +162,9 @@ class Taking:
             log.info("an interrupted listing goes on", whole=" and ".join(kept))
         return kept
 
-    def _taken(self, settings: OrganizationSettings, mailboxes: Listed, devices: Listed, *, resumed: bool) -> Taken:
+    def _taken(
+        self, settings: OrganizationSettings, mailboxes: Listed, devices: Listed, kept: Mapping[Kind, Listed]
+    ) -> Taken:
         mended = mailboxes.mended + devices.mended
         findings = [*mailboxes.findings, *devices.findings][:FINDINGS_A_SYNC]
         seen: dict[Kind, datetime | None] = {"mailboxes": mailboxes.latest, "devices": devices.latest}
@@ -168,7 +174,8 @@ class Taking:
             mailboxes.unreadable + devices.unreadable,
             mended,
             self._watermarks.notes(devices.controller, seen, delta=self._listing.is_delta),
-            resumed,
+            resumed=len(kept) == len(KINDS),
+            dated=bool(kept),
         )
 
     # -- mailboxes -------------------------------------------------------------------------------------------------
