@@ -167,7 +167,12 @@ def test_a_demo_that_is_killed_leaves_nothing_running(folder: Path) -> None:
     process = demo("--devices", "40", "--port", str(free_port()), "--folder", folder, "--json")
     assert process.stdout is not None
     assert process.stdout.readline()
+    end = time.monotonic() + START_SECONDS
     parts = below(process.pid)
+    while not any(" connector run " in args for args in parts.values()):  # it starts once the inventory was told
+        assert time.monotonic() < end, parts
+        time.sleep(0.05)
+        parts = below(process.pid)
     process.kill()
     process.communicate()
     assert gone(parts), alive(parts)
