@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from zlib import crc32
 
 from gatepost.connector.lease import Lease
@@ -264,7 +265,7 @@ def quick_folder() -> Iterator[Path]:
 class Hall:
     """Everything around one mailbox, and a connector that may be killed, restarted and robbed of its store."""
 
-    def __init__(self, folder: Path, *, coupled: bool = False, mode: str = "enforce", **limits: object) -> None:
+    def __init__(self, folder: Path, *, coupled: bool = False, mode: str = "enforce", **limits: Any) -> None:
         self.now = 1_800_000_000.0
         self.folder = folder
         self.directory = Directory(lambda: self.now, coupled)
@@ -281,7 +282,7 @@ class Hall:
             exchange=ExchangeSettings(url="https://lab", auth="basic"),
             service=UplinkSettings(url="https://service"),
             mode=self.mode,
-            **self.limits,  # type: ignore[arg-type]
+            **self.limits,
         )
         self.store = Store(self.folder / FILE, "org", "connector", 1, HISTORY)
         self.writes = Writes(self.store, enforcing=self.mode == "enforce", now=lambda: self.now)

@@ -162,5 +162,7 @@ def test_replication_and_people_do_not_make_it_write_in_a_loop(make_site: MakeSi
         until(lambda: len(site.syncs()) > syncs + 4, "some more synchronisations", site)
     site.lab.organization.finish()
     assert lists(site, mailbox) == (("ONE-OF-THEIRS",), ("ANOTHER",))
-    assert far.find_mailbox(mailbox.guid).blocked == ("ANOTHER",)  # type: ignore[union-attr]
+    there = far.find_mailbox(mailbox.guid)
+    assert there is not None
+    assert there.blocked == ("ANOTHER",)
     assert site.writes() == ["Set-CASMailbox"] * 3

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,10 +72,10 @@ def silent(connection: socket.socket) -> None:
         pass
 
 
-def attempt(url: str, timeout: float, **changes: object) -> None:
+def attempt(url: str, timeout: float, **changes: Any) -> None:
     """Post one envelope."""
-    given = {"url": url, "auth": "negotiate", "user": "LAB\\reader"} | changes
-    transport = Transport(ExchangeSettings(**given), PASSWORD)  # type: ignore[arg-type]
+    given: dict[str, Any] = {"url": url, "auth": "negotiate", "user": "LAB\\reader"} | changes
+    transport = Transport(ExchangeSettings(**given), PASSWORD)
     try:
         transport.post(b"<s:Envelope/>", timeout=timeout)
     finally:

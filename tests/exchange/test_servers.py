@@ -2,6 +2,7 @@
 
 import logging
 import re
+from typing import Any
 
 import pytest
 
@@ -22,10 +23,10 @@ from gatepost.settings import ExchangeSettings
 DOWN = ExchangeUnreachable("it is down.")
 
 
-def settings(host: str = "mail.lab.example", **changes: object) -> ExchangeSettings:
+def settings(host: str = "mail.lab.example", **changes: Any) -> ExchangeSettings:
     """Settings with this host."""
-    given = {"url": f"https://{host}:8443/PowerShell?a=b", "auth": "basic", **changes}
-    return ExchangeSettings(**given)  # type: ignore[arg-type]
+    given: dict[str, Any] = {"url": f"https://{host}:8443/PowerShell?a=b", "auth": "basic", **changes}
+    return ExchangeSettings(**given)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from http.client import HTTPException, HTTPResponse
-from typing import Self
+from typing import Any, Self
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -93,7 +93,7 @@ class _Reader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - a writable buffer, typed from 3.12 on
         self._sock.settimeout(self._clock.left())
         return self._sock.recv_into(buffer)
 
@@ -161,7 +161,8 @@ class Connection:
             permit()
         try:
             self._send(head + body)
-            response = HTTPResponse(self, method=method)  # type: ignore[arg-type]  # makefile is all
+            # Annotated for a socket, of which it calls makefile alone; ours is the one whose reads obey the clock.
+            response = HTTPResponse(self, method=method)  # type: ignore[arg-type]
             response.begin()
             answer = Answer(response.status, response.headers, _whole(response, method))
         except BaseException:

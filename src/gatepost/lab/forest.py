@@ -51,7 +51,7 @@ class Change:
     def apply(self, unit: Unit, at: int) -> None:
         """Make it in a unit, stamped with that time; a row that is gone by now stays gone."""
         if self.added is not None:
-            unit.put(self.added)  # type: ignore[arg-type]  # a unit is only given rows of its own
+            unit.put(self.added)
         elif self.fields is None:
             unit.drop(self.guid)
         elif (row := unit.row(self.guid)) is not None:
@@ -233,7 +233,7 @@ class Forest:
             if change.added is not None:
                 fresh = copy(change.added)
                 fresh.changed = max(fresh.changed, change.at)
-                twin.put(fresh)  # type: ignore[arg-type]  # a unit is only given rows of its own
+                twin.put(fresh)
             else:
                 change.apply(twin, change.at)
         return twin

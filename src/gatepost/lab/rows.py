@@ -168,10 +168,11 @@ class Mailbox:
         """The mailbox itself, or its device of that guid."""
         return self if guid == self.guid else next((device for device in self.devices if device.guid == guid), None)
 
-    def put(self, device: "Device") -> None:
-        """Take in a device."""
-        device.mailbox = self
-        self.devices.append(device)
+    def put(self, row: "Device | AccessRule | MailboxPolicy") -> None:
+        """Take in a device; a mailbox holds nothing else."""
+        assert isinstance(row, Device)
+        row.mailbox = self
+        self.devices.append(row)
 
     def drop(self, guid: str) -> None:
         """Take a device away."""
@@ -351,8 +352,9 @@ class Configuration:
             return self.settings
         return self.rules.get(guid) or self.policies.get(guid)
 
-    def put(self, row: AccessRule | MailboxPolicy) -> None:
-        """Take in a rule or policy."""
+    def put(self, row: Device | AccessRule | MailboxPolicy) -> None:
+        """Take in a rule or policy; devices stand in mailboxes."""
+        assert not isinstance(row, Device)
         if isinstance(row, AccessRule):
             self.rules[row.guid] = row
         else:
