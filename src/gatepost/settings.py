@@ -91,11 +91,13 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class UplinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the connector reaches the service."""
+    """How the connector reaches the service; ``proxy_user`` signs in at the proxy by Basic."""
 
     url: str
     ca_file: Path | None = None
     proxy: str | None = None
+    proxy_user: str | None = None
+    proxy_password_file: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse a password in an address."""
@@ -117,6 +119,36 @@ class SyncSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     statistics_every: float = 86_400.0
 
 
+class NoticeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The mailbox that notices are sent from, by EWS: found by Autodiscover, or at a fixed ``url``.
+
+    ``account`` is its address; ``user`` signs in where that is not the address. ``proxy`` and ``ca_file`` are those of
+    ``[exchange]`` unless set here.
+    """
+
+    account: str
+    user: str | None = None
+    password_file: Path | None = None
+    url: str | None = None
+    autodiscover: tuple[str, ...] = ()
+    ca_file: Path | None = None
+    proxy: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be an account or an address."""
+        if self.account.count("@") != 1 or self.account.startswith("@") or self.account.endswith("@"):
+            raise SettingsError(
+                f"[notices] account is {self.account!r}.", "Give the mailbox's address, such as gatepost@example.com."
+            )
+        for address in filter(None, (self.url, *self.autodiscover)):
+            if not address.lower().startswith("https://"):
+                raise SettingsError(
+                    f"[notices] has an address that is not https: {address}.",
+                    "Give one such as https://mail.example.com/EWS/Exchange.asmx.",
+                )
+            refuse_exchange_online(_host_of(address), f"[notices] names {address}")
+
+
 class ConnectorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One connector: the folder of its store and identity, its Exchange, its service.
 
@@ -129,6 +161,7 @@ class ConnectorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     exchange: ExchangeSettings
     service: UplinkSettings
     sync: SyncSettings = msgspec.field(default_factory=SyncSettings)
+    notices: NoticeSettings | None = None
     mode: str = "observe"
     scope: tuple[str, ...] = ("*",)
     ceiling: int = 1_000
@@ -151,6 +184,9 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     ``database_url`` signs in as the app role; ``public_url`` is the address that people type, and decides on cookies.
     With it, ``trusted_proxies`` (addresses or networks) say for whom they ask; attempts to sign in are counted by that.
+    ``key_file`` seals secrets in the database, ``service.key`` in ``data`` unless set; every replica needs the same.
+    ``packages`` is the folder with the connector's packages (``make package``). Alerts leave by ``mail_relay``
+    (``host:port``), with ``mail_security`` starttls, tls or none.
     """
 
     data: Path
@@ -162,6 +198,18 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     postgres_bin: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    key_file: Path | None = None
+    packages: Path | None = None
+    mail_relay: str | None = None
+    mail_from: str | None = None
+    mail_user: str | None = None
+    mail_password_file: Path | None = None
+    mail_security: str = "starttls"
+
+    @property
+    def vault_file(self) -> Path:
+        """Where the installation's key lies."""
+        return self.key_file or self.data / "service.key"
 
 
 class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

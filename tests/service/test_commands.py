@@ -114,9 +114,13 @@ def test_two_replicas_run_on_a_database_of_ones_own(database_urls: Urls, tmp_pat
     """With a URL file or a variable no PostgreSQL is started, and both replicas are ready."""
     file = tmp_path / "url"
     file.write_text(database_urls.app + "\n")
-    first, one = start("--data", tmp_path / "a", "--database-url-file", file)
-    second, two = start("--data", tmp_path / "b", GATEPOST_DATABASE_URL=database_urls.app)
+    key = ("--key-file", tmp_path / "key")
+    first, one = start("--data", tmp_path / "a", "--database-url-file", file, *key)
+    second, two = start("--data", tmp_path / "b", *key, GATEPOST_DATABASE_URL=database_urls.app)
+    other = gatepost("service", "run", "--data", tmp_path / "c", "--port", "0", "--database-url-file", file)
     try:
+        assert other.returncode == 2
+        assert "not the one that seals the secrets" in other.stderr
         assert [requests.get(f"{url}/readyz", timeout=10).status_code for url in (one, two)] == [200, 200]
         assert not (tmp_path / "a").exists()
     finally:

@@ -31,6 +31,8 @@ ACTS_ON_NO_ROW = {
     "merge.stage_devices": "makes a table of the session",
     "merge.stage_mailboxes": "makes a table of the session",
 }
+# Statements that make what acme has already, so that they do nothing in its scope; where they are proven.
+MADE_ONCE = {"keys.make": "tests/service/test_keys.py"}
 BEFORE = {"merge.recount": ["merge.forget_counters"]}  # what a statement relies on, in its own transaction
 
 
@@ -68,6 +70,14 @@ class Filled:
             "audiences": {"audience_id": uuid4(), "group_ids": [uuid4()]},
             "people": {"person_id": uuid4(), "upn": SECRET},
             "org_settings": {"organization_id": organization, "settings": Jsonb({"name": SECRET})},
+            "tenant_keys": {
+                "public": b"1",
+                "certificate": b"1",
+                "sealed_by": SECRET,
+                "signing_sealed": b"1",
+                "authority_sealed": b"1",
+                "data_sealed": b"1",
+            },
             "findings": {"organization_id": organization, "origin": "sync", "code": SECRET},
             "desired": {**key, "level": "leave", "revision": 1},
             "pins": {**key, "level": "allow", "reason": SECRET, "by": SECRET, "until": datetime.now(UTC)},
@@ -278,7 +288,7 @@ def test_a_statement_in_another_tenants_scope_sees_and_changes_nothing(
     assert filled.dump() == untouched
 
 
-@pytest.mark.parametrize("name", sorted(set(TENANT_STATEMENTS) - set(ACTS_ON_NO_ROW)))
+@pytest.mark.parametrize("name", sorted(set(TENANT_STATEMENTS) - set(ACTS_ON_NO_ROW) - set(MADE_ONCE)))
 def test_the_same_statement_acts_in_its_own_tenants_scope(filled: Filled, name: str) -> None:
     """The other side of the proof: with the same parameters it returns or changes something where it should."""
     touched, seen = filled.in_scope(filled.acme, name, commit=False)

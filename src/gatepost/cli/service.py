@@ -44,6 +44,11 @@ def run(
     ),
     tls_certificate: Path | None = typer.Option(None, "--tls-certificate", help="Certificate chain, PEM."),
     tls_key: Path | None = typer.Option(None, "--tls-key", help="Private key, PEM."),
+    key_file: Path | None = typer.Option(
+        None,
+        "--key-file",
+        help="File with the key that seals secrets; made if missing. Default: service.key in --data.",
+    ),
 ) -> None:
     """Serve. Prints one JSON line with the address when it is ready; ends on SIGTERM and Ctrl-C."""
     from gatepost.service import app as service
@@ -60,6 +65,7 @@ def run(
         database_url=secret_of(database_url_file, "GATEPOST_DATABASE_URL"),
         tls_certificate=tls_certificate,
         tls_key=tls_key,
+        key_file=key_file,
     )
     service.run(settings, lambda url: print(json.dumps({"url": url}), flush=True))
 

@@ -18,6 +18,8 @@ from gatepost import __version__
 from gatepost.errors import ServiceError
 from gatepost.service import administration, jobs, roles, tls
 from gatepost.service.database import Database
+from gatepost.service.keys import Keys
+from gatepost.service.vault import Vault
 from gatepost.service.wake import Waker
 from gatepost.service.web import api, connector, console, health, permissions, problems, static_files
 from gatepost.service.web.limits import BodyLimit
@@ -40,7 +42,7 @@ class Application(FastAPI):
 
 
 def create_app(settings: ServiceSettings, database: Database) -> FastAPI:
-    """The application of one process. Raises ServiceError if a route declares no permission."""
+    """The application of one process. Raises ServiceError if a route declares no permission, SettingsError."""
 
     @asynccontextmanager
     async def background(app: FastAPI) -> AsyncIterator[None]:
@@ -55,6 +57,7 @@ def create_app(settings: ServiceSettings, database: Database) -> FastAPI:
     app = Application(title="Gatepost", version=__version__, lifespan=background, openapi_url=None)
     app.state.settings = settings
     app.state.database = database
+    app.state.keys = Keys(Vault.open_file(settings.vault_file))
     app.state.waker = Waker(database.url)
     app.state.stopping = asyncio.Event()
     app.add_middleware(BodyLimit)
@@ -90,7 +93,9 @@ def run(settings: ServiceSettings, ready: Callable[[str], None]) -> None:
         async with await Database.open(url) as database:
             await roles.check_app(database)
             await database.check()
-            await Server(create_app(settings, database), settings, ready).serve([listener])
+            app = create_app(settings, database)
+            await app.state.keys.check(database)
+            await Server(app, settings, ready).serve([listener])
 
     tls.check(settings.tls_certificate, settings.tls_key)
     with listen(settings) as listener, administration.for_service(settings) as url:

@@ -23,11 +23,10 @@ from gatepost.service.web.limits import LARGEST_BODY
 from gatepost.service.web.permissions import public
 from gatepost.service.web.sessions import HEADERS
 from gatepost.settings import ServiceSettings
-from tests.fixtures.service import Service
+from tests.fixtures.service import SETTINGS, Service
 from tests.service.speaker import Speaker
 from tests.service.web.conftest import Script, Visitor
 
-SETTINGS = ServiceSettings(data=Path("/nonexistent"), port=0)
 OPEN = ("/api/v1/sessions", "/language")
 
 

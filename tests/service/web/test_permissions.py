@@ -1,7 +1,5 @@
 """Every route declares what it needs; roles allow what they say and nothing else."""
 
-from pathlib import Path
-
 import pytest
 from fastapi import FastAPI, Request
 
@@ -10,8 +8,7 @@ from gatepost.service.app import create_app
 from gatepost.service.database import Database
 from gatepost.service.web import permissions
 from gatepost.service.web.permissions import ROLES, Permission, permissions_of, public, requires
-from gatepost.settings import ServiceSettings
-from tests.fixtures.service import Service
+from tests.fixtures.service import SETTINGS, Service
 from tests.service.speaker import Speaker
 from tests.service.web.conftest import Visitor
 
@@ -33,7 +30,7 @@ PUBLIC = {
 @pytest.mark.anyio
 async def test_every_route_declares_a_permission(database: Database) -> None:
     """The list of routes holds no blank, and the public ones are exactly these."""
-    listing = permissions.listing(create_app(ServiceSettings(data=Path("/nonexistent")), database))
+    listing = permissions.listing(create_app(SETTINGS, database))
     assert all(listing.values())
     assert {name for name, declared in listing.items() if declared.startswith("public")} == PUBLIC
     for name, declared in listing.items():
@@ -68,7 +65,8 @@ def test_a_role_holds_what_the_table_says() -> None:
     assert Permission.DEVICES_READ in permissions_of(["reader"])
     assert not {Permission.CONNECTIONS_ACCEPT, Permission.DEVICES_PIN} & permissions_of(["reader"])
     assert permissions_of(["unheard-of"]) == frozenset()
-    assert set(ROLES) == {"administrator", "reader"}
+    assert set(ROLES) == {"reader", "helpdesk", "operator", "policy-author", "approver", "administrator"}
+    assert all(ROLES["reader"] <= held for held in ROLES.values())
 
 
 def test_a_reader_sees_no_button_and_may_not_press_it(service: Service, speaker: Speaker) -> None:

@@ -26,13 +26,40 @@ class Permission(StrEnum):
     CONNECTIONS_READ = "connections.read"
     CONNECTIONS_SYNC = "connections.sync"
     CONNECTIONS_ACCEPT = "connections.accept"
+    CONNECTIONS_SETUP = "connections.setup"
+    CONNECTIONS_STOP = "connections.stop"
+    CONNECTIONS_REMOVE = "connections.remove"
     DEVICES_READ = "devices.read"
     DEVICES_PIN = "devices.pin"
+    APPROVALS_DECIDE = "approvals.decide"
+    ADMINISTRATORS_READ = "administrators.read"
+    ADMINISTRATORS_MANAGE = "administrators.manage"
+    AUDIT_READ = "audit.read"
+    ALERTS_MANAGE = "alerts.manage"
+    TENANT_MANAGE = "tenant.manage"
+    ACCOUNT_OWN = "account.own"
     SESSION_END = "session.end"
 
 
-READS = frozenset({Permission.CONNECTIONS_READ, Permission.DEVICES_READ, Permission.SESSION_END})
-ROLES: dict[str, frozenset[Permission]] = {"administrator": frozenset(Permission), "reader": READS}
+READS = frozenset(
+    {Permission.CONNECTIONS_READ, Permission.DEVICES_READ, Permission.ACCOUNT_OWN, Permission.SESSION_END}
+)
+HELPDESK = READS | {Permission.CONNECTIONS_SYNC}
+ROLES: dict[str, frozenset[Permission]] = {
+    "reader": READS,
+    "helpdesk": HELPDESK,
+    "operator": HELPDESK
+    | {
+        Permission.CONNECTIONS_ACCEPT,
+        Permission.CONNECTIONS_STOP,
+        Permission.DEVICES_PIN,
+        Permission.ALERTS_MANAGE,
+        Permission.AUDIT_READ,
+    },
+    "policy-author": READS | {Permission.AUDIT_READ},
+    "approver": READS | {Permission.APPROVALS_DECIDE, Permission.AUDIT_READ},
+    "administrator": frozenset(Permission),
+}
 
 
 def permissions_of(roles: Iterable[str]) -> frozenset[Permission]:

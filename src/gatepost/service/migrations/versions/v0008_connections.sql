@@ -1,0 +1,3 @@
+-- Revision 0008: the ends of a connection, and what stops all writing.
+
+SELECT 1;

@@ -1,0 +1,3 @@
+-- Revision 0009: alerts and where they go.
+
+SELECT 1;
