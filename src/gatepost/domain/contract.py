@@ -81,6 +81,9 @@ class Status:
     ``failure`` is the sentence of the last failed synchronisation, None when it worked. The local limits of writing:
     ``mode`` is observe or enforce, empty from a connector that does not write; ``scope`` are the mailboxes that may be
     written (addresses, ``@domain`` or ``*``); ``ceiling`` has limit and used, in writes that take access away, an hour.
+    ``load`` has sessions, limit, waiting (calls that wait for a session), pushed_back_at and why, as at Exchange now;
+    ``errors`` are the newest first, each with at, what and remedy; ``doctor`` has at and checks (domain.checks), of its
+    last run. ``certificate_until`` is when the connector's certificate ends.
     """
 
     version: str = ""
@@ -91,6 +94,10 @@ class Status:
     failure: str | None = None
     mode: str = ""
     scope: tuple[str, ...] = ()
+    load: Mapping[str, Any] = field(default_factory=dict)
+    errors: tuple[Mapping[str, str], ...] = ()
+    doctor: Mapping[str, Any] = field(default_factory=dict)
+    certificate_until: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +306,7 @@ def _read_result(raw: Mapping[str, Any]) -> SyncResult:
 
 
 def _read_status(raw: Mapping[str, Any]) -> Status:
-    failure = raw.get("failure")
+    failure, until = raw.get("failure"), raw.get("certificate_until")
     return Status(
         version=str(raw.get("version", "")),
         host=str(raw.get("host", "")),
@@ -309,6 +316,10 @@ def _read_status(raw: Mapping[str, Any]) -> Status:
         failure=None if failure is None else str(failure),
         mode=str(raw.get("mode", "")),
         scope=tuple(str(entry) for entry in sequence(raw.get("scope", []), "status.scope")),
+        load=mapping(raw.get("load", {}), "status.load"),
+        errors=mappings(raw.get("errors", []), "status.errors"),
+        doctor=mapping(raw.get("doctor", {}), "status.doctor"),
+        certificate_until=None if until is None else str(until),
     )
 
 

@@ -23,4 +23,4 @@ async def record_all(
         {"name": Event(event).value, "body": dict(body), "body_hash": body_hash(dict(body))} for event, body in happened
     ]
     if rows:
-        await scope.together("audit.insert", rows, actor=actor, organization_id=organization_id)
+        await scope.together("audit.insert", rows, actor=actor, address=scope.address, organization_id=organization_id)

@@ -40,11 +40,15 @@ log = logging.getLogger("gatepost.service")
 
 
 class Scope:
-    """One transaction, in the scope of ``tenant_id`` or of none. ``connection`` is for COPY only."""
+    """One transaction, in the scope of ``tenant_id`` or of none. ``connection`` is for COPY only.
 
-    def __init__(self, connection: Connection, tenant_id: UUID | None) -> None:
+    ``address`` is where who acts in it comes from, for the audit trail; empty for the service itself.
+    """
+
+    def __init__(self, connection: Connection, tenant_id: UUID | None, address: str = "") -> None:
         self.connection = connection
         self.tenant_id = tenant_id
+        self.address = address
 
     async def all(self, name: str, /, **parameters: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - values of SQL
         """All rows of a named statement."""
@@ -125,11 +129,11 @@ class Database:
         await self.close()
 
     @asynccontextmanager
-    async def tenant(self, tenant_id: UUID) -> AsyncIterator[Scope]:
-        """One transaction in the scope of a tenant. Raises DatabaseError, NoTenantScope."""
+    async def tenant(self, tenant_id: UUID, address: str = "") -> AsyncIterator[Scope]:
+        """One transaction in the scope of a tenant, for somebody at an address. Raises DatabaseError, NoTenantScope."""
         async with self._transaction() as connection:
             await connection.execute(ENTER_TENANT, [str(tenant_id)])
-            yield Scope(connection, tenant_id)
+            yield Scope(connection, tenant_id, address)
 
     @asynccontextmanager
     async def control(self) -> AsyncIterator[Scope]:

@@ -8,6 +8,7 @@ Scripts send ``Authorization: Bearer`` instead; a cookie is never looked at unde
 
 import hmac
 import ipaddress
+from contextlib import AbstractAsyncContextManager
 from urllib.parse import urlsplit
 
 from fastapi import Request
@@ -17,6 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatepost.errors import Problem
 from gatepost.service.administrators import LIFETIME, Session, Token, session_of
+from gatepost.service.database import Database
+from gatepost.service.database import Scope as TenantScope
 
 SECURE_COOKIE, LOOPBACK_COOKIE = "__Host-gatepost", "gatepost"
 POLL_HEADER = "Gatepost-Poll"
@@ -151,6 +154,12 @@ def same_site(request: Request) -> None:
         fine = origin is None or urlsplit(origin).netloc in ours - {""}
     if not fine:
         raise Problem(403, "forgery", "Another site sent this request, so it was not carried out.")
+
+
+def tenant_of(request: Request, session: Session) -> AbstractAsyncContextManager[TenantScope]:
+    """A transaction in the tenant of a session, for whoever sent the request."""
+    database: Database = request.app.state.database
+    return database.tenant(session.tenant_id, client_address(request))
 
 
 def client_address(request: Request) -> str:

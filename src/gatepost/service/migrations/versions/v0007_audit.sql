@@ -1,3 +1,4 @@
 -- Revision 0007: the chain of the audit trail.
 
-SELECT 1;
+-- Where who acted came from: an address, or empty for the service itself.
+ALTER TABLE events ADD COLUMN address text NOT NULL DEFAULT '';

@@ -12,6 +12,7 @@ from gatepost.domain.contract import iso
 from gatepost.service import connections
 from gatepost.service.administrators import Session
 from gatepost.service.web.permissions import Permission, requires
+from gatepost.service.web.sessions import tenant_of
 
 router = APIRouter(prefix="/api/v1/connections", tags=["connections"])
 
@@ -44,7 +45,7 @@ async def listing(
     request: Request, session: Annotated[Session, requires(Permission.CONNECTIONS_READ)]
 ) -> dict[str, Any]:
     """Every connection of the tenant."""
-    async with request.app.state.database.tenant(session.tenant_id) as scope:
+    async with tenant_of(request, session) as scope:
         known = await connections.organizations(scope)
         found = [await connections.connection(scope, row["organization_id"]) for row in known]
     return {"connections": [_document(connection) for connection in found]}
@@ -58,7 +59,7 @@ async def request_sync(
     session: Annotated[Session, requires(Permission.CONNECTIONS_SYNC)],
 ) -> dict[str, str]:
     """Ask the connector for a sync; it begins as soon as it hears of it."""
-    async with request.app.state.database.tenant(session.tenant_id) as scope:
+    async with tenant_of(request, session) as scope:
         await connections.request_sync(scope, organization, asked.kind, session.name)
         row = await connections.organization(scope, organization)
     return {"sync_requested": row["sync_requested"]}

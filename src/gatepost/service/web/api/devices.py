@@ -13,6 +13,7 @@ from gatepost.service import access, pins
 from gatepost.service.administrators import Session
 from gatepost.service.devices import queries
 from gatepost.service.web.permissions import Permission, requires
+from gatepost.service.web.sessions import tenant_of
 
 router = APIRouter(prefix="/api/v1/devices", tags=["devices"])
 Limit = Annotated[int, Query(ge=1, le=queries.LARGEST_PAGE)]
@@ -73,7 +74,7 @@ async def devices(
 ) -> dict[str, Any]:
     """A page of devices. ``q`` finds beginnings of words; ``next`` is the next page's address, null on the last."""
     wanted = queries.Filter(q, state, family, organization, sort, queries.Cursor.read(cursor) if cursor else None)
-    async with request.app.state.database.tenant(session.tenant_id) as scope:
+    async with tenant_of(request, session) as scope:
         found = await queries.page(scope, wanted, limit)
     following = f"/api/v1/devices?{wanted.query(found.next)}&limit={limit}" if found.next else None
     return {"devices": [plain(row) for row in found.rows], "total": found.total, "next": following}
@@ -88,7 +89,7 @@ async def device(
     ``desired`` is what is published to the connector, ``applied`` what our entries in the mailbox's lists come to as
     read back, ``effective`` what Exchange says of the device.
     """
-    async with request.app.state.database.tenant(session.tenant_id) as scope:
+    async with tenant_of(request, session) as scope:
         found = await queries.device(scope, organization, guid)
         mailbox = await queries.mailbox_of(scope, found)
         standing = await access.standing_of(scope, found)
@@ -100,7 +101,7 @@ async def pin(
     request: Request, organization: UUID, guid: UUID, session: Annotated[Session, requires(Permission.DEVICES_READ)]
 ) -> dict[str, Any]:
     """The pin of a device; 404 where it has none."""
-    async with request.app.state.database.tenant(session.tenant_id) as scope:
+    async with tenant_of(request, session) as scope:
         return plain(await pins.find(scope, organization, guid))
 
 
@@ -113,7 +114,7 @@ async def set_pin(
     session: Annotated[Session, requires(Permission.DEVICES_PIN)],
 ) -> dict[str, Any]:
     """Pin a device: what is said of its id in its mailbox goes before every policy, until the pin ends."""
-    async with request.app.state.database.tenant(session.tenant_id) as scope:
+    async with tenant_of(request, session) as scope:
         await pins.set_pin(scope, organization, guid, wanted.level, wanted.reason, wanted.until, session.name)
         return plain(await pins.find(scope, organization, guid))
 
@@ -123,7 +124,7 @@ async def remove_pin(
     request: Request, organization: UUID, guid: UUID, session: Annotated[Session, requires(Permission.DEVICES_PIN)]
 ) -> None:
     """Remove a pin: hands off, so that our entries are withdrawn."""
-    async with request.app.state.database.tenant(session.tenant_id) as scope:
+    async with tenant_of(request, session) as scope:
         await pins.remove_pin(scope, organization, guid, session.name)
 
 
@@ -138,7 +139,7 @@ async def history(
 ) -> dict[str, Any]:
     """What changed of a device, newest first."""
     after = queries.read_history_cursor(cursor) if cursor else None
-    async with request.app.state.database.tenant(session.tenant_id) as scope:
+    async with tenant_of(request, session) as scope:
         await queries.device(scope, organization, guid)
         found = await queries.history(scope, organization, guid, limit + 1, after)
     shown = found[:limit]

@@ -13,11 +13,12 @@ from starlette.responses import RedirectResponse, Response
 from gatepost.errors import Problem
 from gatepost.service import access, connections, pins
 from gatepost.service.administrators import Session
-from gatepost.service.database import Database, Scope
+from gatepost.service.database import Scope
 from gatepost.service.devices import queries
 from gatepost.service.web import explaining, render, words
 from gatepost.service.web.console.route import console_router
 from gatepost.service.web.permissions import Permission, requires
+from gatepost.service.web.sessions import tenant_of
 
 HISTORY_SHOWN = 100
 LIST_QUERY = {"q", "state", "family", "organization", "sort", "cursor", "trail"}
@@ -30,11 +31,6 @@ def _list_query(request: Request) -> str:
     """The list that led to a device, as its address told; only what a list can be asked for."""
     asked = parse_qsl(request.query_params.get("back", "")[:LONGEST_BACK])
     return urlencode([(name, value) for name, value in asked if name in LIST_QUERY])
-
-
-def _scope_of(request: Request, session: Session) -> Any:  # noqa: ANN401 - an async context manager
-    database: Database = request.app.state.database
-    return database.tenant(session.tenant_id)
 
 
 @router.get("/devices/{organization_id}/{guid}")
@@ -54,7 +50,7 @@ async def pin(
     typed = {name: str(form.get(name, "")) for name in FIELDS}
     try:
         until = _until(typed["until"], render.zone_of(request))
-        async with _scope_of(request, session) as scope:
+        async with tenant_of(request, session) as scope:
             await pins.set_pin(scope, organization_id, guid, typed["level"], typed["reason"], until, session.name)
     except Problem as problem:
         if problem.fields.get("place") not in FIELDS:
@@ -68,7 +64,7 @@ async def unpin(
     request: Request, organization_id: UUID, guid: UUID, session: Annotated[Session, requires(Permission.DEVICES_PIN)]
 ) -> Response:
     """Remove the pin."""
-    async with _scope_of(request, session) as scope:
+    async with tenant_of(request, session) as scope:
         await pins.remove_pin(scope, organization_id, guid, session.name)
     return _back(request, organization_id, guid)
 
@@ -99,7 +95,7 @@ async def _page(
     mistake: str = "",
 ) -> Response:
     """The page; with what was ``typed`` where a field of the form holds a ``mistake``."""
-    async with _scope_of(request, session) as scope:
+    async with tenant_of(request, session) as scope:
         found = await queries.device(scope, organization_id, guid)
         mailbox = await queries.mailbox_of(scope, found)
         history = await queries.history(scope, organization_id, guid, HISTORY_SHOWN + 1)

@@ -8,19 +8,14 @@ from starlette.responses import RedirectResponse, Response
 
 from gatepost.service import connections
 from gatepost.service.administrators import Session
-from gatepost.service.database import Database
 from gatepost.service.devices import queries
 from gatepost.service.web import render
 from gatepost.service.web.console import findings
 from gatepost.service.web.console.route import console_router
 from gatepost.service.web.permissions import Permission, requires
+from gatepost.service.web.sessions import tenant_of
 
 router = console_router()
-
-
-def _database(request: Request) -> Database:
-    database: Database = request.app.state.database
-    return database
 
 
 def _id(text: str) -> UUID | None:
@@ -35,7 +30,7 @@ def _id(text: str) -> UUID | None:
 async def connection(request: Request, session: Annotated[Session, requires(Permission.CONNECTIONS_READ)]) -> Response:
     """One organization's connection: the one asked for, else the first."""
     wanted = _id(request.query_params.get("organization", ""))
-    async with _database(request).tenant(session.tenant_id) as scope:
+    async with tenant_of(request, session) as scope:
         known = await connections.organizations(scope)
         chosen = wanted or (known[0]["organization_id"] if known else None)
         shown = await connections.connection(scope, chosen) if chosen else None
@@ -49,7 +44,7 @@ async def request_sync(
 ) -> Response:
     """Ask the connector for a quick or full sync."""
     kind = str((await request.form()).get("kind", ""))
-    async with _database(request).tenant(session.tenant_id) as scope:
+    async with tenant_of(request, session) as scope:
         await connections.request_sync(scope, organization_id, kind, session.name)
     return _back(organization_id, kind)
 
@@ -60,7 +55,7 @@ async def accept(
 ) -> Response:
     """Accept an inventory that is held."""
     sync_id = str((await request.form()).get("sync_id", ""))
-    async with _database(request).tenant(session.tenant_id) as scope:
+    async with tenant_of(request, session) as scope:
         await connections.accept(scope, organization_id, sync_id, session.name)
     return _back(organization_id, "asked")
 
@@ -89,7 +84,7 @@ def _filter(request: Request) -> queries.Filter:
 async def devices(request: Request, session: Annotated[Session, requires(Permission.DEVICES_READ)]) -> Response:
     """A page of the devices that fit."""
     wanted = _filter(request)
-    async with _database(request).tenant(session.tenant_id) as scope:
+    async with tenant_of(request, session) as scope:
         found = await queries.page(scope, wanted)
         counts = await connections.counters(scope, None)
         choices: dict[str, Any] = {
