@@ -82,6 +82,17 @@ class Filled:
             "desired": {**key, "level": "leave", "revision": 1},
             "pins": {**key, "level": "allow", "reason": SECRET, "by": SECRET, "until": datetime.now(UTC)},
             "list_entries": {**key, "list": "allow", "ownership": "intended", "intended_revision": 1},
+            "removals": {
+                "organization_id": organization,
+                "ending": "undo",
+                "state": "asked",
+                "digest": SECRET,
+                "gaining": 1,
+                "losing": 1,
+                "entries": 1,
+                "asked_id": uuid4(),
+                "asked_by": SECRET,
+            },
         }.items():
             statement = sql.SQL(t).format(
                 sql.Identifier(table),

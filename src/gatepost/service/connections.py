@@ -79,6 +79,12 @@ async def organizations(scope: Scope) -> list[dict[str, Any]]:
     return await scope.all("connections.organizations")
 
 
+async def overview(scope: Scope) -> list[dict[str, Any]]:
+    """Every organization by name, each with its ``status`` as ``Connection`` has it."""
+    rows, now = await scope.all("connections.overview"), datetime.now(UTC)
+    return [row | {"status": _status(row, now)} for row in rows]
+
+
 async def organization(scope: Scope, organization_id: UUID) -> dict[str, Any]:
     """One organization's name, state and last sync. Raises Problem 404 where this tenant has none such."""
     row = await scope.one("connections.organization", organization_id=organization_id)

@@ -48,6 +48,7 @@ CONNECTION_STATES = {
     "disconnected": Word(N_("Not connected"), "bad"),
     "replaced": Word(N_("Replaced"), "wait"),
     "removing": Word(N_("Being removed"), "wait"),
+    "removed": Word(N_("Removed")),
 }
 SYNC_KINDS = {"full": Word(N_("Full")), "quick": Word(N_("Quick"))}
 SYNC_STATES = {

@@ -2,6 +2,14 @@
 -- Every organization of the tenant, for choices and tabs.
 SELECT organization_id, name FROM organizations ORDER BY name, organization_id
 
+-- name: overview
+-- Every organization with its state, and whether its connector's lease runs.
+SELECT o.organization_id, o.name, o.state, i.lease_until
+FROM organizations o
+LEFT JOIN connectors c ON c.organization_id = o.organization_id AND c.epoch = o.epoch AND c.revoked_at IS NULL
+LEFT JOIN checkins i ON i.connector_id = c.connector_id
+ORDER BY o.name, o.organization_id
+
 -- name: organization
 -- One organization by its id, and when what is known of it was last read.
 -- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427"}

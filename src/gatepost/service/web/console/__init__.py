@@ -1,9 +1,10 @@
 """The console: pages for people. One route, one template, one query a page; everything works without a script."""
 
+from gatepost.service.web.console.administration import router as administration
 from gatepost.service.web.console.device import router as device
 from gatepost.service.web.console.pages import router as pages
 from gatepost.service.web.console.route import console_router
 from gatepost.service.web.console.sign_in import router as sign_in
 
 router = console_router()
-router.routes.extend([*sign_in.routes, *pages.routes, *device.routes])
+router.routes.extend([*sign_in.routes, *pages.routes, *device.routes, *administration.routes])
