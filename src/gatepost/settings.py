@@ -154,7 +154,8 @@ class ConnectorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     What it may do is a local decision, which the service cannot change: ``mode`` (``observe`` writes nothing,
     ``enforce`` writes), ``scope`` (the mailboxes that may be written: addresses, ``@domain`` or ``*``) and ``ceiling``
-    (writes that take access away, an hour).
+    (writes that take access away, an hour). ``key_file`` seals the passwords in the folder, ``secrets.key`` there
+    unless set.
     """
 
     folder: Path
@@ -165,6 +166,7 @@ class ConnectorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     mode: str = "observe"
     scope: tuple[str, ...] = ("*",)
     ceiling: int = 1_000
+    key_file: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse a mode that is none: a misspelt one must not be taken for either."""

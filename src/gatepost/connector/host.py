@@ -51,6 +51,31 @@ def write_private(path: Path, text: str) -> None:
         raise StoreError(f"The file {path} cannot be written: {error.strerror}.", "Check rights and space.") from error
 
 
+def destroy(path: Path) -> None:
+    """Remove a private file; its bytes are overwritten first, which reaches the disk where that writes in place.
+
+    A file that is gone is no fault. Raises StoreError.
+    """
+    try:
+        with path.open("r+b") as file:
+            file.write(secrets.token_bytes(path.stat().st_size))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
+        _sync_folder(path.parent)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise StoreError(
+            f"The file {path} cannot be removed: {error.strerror}.", "Remove it by hand: it holds secrets."
+        ) from error
+
+
+def is_open_to_all(path: Path) -> bool:
+    """Whether every user of this machine may read a file. Windows answers by the folder's rights: never here."""
+    return sys.platform != "win32" and bool(path.stat().st_mode & 0o004)
+
+
 def _sync_folder(path: Path) -> None:
     """Make a rename last through a power cut; Windows does it by itself."""
     if sys.platform != "win32":
