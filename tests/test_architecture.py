@@ -36,7 +36,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "lab": ({"errors", "settings"}, {"psrpcore", "spnego", "cryptography"}),
     "cli": (
         {
-            "connector.agent", "connector.setup", "connector.doctor", "exchange.organization", "service.app",
+            "connector.agent", "connector.setup", "connector.doctor", "connector.emergency", "exchange.organization", "service.app",
             "service.embedded", "lab.server", "domain", "errors", "settings",
         },
         {"typer", "rich"},

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from gatepost import __version__
-from gatepost.cli import admin, connector, exchange, lab, output, service
+from gatepost.cli import admin, by_hand, exchange, lab, output, service
 from gatepost.cli.demo import demo
 from gatepost.errors import GatepostError
 
@@ -21,7 +21,7 @@ app = typer.Typer(
 for name, group in (
     ("service", service.app),
     ("admin", admin.app),
-    ("connector", connector.app),
+    ("connector", by_hand.app),
     ("exchange", exchange.app),
     ("lab", lab.app),
 ):
