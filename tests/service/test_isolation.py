@@ -78,6 +78,7 @@ class Filled:
                 "authority_sealed": b"1",
                 "data_sealed": b"1",
             },
+            "tenant_settings": {"authority": "exchange", "chosen_by": SECRET},
             "findings": {"organization_id": organization, "origin": "sync", "code": SECRET},
             "desired": {**key, "level": "leave", "revision": 1},
             "pins": {**key, "level": "allow", "reason": SECRET, "by": SECRET, "until": datetime.now(UTC)},

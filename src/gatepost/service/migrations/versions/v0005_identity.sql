@@ -25,3 +25,17 @@ CREATE POLICY tenant ON tenant_keys
     USING (tenant_id = (SELECT gatepost_tenant())) WITH CHECK (tenant_id = (SELECT gatepost_tenant()));
 GRANT SELECT, INSERT ON tenant_keys TO gatepost_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON tenant_keys TO gatepost_operator;
+
+-- What a tenant has chosen for all its organizations: who says which devices comply.
+CREATE TABLE tenant_settings (
+    tenant_id uuid NOT NULL DEFAULT gatepost_tenant() REFERENCES tenants,
+    authority text NOT NULL CHECK (authority IN ('exchange', 'source')),
+    chosen_by text NOT NULL,
+    chosen_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id)
+);
+ALTER TABLE tenant_settings ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON tenant_settings
+    USING (tenant_id = (SELECT gatepost_tenant())) WITH CHECK (tenant_id = (SELECT gatepost_tenant()));
+GRANT SELECT, INSERT, UPDATE ON tenant_settings TO gatepost_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON tenant_settings TO gatepost_operator;
