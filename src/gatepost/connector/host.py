@@ -165,6 +165,26 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def processors() -> int:
+    """How many processors this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def memory() -> int | None:
+    """The machine's memory in bytes; None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def readable_by_others(path: Path) -> bool:
+    """Whether users other than its owner may look into a folder (on Windows its parent's rights decide)."""
+    return sys.platform != "win32" and bool(path.stat().st_mode & 0o077)
+
+
 def name() -> str:
     """This host's name, as shown on the console."""
     return socket.gethostname()
