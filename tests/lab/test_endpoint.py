@@ -139,7 +139,7 @@ def test_the_command_says_when_it_is_ready_and_stops_when_told(tmp_path: Path, n
     assert process.stdout is not None
     line = process.stdout.readline()
     ready = json.loads(line)
-    assert set(ready) == {"http_url", "https_url", "ca_file", "user", "password_file"}
+    assert set(ready) == {"http_url", "https_url", "ca_file", "user", "password_file", "ews_url", "mail_account"}
     password_file = Path(ready["password_file"])
     password = password_file.read_text(encoding="utf-8").strip()
     assert oct(os.stat(password_file).st_mode & 0o777) == "0o600"

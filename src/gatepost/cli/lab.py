@@ -81,6 +81,8 @@ def exchange(
             "ca_file": str(lab.ca_file),
             "user": lab.user,
             "password_file": str(lab.password_file),
+            "ews_url": lab.ews_url,
+            "mail_account": lab.mail.account,
         }
         print(json.dumps(ready), flush=True)
         talk.print(f"An Exchange organization with {devices:,} devices is ready. Ctrl-C stops it.", highlight=False)

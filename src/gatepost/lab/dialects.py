@@ -124,6 +124,14 @@ class Fault(StrEnum):
     RUNSPACE_BROKEN = "runspace-broken"
     HALF_WAY = "half-way"
     PROMPT = "prompt"
+    MAIL_BUSY = "mail-busy"
+    MAIL_LOST = "mail-lost"
+    NO_MAILBOX = "no-mailbox"
+    AUTODISCOVER_MISSING = "autodiscover-missing"
+    AUTODISCOVER_ELSEWHERE = "autodiscover-elsewhere"
+    AUTODISCOVER_MOVED = "autodiscover-moved"
+    AUTODISCOVER_RENAMED = "autodiscover-renamed"
+    AUTODISCOVER_HANG = "autodiscover-hang"
 
 
 FAULT_MEANINGS: dict[Fault, str] = {
@@ -157,6 +165,14 @@ FAULT_MEANINGS: dict[Fault, str] = {
     Fault.RUNSPACE_BROKEN: "a command finds its runspace broken, and so does each that follows in it",
     Fault.HALF_WAY: "a pipeline fails when half of its output is given",
     Fault.PROMPT: "a cmdlet asks a person to confirm, and waits",
+    Fault.MAIL_BUSY: "EWS answers that it is too busy, with the milliseconds to wait",
+    Fault.MAIL_LOST: "EWS does as it is asked, and the connection is reset before its answer is whole",
+    Fault.NO_MAILBOX: "EWS answers that the account has no mailbox",
+    Fault.AUTODISCOVER_MISSING: "there is no Autodiscover at the address",
+    Fault.AUTODISCOVER_ELSEWHERE: "Autodiscover redirects (302) to a host that nobody named",
+    Fault.AUTODISCOVER_MOVED: "Autodiscover's answer names another server, which nobody named, to ask",
+    Fault.AUTODISCOVER_RENAMED: "Autodiscover's answer names another address of the account to ask for",
+    Fault.AUTODISCOVER_HANG: "Autodiscover is asked and never answers",
 }
 """What each fault does; docs/lab.md prints this table."""
 

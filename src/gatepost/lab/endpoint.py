@@ -18,6 +18,7 @@ from gatepost.lab import spoiling, wsman
 from gatepost.lab.dialects import Dialect, Fault
 from gatepost.lab.endings import Ending, deliver, hang, reset
 from gatepost.lab.faults import Faults
+from gatepost.lab.mailsite import KIND, MailSite, Page
 from gatepost.lab.operations import Service
 from gatepost.lab.signin import Accounts, Connection
 
@@ -38,7 +39,7 @@ _HTML = """<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "http://www.
 
 
 class Endpoint(socketserver.ThreadingTCPServer):
-    """One listening port. ``moved_to`` makes it answer everything with a redirect there."""
+    """One listening port. ``moved_to`` makes it answer everything with a redirect there; ``mail`` is over TLS only."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -54,7 +55,9 @@ class Endpoint(socketserver.ThreadingTCPServer):
         dialect: Dialect,
         faults: Faults,
         moved_to: str = "",
+        mail: MailSite | None = None,
     ) -> None:
+        self.mail = mail
         self.service = service
         self.accounts = accounts
         self.tls = tls
@@ -163,8 +166,32 @@ class Handler(BaseHTTPRequestHandler):
             self._html(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return
         body = self.rfile.read(int(length))
-        if not (self._broken() or self._elsewhere()):
+        if not (self._broken() or self._before_mail() or self._elsewhere()):
             self._authenticated(body)
+
+    @property
+    def _mail(self) -> MailSite | None:
+        """The pages about mail, if this request is for one of them."""
+        mail = self.server.mail
+        return mail if mail is not None and mail.serves(urlsplit(self.path).path) else None
+
+    def _before_mail(self) -> bool:
+        """Answer at once for a page about mail, where a fault says so."""
+        page = self._mail.before(urlsplit(self.path).path) if self._mail else None
+        if page is not None:
+            self._page(page, {})
+        return page is not None
+
+    def _page(self, page: Page, extra: dict[str, str]) -> None:
+        if page.hangs:
+            hang(self.connection)
+            self.close_connection = True
+        elif page.location:
+            self._moved(page.location, "")
+        elif page.status == HTTPStatus.NOT_FOUND:
+            self._html(HTTPStatus.NOT_FOUND)
+        else:
+            self._send(HTTPStatus(page.status), [page.body], {"Content-Type": KIND, **extra}, ending=page.ending)
 
     def _broken(self) -> bool:
         """Answer instead of the endpoint, where a fault says that it is not itself."""
@@ -189,6 +216,8 @@ class Handler(BaseHTTPRequestHandler):
         split = urlsplit(self.path)
         path = split.path.rstrip("/").lower()
         moved = self.server.dialect.redirect == "path"
+        if self._mail is not None:
+            return False
         if path == (MOVED_PATH.lower() if moved else PATH):
             if not self.server.moved_to:
                 return False
@@ -233,6 +262,9 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, body: bytes, user: str, extra: dict[str, str]) -> None:
         """The request's own answer, spoilt where a fault says so."""
         split = urlsplit(self.path)
+        if self._mail is not None:
+            self._page(self._mail.answer(split.path, body, str(self.headers.get("Host"))), extra)
+            return
         query = {name.lower(): values[0].lower() for name, values in parse_qs(split.query).items()}
         scheme = "https" if self.server.tls else "http"
         address = f"{scheme}://{self.headers.get('Host')}{split.path}"

@@ -1,4 +1,4 @@
-"""The lab: an Exchange organization behind a remote PowerShell endpoint, on HTTP and HTTPS at once.
+"""The lab: an Exchange organization behind a remote PowerShell endpoint, on HTTP and HTTPS at once, with its mail.
 
 with Lab(LabSettings(devices=300)) as lab:
     lab.https_url, lab.ca_file, lab.user, lab.password
@@ -19,6 +19,8 @@ from gatepost.lab.certificates import make_certificates
 from gatepost.lab.dialects import Dialect, Fault, dialect_named
 from gatepost.lab.endpoint import Endpoint
 from gatepost.lab.faults import Faults, faults_named
+from gatepost.lab.mailroom import Mailroom
+from gatepost.lab.mailsite import MailSite
 from gatepost.lab.operations import Service
 from gatepost.lab.organization import Organization
 from gatepost.lab.pipelines import Audited, Engine, Logged
@@ -75,6 +77,7 @@ class Lab:
         self._own_folder = self.settings.folder is None
         self.folder = Path()
         self.user = self.settings.user
+        self.mail = Mailroom(self.organization, self.user)
         self.password = ""
         self.ca_file = Path()
         self.password_file = Path()
@@ -107,6 +110,16 @@ class Lab:
     def https_url(self) -> str:
         """The endpoint on TLS."""
         return self._url("https", 1)
+
+    @property
+    def ews_url(self) -> str:
+        """Exchange Web Services, on TLS only."""
+        return self._url("https", 1, "/EWS/Exchange.asmx")
+
+    @property
+    def autodiscover_url(self) -> str:
+        """Autodiscover, on TLS only."""
+        return self._url("https", 1, "/autodiscover/autodiscover.xml")
 
     def start(self) -> Self:
         """Open the ports. Raises SettingsError when a port or folder cannot be had."""
@@ -147,11 +160,11 @@ class Lab:
         if self._own_folder and self.folder != Path():
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _url(self, scheme: str, number: int) -> str:
+    def _url(self, scheme: str, number: int, path: str = "/PowerShell") -> str:
         if not self._endpoints:
             raise RuntimeError("the lab has not been started")
         host = "localhost" if self.settings.host in {"127.0.0.1", "0.0.0.0"} else self.settings.host  # noqa: S104
-        return f"{scheme}://{host}:{self._endpoints[number].port}/PowerShell"
+        return f"{scheme}://{host}:{self._endpoints[number].port}{path}"
 
     def _make_shell(self, number: str, user: str, full: bool) -> Shell:
         return Shell(
@@ -189,6 +202,7 @@ class Lab:
                 dialect=self.dialect,
                 faults=self.faults,
                 moved_to=moved_to,
+                mail=MailSite(self.mail, self.faults) if tls else None,
             )
         except OSError as error:
             raise SettingsError(
