@@ -77,11 +77,7 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
                 f"auth is kerberos and the address is a number ({host}), for which Kerberos gives no ticket.",
                 "Name the server by its own full name, such as http://ex1.example.com/PowerShell.",
             )
-        if self.proxy and not (self.proxy.lower().startswith("http://") and _host_of(self.proxy)):
-            raise SettingsError(
-                f"proxy is not the address of an HTTP proxy: {self.proxy}.",
-                "Give one such as http://proxy.example.com:3128.",
-            )
+        _refuse_other_proxies("proxy", self.proxy)
         if self.proxy_auth not in PROXY_AUTH_METHODS:
             raise SettingsError(
                 f"proxy_auth is {self.proxy_auth!r}.", f"Choose one of {', '.join(PROXY_AUTH_METHODS)}."
@@ -100,8 +96,9 @@ class UplinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     proxy_password_file: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a password in an address."""
+        """Refuse a password in an address, and a proxy that is none."""
         _refuse_sign_in_within("[service]", self.url, self.proxy)
+        _refuse_other_proxies("[service] proxy", self.proxy)
 
 
 class SyncSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -278,6 +275,14 @@ def _host_of(address: str) -> str:
             "Write the name as xn--…, and %-encode the rest.",
         )
     return host
+
+
+def _refuse_other_proxies(name: str, proxy: str | None) -> None:
+    """Refuse what is no HTTP proxy's address; ``name`` begins the sentence."""
+    if proxy and not (proxy.lower().startswith("http://") and _host_of(proxy)):
+        raise SettingsError(
+            f"{name} is not the address of an HTTP proxy: {proxy}.", "Give one such as http://proxy.example.com:3128."
+        )
 
 
 def _is_number(host: str) -> bool:

@@ -10,22 +10,24 @@ from gatepost.connector.stopping import Stopped
 from gatepost.errors import CmdletFailed, ExchangeUnreachable, SignInRefused
 from gatepost.exchange.organization import Organization
 from gatepost.lab.server import Lab
-from gatepost.settings import ExchangeSettings
+from gatepost.settings import ConnectorSettings, ExchangeSettings, UplinkSettings
 from tests.fixtures.lab import MakeLab
 
 
-def settings(lab: Lab, password_file: Path | None = None) -> ExchangeSettings:
-    """How to reach a lab."""
-    return ExchangeSettings(
+def settings(lab: Lab, password_file: Path | None = None) -> ConnectorSettings:
+    """How to reach a lab; no service is there."""
+    exchange = ExchangeSettings(
         url=lab.https_url,
         auth="basic",
         user=lab.user,
         password_file=password_file or lab.password_file,
         ca_file=lab.ca_file,
     )
+    service = UplinkSettings(url="https://gatepost.example.com")
+    return ConnectorSettings(folder=Path("nowhere"), exchange=exchange, service=service)
 
 
-def opened_at(settings: ExchangeSettings) -> Organization:
+def opened_at(settings: ConnectorSettings) -> Organization:
     """An organization; nobody ends its opening."""
     return connect(settings, lambda _: None)
 

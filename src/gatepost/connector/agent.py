@@ -18,6 +18,7 @@ from gatepost.connector.cycle import Cycle
 from gatepost.connector.inventory import Inventory, Report
 from gatepost.connector.listing import Listing
 from gatepost.connector.looks import Looks, Pace
+from gatepost.connector.passwords import Passwords
 from gatepost.connector.patience import Patience
 from gatepost.connector.permission import ENFORCE, Permission
 from gatepost.connector.places import Places
@@ -71,7 +72,9 @@ class Agent:
                 Store(folder / FILE, identity.organization, identity.connector, identity.epoch, identity.incarnation)
             )
             self._keys = credentials.Credentials(identity, credentials.instance(folder))
-            self.uplink = Uplink(self._settings.service, self._keys)
+            self.uplink = Uplink(
+                self._settings.service, self._keys, proxy_password=Passwords(self._settings).service_proxy
+            )
             patience = Patience(self.stop, self._patience, self.service)
             self.schedule = Schedule(self._settings.sync, self.store)
             self._writes = Writes(self.store, enforcing=self._settings.mode == ENFORCE)
@@ -194,9 +197,8 @@ class Agent:
 
     def _connect(self) -> Organization:
         """Open Exchange; what other servers there are is kept, for when the configured one is away."""
-        exchange = self._settings.exchange
         known = json.loads(self.store.note(SERVERS) or "[]")
-        organization = connection.connect(exchange, self._opening, known)
+        organization = connection.connect(self._settings, self._opening, known)
         try:
             self.store.remember(**{SERVERS: json.dumps(organization.access_servers)})
         except BaseException:

@@ -2,18 +2,19 @@
 
 Opening costs a sign-in, a shell and the probes of what is possible; so one is shared by all threads for as long as it
 works. Its pool mends what is one session's trouble. What concerns the organization as a whole (another password,
-other rights, the server away) is met by opening it anew: the password is read from its file each time.
+other rights, the server away) is met by opening it anew: the passwords are read anew each time.
 """
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from gatepost.connector.passwords import Passwords
 from gatepost.connector.stopping import Stopped
 from gatepost.domain.devices import Capabilities
-from gatepost.errors import CmdletFailed, ExchangeBusy, ExchangeError, WriteUncertain
+from gatepost.errors import CmdletFailed, ExchangeBusy, ExchangeError, SettingsError, WriteUncertain
 from gatepost.exchange.organization import Organization
-from gatepost.settings import ExchangeSettings, read_secret
+from gatepost.settings import ConnectorSettings
 
 Opener = Callable[[], Organization]
 _KEEPS = (CmdletFailed, ExchangeBusy, WriteUncertain)  # the organization is as good as before
@@ -104,13 +105,19 @@ class Connection:
 
 
 def connect(
-    settings: ExchangeSettings,
+    settings: ConnectorSettings,
     began: Callable[[Callable[[], None]], None] = lambda _: None,
     servers: Iterable[str] = (),
 ) -> Organization:
-    """Open an organization, with the password as its file has it now.
+    """Open a connector's organization, with the passwords as they are kept now.
 
     ``began`` is told what ends that; ``servers`` are those known from before.
     """
-    password = read_secret(settings.password_file) if settings.password_file else None
-    return Organization.connect(settings, password, began, servers)
+    passwords, exchange = Passwords(settings), settings.exchange
+    password = passwords.exchange()
+    if password is None and exchange.auth != "kerberos":
+        raise SettingsError(
+            f"No password is kept for {exchange.user or 'the account at Exchange'}.",
+            "Give it: gatepost connector setup --change account.",
+        )
+    return Organization.connect(exchange, password, began, servers, proxy_password=passwords.exchange_proxy())

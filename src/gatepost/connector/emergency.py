@@ -19,13 +19,14 @@ from typing import Any
 from gatepost.connector import connection, host
 from gatepost.connector.lease import Lease
 from gatepost.connector.line import Line
+from gatepost.connector.passwords import Passwords
 from gatepost.connector.permission import Permission
 from gatepost.connector.store import FILE, reading
 from gatepost.domain.contract import DEVICE_COLUMNS, MAILBOX_COLUMNS, iso
 from gatepost.domain.desired import ListName
 from gatepost.domain.devices import AccessChange, AccessLists
 from gatepost.errors import GatepostError, ServiceUnreachable, StoreError, UsageError, WriteRefused, WriteUncertain
-from gatepost.settings import ConnectorSettings, UplinkSettings
+from gatepost.settings import ConnectorSettings
 
 JOURNAL = "allowed-by-hand.jsonl"
 TELLING = f"{JOURNAL}.telling"
@@ -75,15 +76,15 @@ def find(settings: ConnectorSettings, device: str, address: str | None = None) -
     return found[0]
 
 
-def refuse_where_needless(settings: UplinkSettings) -> None:
+def refuse_where_needless(settings: ConnectorSettings) -> None:
     """Raise UsageError where the service answers: then a pin on its console does this, and for good."""
-    line = Line(settings)
+    line, url = Line(settings.service, Passwords(settings).service_proxy), settings.service.url
     try:
-        line.request("GET", f"{settings.url.rstrip('/')}/livez", {}, b"", KNOCK_SECONDS)
+        line.request("GET", f"{url.rstrip('/')}/livez", {}, b"", KNOCK_SECONDS)
     except ServiceUnreachable:
         return
     raise UsageError(
-        f"The service at {settings.url} answers, so this is no emergency.",
+        f"The service at {url} answers, so this is no emergency.",
         "Pin the device on its console; or say --even-so.",
     )
 
@@ -97,7 +98,7 @@ def allow(settings: ConnectorSettings, target: Target, by: str) -> AccessLists:
     permission = Permission(settings, Lease(), lambda: 0)
     _refuse_outside(permission, target.address)
     journal = Journal(settings.folder)
-    with connection.connect(settings.exchange) as organization:
+    with connection.connect(settings) as organization:
         lists = organization.read_access(target.mailbox, target.dn)
         change = _change(target, lists)
         entry = journal.begin(target, by)

@@ -4,14 +4,17 @@ A time-out of a socket counts from byte to byte, so that a server which drips wo
 timer cuts the connection itself, whatever the request is waiting for: handshake, headers or body.
 """
 
+import base64
 import contextlib
+import re
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -23,6 +26,11 @@ from gatepost.settings import UplinkSettings
 
 CONNECT_SECONDS = 10.0
 ANSWER_BYTES = 16 * 1024 * 1024
+SIGN_IN_WANTED = 407
+
+Password = Callable[[], str | None]
+_NO_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # the words of Python's own library
+_CHANGE = "Give user and password: gatepost connector setup --change proxy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +43,21 @@ class Received:
 
 
 class Line:
-    """Requests to one address. Safe to use from several threads; each request has a connection of its own."""
+    """Requests to one address. Safe to use from several threads; each request has a connection of its own.
 
-    def __init__(self, settings: UplinkSettings) -> None:
+    ``proxy_password`` gives the password of the proxy's user, for each request as it is then.
+    """
+
+    def __init__(self, settings: UplinkSettings, proxy_password: Password | None = None) -> None:
         self._settings = settings
         self._trust = _trust(settings)
+        self._proxy_password = proxy_password or (lambda: None)
 
     def request(self, method: str, url: str, headers: Mapping[str, str], body: bytes, seconds: float) -> Received:
         """Send and receive, in ``seconds`` all in all. Raises ServiceUnreachable; redirects are not followed."""
         limit = TimeLimit(seconds)
-        with _translated(self._settings.url, limit), limit, self._pools(limit) as pools:
+        sign_in = self._proxy_sign_in()
+        with _translated(self._settings, limit, sign_in), limit, self._pools(limit, sign_in) as pools:
             response = pools.request(
                 method,
                 url,
@@ -60,14 +73,32 @@ class Line:
             finally:
                 response.close()
             limit.check()
+        if response.status == SIGN_IN_WANTED and self._settings.proxy and url.lower().startswith("http:"):
+            raise _proxy_refuses(self._settings, SIGN_IN_WANTED, sign_in)
         if len(found) > ANSWER_BYTES:
             raise not_the_service("its answer is larger than any of ours")
         return Received(response.status, response.headers, found)
 
-    def _pools(self, limit: "TimeLimit") -> urllib3.PoolManager:
+    def _proxy_sign_in(self) -> Mapping[str, str]:
+        """What the proxy is told of who asks: Basic where a user is set and a password known, else nothing.
+
+        Raises ServiceUnreachable where the password cannot be read: it is tried again, for somebody may mend that.
+        """
+        user = self._settings.proxy_user
+        if not (self._settings.proxy and user):
+            return {}
+        try:
+            password = self._proxy_password()
+        except SettingsError as error:
+            raise ServiceUnreachable(error.cause, error.remedy) from error
+        if password is None:
+            return {}
+        return {"Proxy-Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+    def _pools(self, limit: "TimeLimit", sign_in: Mapping[str, str]) -> urllib3.PoolManager:
         proxy = self._settings.proxy
         pools = (
-            urllib3.ProxyManager(proxy, ssl_context=self._trust)
+            urllib3.ProxyManager(proxy, ssl_context=self._trust, proxy_headers=sign_in)
             if proxy
             else urllib3.PoolManager(ssl_context=self._trust)
         )
@@ -156,17 +187,20 @@ def _trust(settings: UplinkSettings) -> ssl.SSLContext:
 
 
 @contextlib.contextmanager
-def _translated(url: str, limit: TimeLimit) -> Iterator[None]:
+def _translated(settings: UplinkSettings, limit: TimeLimit, sign_in: Mapping[str, str]) -> Iterator[None]:
     """Errors of the HTTP library as ours."""
     try:
         yield
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         limit.check()
-        raise _unreachable(url, error) from error
+        raise _unreachable(settings, error, sign_in) from error
 
 
-def _unreachable(url: str, error: Exception) -> ServiceUnreachable:
-    cause = _innermost(error)
+def _unreachable(settings: UplinkSettings, error: Exception, sign_in: Mapping[str, str]) -> ServiceUnreachable:
+    cause, url = _innermost(error), settings.url
+    refused = _NO_TUNNEL.match(str(cause))
+    if refused:
+        return _proxy_refuses(settings, int(refused[1]), sign_in)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return ServiceUnreachable(
             f"The certificate of the service at {url} is not trusted: {cause.verify_message}.",
@@ -178,6 +212,19 @@ def _unreachable(url: str, error: Exception) -> ServiceUnreachable:
     return ServiceUnreachable(
         f"The service at {url} cannot be reached: {why}.", "Check the url, the network and the proxy."
     )
+
+
+def _proxy_refuses(settings: UplinkSettings, status: int, sign_in: Mapping[str, str]) -> ServiceUnreachable:
+    """What a proxy's answer means where it let nothing through."""
+    proxy = f"The proxy {urlsplit(settings.proxy or '').netloc} on the way to the service"
+    if status != SIGN_IN_WANTED:
+        return ServiceUnreachable(
+            f"{proxy} makes no connection to {settings.url} ({status}).", "Allow it at the proxy; check the url."
+        )
+    if sign_in:
+        return ServiceUnreachable(f"{proxy} does not accept the sign-in of {settings.proxy_user}.", f"{_CHANGE}.")
+    without = f", and no password is kept for {settings.proxy_user}" if settings.proxy_user else ""
+    return ServiceUnreachable(f"{proxy} wants a sign-in{without}.", f"{_CHANGE}; Gatepost signs in there by Basic.")
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -14,7 +14,7 @@ from gatepost import __version__
 from gatepost.connector import answers, host, log
 from gatepost.connector.answers import Enrolment, Head
 from gatepost.connector.credentials import Credentials
-from gatepost.connector.line import Line
+from gatepost.connector.line import Line, Password
 from gatepost.domain.contract import Answer
 from gatepost.errors import ServiceRefused, SettingsError
 from gatepost.settings import UplinkSettings
@@ -28,11 +28,17 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 class Uplink:
     """Requests to one service. Safe to use from several threads; each request is one attempt.
 
-    ``seconds`` limits a request as a whole; one that is held open has ``WAIT_SECONDS``.
+    ``seconds`` limits a request as a whole; one that is held open has ``WAIT_SECONDS``. ``proxy_password``
+    gives the password of the proxy's user, as it is now.
     """
 
     def __init__(
-        self, settings: UplinkSettings, credentials: Credentials | None = None, seconds: float = REQUEST_SECONDS
+        self,
+        settings: UplinkSettings,
+        credentials: Credentials | None = None,
+        seconds: float = REQUEST_SECONDS,
+        *,
+        proxy_password: Password | None = None,
     ) -> None:
         address = urlsplit(settings.url)
         if address.scheme not in ("http", "https") or not address.hostname:
@@ -44,7 +50,7 @@ class Uplink:
             raise SettingsError("The service's url is plain HTTP, which sends secrets in clear.", "Use https.")
         self._root = settings.url.rstrip("/")
         self._prefix = address.path.rstrip("/")
-        self._line = Line(settings)
+        self._line = Line(settings, proxy_password)
         self._credentials = credentials
         self._seconds = seconds
 

@@ -63,15 +63,17 @@ class Organization:
         servers: Iterable[str] = (),
         *,
         lacking: bool = False,
+        proxy_password: str | None = None,
     ) -> Self:
         """Open a session, view the whole forest, pin a domain controller and probe what is possible here.
 
         ``began`` is told at once what ends it all from another thread, which closes every session. ``servers`` are
         those known from before (``access_servers``), for the case that the configured one is away. An account may be
-        ``lacking`` where only its grants are asked for: no cmdlet is required then (``require``).
+        ``lacking`` where only its grants are asked for: no cmdlet is required then (``require``). ``proxy_password`` is
+        for the proxy's user, where the settings name no file for it.
         Raises the ExchangeError family. Nothing stays open after a failure.
         """
-        pool = Pool(settings, password)
+        pool = Pool(settings, password, proxy_password)
         began(pool.close)
         pool.know_servers(servers)
         try:

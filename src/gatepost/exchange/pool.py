@@ -70,9 +70,9 @@ class _Open:
 class Pool:
     """Sessions for any number of threads. ``server`` is the host that is used now."""
 
-    def __init__(self, settings: ExchangeSettings, password: str | None) -> None:
+    def __init__(self, settings: ExchangeSettings, password: str | None, proxy_password: str | None = None) -> None:
         self._settings = settings
-        self._password = password
+        self._passwords = (password, proxy_password)
         self._servers = Servers(settings)
         self._budget = Budget(settings.runspaces)
         self._prepare: Callable[[Session], None] = lambda _: None
@@ -251,7 +251,7 @@ class Pool:
                 return opened
 
     def _opened_at(self, host: str) -> _Open:
-        session = Session(self._servers.settings(host), self._password)
+        session = Session(self._servers.settings(host), *self._passwords)
         now = time.monotonic()
         opened = _Open(session, host, threading.get_ident(), now, now)
         with self._changed:

@@ -27,14 +27,14 @@ class TunnelRefused(Exception):
 
 
 class Proxy:
-    """The proxy of the settings, or none. ``name`` is its host."""
+    """The proxy of the settings, or none. ``name`` is its host; a password file in the settings goes first."""
 
-    def __init__(self, settings: ExchangeSettings) -> None:
+    def __init__(self, settings: ExchangeSettings, password: str | None = None) -> None:
         split = urlsplit(settings.proxy or "")
         self.name = split.hostname or ""
         self._port = split.port or 80
         self._past = tuple(entry.lower() for entry in settings.no_proxy)
-        self.account = _account(settings)
+        self.account = _account(settings, password)
 
     def serves(self, host: str) -> bool:
         """Whether the way to ``host`` leads through the proxy."""
@@ -86,11 +86,12 @@ class Proxy:
             raise AtProxy from error
 
 
-def _account(settings: ExchangeSettings) -> Account | None:
+def _account(settings: ExchangeSettings, password: str | None) -> Account | None:
     """Who signs in at the proxy. Negotiate without a user means the tickets of the system."""
     if settings.proxy is None or (settings.proxy_user is None and settings.proxy_auth == "basic"):
         return None
-    file = settings.proxy_password_file
-    if file is None and settings.proxy_user is not None and settings.proxy_auth == "basic":
+    if settings.proxy_password_file:
+        password = read_secret(settings.proxy_password_file)
+    if password is None and settings.proxy_user is not None and settings.proxy_auth == "basic":
         raise SettingsError("Signing in at the proxy by basic needs a password.", "Give --proxy-password-file.")
-    return Account(settings.proxy_auth, settings.proxy_user, read_secret(file) if file else None)
+    return Account(settings.proxy_auth, settings.proxy_user, password)

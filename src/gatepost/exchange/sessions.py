@@ -52,8 +52,8 @@ _BROKEN = frozenset(
 class Session:
     """One open runspace. A context manager; not to be shared by threads."""
 
-    def __init__(self, settings: ExchangeSettings, password: str | None) -> None:
-        self._transport = Transport(settings, password)
+    def __init__(self, settings: ExchangeSettings, password: str | None, proxy_password: str | None = None) -> None:
+        self._transport = Transport(settings, password, proxy_password)
         self._settings = settings
         self._id = uuid4()
         self._runspace = Runspace(self._id)

@@ -27,10 +27,10 @@ _SOAP = "application/soap+xml;charset=UTF-8"
 class Transport:
     """Posts envelopes to one endpoint and returns the answers' bytes, faults included.
 
-    Raises the ExchangeError family: see ``gatepost.errors``. The password is held for renewed sign-ins and never shown.
+    Raises the ExchangeError family: see ``gatepost.errors``. Passwords are held for renewed sign-ins and never shown.
     """
 
-    def __init__(self, settings: ExchangeSettings, password: str | None) -> None:
+    def __init__(self, settings: ExchangeSettings, password: str | None, proxy_password: str | None = None) -> None:
         if settings.auth != "kerberos" and not (settings.user and password):
             raise SettingsError(
                 f"Signing in by {settings.auth} needs a user and a password.", "Give --user and --password-file."
@@ -41,7 +41,7 @@ class Transport:
         self._account = Account(settings.auth, settings.user, password)
         self._trust = _trust(settings)
         self._clock = Clock()
-        self._proxy = Proxy(settings)
+        self._proxy = Proxy(settings, proxy_password)
         self._failures = Failures(settings, self._proxy, self._clock)
         self._cookies = CookieJar()
         self._connection: Connection | None = None
