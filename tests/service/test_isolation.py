@@ -106,6 +106,28 @@ class Filled:
             sql.SQL("INSERT INTO sessions (tenant_id, administrator_id, secret_hash) VALUES (%s, %s, 'x')"),
             [self.acme, administrator],
         )
+        self.run(
+            sql.SQL(
+                "INSERT INTO passkeys (tenant_id, administrator_id, credential_id, public_key, sign_count, name) "
+                "VALUES (%s, %s, 'x', 'x', 1, %s)"
+            ),
+            [self.acme, administrator, SECRET],
+        )
+        self.run(
+            sql.SQL(
+                "INSERT INTO passkey_challenges (tenant_id, administrator_id, challenge, purpose) "
+                "VALUES (%s, %s, 'x', 'second')"
+            ),
+            [self.acme, administrator],
+        )
+        self.run(
+            sql.SQL(
+                "INSERT INTO invitations (tenant_id, administrator_id, code_hash, made_by, expires_at) "
+                "VALUES (%s, %s, 'x', %s, '2100-01-01')"
+            ),
+            [self.acme, administrator, SECRET],
+        )
+        self.run(sql.SQL("INSERT INTO sign_in_rules (tenant_id) VALUES (%s)"), [self.acme])
 
     def _add_what_some_statements_need(self) -> None:
         """A device that is gone, a head, a request, and synchronisations that were accepted and that are held."""
@@ -135,7 +157,8 @@ class Filled:
         found = {"first": "only", "first_end": "only\U0010ffff"}
         return {
             "administrators.create": {"name": "another", "administrator_id": uuid4()},
-            "administrators.open_session": {"session_id": uuid4()},
+            "sessions.end": {"but": None},
+            "sessions.open": {"session_id": uuid4()},
             "connections.accept": {"sync_id": "held"},
             "connections.request_sync": {"kind": "full"},
             "devices_queries.changed_with_words": found,

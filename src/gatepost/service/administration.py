@@ -14,7 +14,8 @@ from uuid import UUID
 
 from gatepost.domain.contract import iso
 from gatepost.errors import ServiceError
-from gatepost.service import administrators, enrolment, migrations, roles, tenants
+from gatepost.service import enrolment, migrations, roles, tenants
+from gatepost.service.administrators import accounts
 from gatepost.service.database import Database, Scope, check_url
 from gatepost.service.embedded import Postgres, find_binaries
 from gatepost.settings import ServiceSettings
@@ -100,14 +101,14 @@ def create_administrator(operator_url: str, slug: str, name: str, password: str,
     """A new administrator of a tenant. Raises ServiceError."""
 
     async def create(scope: Scope) -> UUID:
-        return await administrators.create_administrator(scope, name, password, roles)
+        return await accounts.create(scope, name, password, roles)
 
     return _in_tenant(operator_url, slug, create)
 
 
 def list_administrators(operator_url: str, slug: str) -> list[dict[str, Any]]:
     """Every administrator of a tenant, as JSON values; times are ISO 8601 in UTC."""
-    found = _in_tenant(operator_url, slug, administrators.listed)
+    found = _in_tenant(operator_url, slug, accounts.listed)
     return [row | {name: iso(row[name]) for name in row if name.endswith("_at")} for row in found]
 
 
@@ -115,7 +116,7 @@ def set_password(operator_url: str, slug: str, name: str, password: str) -> int:
     """Another password for an administrator; returns how many sessions it ended. Raises ServiceError."""
 
     async def change(scope: Scope) -> int:
-        return await administrators.set_password(scope, name, password)
+        return await accounts.set_password(scope, name, password)
 
     return _in_tenant(operator_url, slug, change)
 

@@ -18,7 +18,7 @@ from procrastinate.exceptions import ProcrastinateException
 from gatepost.domain.events import Event
 from gatepost.errors import GatepostError
 from gatepost.service import audit, pins
-from gatepost.service.administrators import IDLE, LIFETIME
+from gatepost.service.administrators.sessions import IDLE, LIFETIME
 from gatepost.service.database import Database, Scope
 
 OUTCOMES_KEPT = timedelta(days=30)

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from starlette.types import Message
 
 from gatepost.domain.contract import Status
-from gatepost.service import administrators
+from gatepost.service.administrators import passwords
 from gatepost.service.app import Server, create_app
 from gatepost.service.database import Database
 from gatepost.service.web.limits import LARGEST_BODY
@@ -97,8 +97,8 @@ def test_one_address_may_not_try_tenant_after_tenant(service: Service, visitor: 
 def test_only_so_many_passwords_wait_to_be_hashed(service: Service) -> None:
     """When the line is full, the next one is told when to come back, and costs nothing."""
     with ExitStack() as line:
-        for _ in range(administrators.WAITING):
-            line.enter_context(administrators._ROOM)
+        for _ in range(passwords.WAITING):
+            line.enter_context(passwords._ROOM)
         answer = as_script(service, "nobody-in-line")
         assert (answer.status_code, answer.json()["type"]) == (503, "busy")
         assert answer.headers["Retry-After"] == "5"

@@ -7,7 +7,8 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from gatepost.service.administrators import Token, address_key, pause
+from gatepost.service.administrators.limits import address_key, pause
+from gatepost.service.administrators.sessions import Token
 from tests.fixtures.service import Service
 from tests.service.conftest import Look
 from tests.service.web.conftest import Script, Visitor, open_session

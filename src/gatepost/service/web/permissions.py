@@ -1,8 +1,9 @@
 """What a route needs, declared on the route: deny by default.
 
-Every route carries one declaration: ``requires(permission)`` for people with a session, ``connector()`` for routes that
-authenticate a connector themselves, ``public(why)`` for the few that anybody may call. ``check`` refuses an application
-with a route that carries none, at start and in a test.
+Every route carries one declaration: ``requires(permission)`` for people with a session (``step_up=True`` if they must
+have proved at most five minutes ago who they are), ``connector()`` for routes that authenticate a connector themselves,
+``public(why)`` for the few that anybody may call. ``check`` refuses an application with a route that carries none, at
+start and in a test.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
+from gatepost.domain.roles import Role
 from gatepost.errors import Problem, ServiceError
 from gatepost.service.administrators import Session
 from gatepost.service.web import sessions
@@ -44,11 +46,13 @@ class Permission(StrEnum):
 READS = frozenset(
     {Permission.CONNECTIONS_READ, Permission.DEVICES_READ, Permission.ACCOUNT_OWN, Permission.SESSION_END}
 )
+OWN = frozenset({Permission.ACCOUNT_OWN, Permission.SESSION_END})
+"""What a person may do for themselves, whatever the tenant still asks of them."""
 HELPDESK = READS | {Permission.CONNECTIONS_SYNC}
 ROLES: dict[str, frozenset[Permission]] = {
-    "reader": READS,
-    "helpdesk": HELPDESK,
-    "operator": HELPDESK
+    Role.READER: READS,
+    Role.HELPDESK: HELPDESK,
+    Role.OPERATOR: HELPDESK
     | {
         Permission.CONNECTIONS_ACCEPT,
         Permission.CONNECTIONS_STOP,
@@ -56,9 +60,9 @@ ROLES: dict[str, frozenset[Permission]] = {
         Permission.ALERTS_MANAGE,
         Permission.AUDIT_READ,
     },
-    "policy-author": READS | {Permission.AUDIT_READ},
-    "approver": READS | {Permission.APPROVALS_DECIDE, Permission.AUDIT_READ},
-    "administrator": frozenset(Permission),
+    Role.POLICY_AUTHOR: READS | {Permission.AUDIT_READ},
+    Role.APPROVER: READS | {Permission.APPROVALS_DECIDE, Permission.AUDIT_READ},
+    Role.ADMINISTRATOR: frozenset(Permission),
 }
 
 
@@ -69,21 +73,29 @@ def permissions_of(roles: Iterable[str]) -> frozenset[Permission]:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """A route for people: needs a session whose roles hold ``permission``. Gives the session to the route."""
+    """A route for people: needs a session whose roles hold ``permission``. Gives the session to the route.
+
+    ``step_up`` asks for a proof of who it is that is at most five minutes old.
+    """
 
     permission: Permission
+    step_up: bool = False
 
     async def __call__(self, request: Request) -> Session:
-        """The session of the request. Raises Problem 401 without one, 403 without the permission."""
+        """The session. Raises Problem 401 without one; 403 ``permission``, ``passkey-needed`` or ``step-up``."""
         session = await sessions.authenticate(request)
         if self.permission not in permissions_of(session.roles):
             raise Problem(
                 403, "permission", "Your role does not allow this. Ask an administrator.", permission=self.permission
             )
+        if session.lacks_passkey and self.permission not in OWN:
+            raise Problem(403, "passkey-needed", "This tenant requires a passkey. Register one in the console first.")
+        if self.step_up and not session.is_fresh:
+            raise Problem(403, "step-up", "This needs a proof, at most 5 minutes old, of who you are. Sign in anew.")
         return session
 
     def __str__(self) -> str:
-        return self.permission
+        return f"{self.permission} + step-up" if self.step_up else self.permission
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +112,9 @@ class Declared:
         return f"{self.audience} ({self.why})"
 
 
-def requires(permission: str) -> Any:  # noqa: ANN401 - FastAPI's own marker
-    """Declare that a route needs a session with this permission; as a parameter's default it gives the session."""
-    return Depends(Requirement(Permission(permission)))
+def requires(permission: str, *, step_up: bool = False) -> Any:  # noqa: ANN401 - FastAPI's own marker
+    """Declare that a route needs a session with this permission, fresh with ``step_up``; it gives the session."""
+    return Depends(Requirement(Permission(permission), step_up))
 
 
 def public(why: str) -> Any:  # noqa: ANN401 - FastAPI's own marker

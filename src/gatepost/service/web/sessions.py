@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatepost.errors import Problem
-from gatepost.service.administrators import LIFETIME, Session, Token, session_of
+from gatepost.service.administrators.sessions import LIFETIME, Session, Token, session_of
 from gatepost.service.database import Database
 from gatepost.service.database import Scope as TenantScope
 

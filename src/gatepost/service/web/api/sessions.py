@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from gatepost.service import administrators
-from gatepost.service.administrators import Session
+from gatepost.service.administrators import Session, sessions
+from gatepost.service.administrators.sign_in import sign_in
 from gatepost.service.web.permissions import Permission, public, requires
 from gatepost.service.web.sessions import client_address
 
@@ -32,12 +32,12 @@ class Opened(BaseModel):
 async def open_session(request: Request, asked: SignIn) -> Opened:
     """Sign in."""
     database = request.app.state.database
-    token = await administrators.sign_in(database, asked.tenant, asked.name, asked.password, client_address(request))
+    token = await sign_in(database, asked.tenant, asked.name, asked.password, client_address(request))
     return Opened(token=str(token))
 
 
 @router.delete("", status_code=204)
 async def close_session(request: Request, session: Annotated[Session, requires(Permission.SESSION_END)]) -> Response:
     """Sign out."""
-    await administrators.sign_out(request.app.state.database, session)
+    await sessions.sign_out(request.app.state.database, session, client_address(request))
     return Response(status_code=204)

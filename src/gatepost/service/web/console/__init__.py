@@ -5,6 +5,7 @@ from gatepost.service.web.console.device import router as device
 from gatepost.service.web.console.pages import router as pages
 from gatepost.service.web.console.route import console_router
 from gatepost.service.web.console.sign_in import router as sign_in
+from gatepost.service.web.console.step_up import router as step_up
 
 router = console_router()
-router.routes.extend([*sign_in.routes, *pages.routes, *device.routes, *administration.routes])
+router.routes.extend([*sign_in.routes, *step_up.routes, *pages.routes, *device.routes, *administration.routes])

@@ -32,6 +32,12 @@ WORDS = {
 }
 
 
+REFUSALS = {
+    "credentials": N_("The name or the password is not right."),
+    "passkey": N_("Confirm with your passkey; the password alone does not count."),
+}
+
+
 class ConsoleRoute(APIRoute):
     """A route whose problems are shown as pages."""
 
@@ -65,6 +71,8 @@ async def problem_page(request: Request, problem: Problem) -> Response:
     """A problem as a page; without a session the way to the sign-in, and back here afterwards."""
     if problem.type == "session":
         return to_sign_in(request)
+    if problem.type == "step-up":
+        return to_step_up(request)
     try:
         session = await sessions.current(request)
     except GatepostError:  # the page about a broken database must not need it
@@ -82,24 +90,56 @@ async def problem_page(request: Request, problem: Problem) -> Response:
     )
 
 
+def refusal_text(request: Request, problem: Problem) -> str | None:
+    """Why a proof was refused, for beside its form, in the person's language; None for any other problem."""
+    language = render.language_of(request)
+    if problem.type in REFUSALS:
+        return language.text(REFUSALS[problem.type])
+    if problem.type != "busy":
+        return None
+    minutes = -(-int(str(problem.fields.get("retry_after", 60))) // 60)
+    return language.plural(
+        "Too many attempts. Try again in a minute.", "Too many attempts. Try again in %(count)s minutes.", minutes
+    )
+
+
 def wants_page(request: Request) -> bool:
     """Whether a browser asks, for something that is not the API's or a connector's."""
     machine = request.url.path.startswith(("/api/", "/connector/"))
     return not machine and "text/html" in request.headers.get("Accept", "")
 
 
+def to_step_up(request: Request) -> Response:
+    """Send the browser to confirm who it is, and then back to the page where the button was."""
+    wanted = str(request.url) if request.method == "GET" else request.headers.get("Referer", "")
+    target = f"/step-up?next={quote(_path(_page_of(request) or wanted), safe='')}"
+    return _lead(request, target)
+
+
+def _page_of(request: Request) -> str:
+    """The address of the page that asked by a script for a part of itself; empty for a request of the browser."""
+    return request.headers.get("HX-Current-URL", "") if request.headers.get("HX-Request") == "true" else ""
+
+
+def _path(address: str) -> str:
+    parts = urlsplit(address)
+    return parts.path + (f"?{parts.query}" if parts.query else "")
+
+
+def _lead(request: Request, target: str) -> Response:
+    """Send the browser to another page, also from within a part of one."""
+    if request.headers.get("HX-Request") == "true":
+        return Response(status_code=204, headers={"HX-Redirect": target})
+    return RedirectResponse(target, 303)
+
+
 def to_sign_in(request: Request) -> Response:
     """Send the browser to the sign-in, also from within a page that refreshes itself."""
     inside = request.headers.get("HX-Request") == "true"
-    wanted = request.headers.get("HX-Current-URL", "") if inside else str(request.url)
-    parts = urlsplit(wanted)
-    here = parts.path + (f"?{parts.query}" if parts.query else "")
+    here = _path(_page_of(request) if inside else str(request.url))
     back = f"?next={quote(here, safe='')}" if (inside or request.method == "GET") and here not in {"", "/"} else ""
     slug = request.cookies.get(TENANT_COOKIE, "")
-    target = f"/t/{quote(slug, safe='')}/{back}" if slug else f"/{back}"
-    if inside:
-        return Response(status_code=204, headers={"HX-Redirect": target})
-    return RedirectResponse(target, 303)
+    return _lead(request, f"/t/{quote(slug, safe='')}/{back}" if slug else f"/{back}")
 
 
 def local(path: str) -> str:

@@ -7,11 +7,12 @@ from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from gatepost.errors import Problem
-from gatepost.service import administrators
 from gatepost.service.administrators import Session
+from gatepost.service.administrators.sessions import sign_out as end_session
+from gatepost.service.administrators.sign_in import sign_in as check_password
 from gatepost.service.database import Database
 from gatepost.service.web import render, sessions
-from gatepost.service.web.console.route import TENANT_COOKIE, console_router, local
+from gatepost.service.web.console.route import TENANT_COOKIE, console_router, local, refusal_text
 from gatepost.service.web.i18n import LANGUAGES
 from gatepost.service.web.permissions import Permission, public, requires
 
@@ -49,12 +50,12 @@ async def sign_in(request: Request, slug: str) -> Response:
     name, password, wanted = (str(form.get(field, "")) for field in ("name", "password", "next"))
     database: Database = request.app.state.database
     try:
-        token = await administrators.sign_in(database, slug, name, password, sessions.client_address(request))
+        token = await check_password(database, slug, name, password, sessions.client_address(request))
     except Problem as problem:
         return _refusal(request, problem, slug, wanted, name)
     before = await sessions.current(request)
     if before:
-        await administrators.sign_out(database, before)
+        await end_session(database, before, sessions.client_address(request))
     response = RedirectResponse(local(wanted or "/connection"), 303)
     sessions.set_cookie(request, response, token)
     _remember(request, response, TENANT_COOKIE, slug)
@@ -64,7 +65,7 @@ async def sign_in(request: Request, slug: str) -> Response:
 @router.post("/sign-out")
 async def sign_out(request: Request, session: Annotated[Session, requires(Permission.SESSION_END)]) -> Response:
     """End the session here and at the server."""
-    await administrators.sign_out(request.app.state.database, session)
+    await end_session(request.app.state.database, session, sessions.client_address(request))
     response = RedirectResponse(f"/t/{session.tenant_slug}/", 303)
     sessions.clear_cookie(request, response)
     return response
@@ -88,18 +89,12 @@ def _form(request: Request, slug: str, wanted: str, name: str = "", refusal: str
 
 def _refusal(request: Request, problem: Problem, slug: str, wanted: str, name: str) -> Response:
     """The form again, with the reason in the person's language."""
-    words = render.language_of(request)
-    if problem.type == "credentials":
-        return _form(request, slug, wanted, name, words.text("The name or the password is not right."), 401)
-    if problem.type != "busy":
+    text = refusal_text(request, problem)
+    if text is None:
         raise problem
-    seconds = int(str(problem.fields.get("retry_after", 60)))
-    minutes = -(-seconds // 60)
-    text = words.plural(
-        "Too many attempts. Try again in a minute.", "Too many attempts. Try again in %(count)s minutes.", minutes
-    )
     response = _form(request, slug, wanted, name, text, problem.status)
-    response.headers["Retry-After"] = str(seconds)
+    if "retry_after" in problem.fields:
+        response.headers["Retry-After"] = str(problem.fields["retry_after"])
     return response
 
 
