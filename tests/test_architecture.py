@@ -34,10 +34,11 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         },
     ),
     "lab": ({"errors", "settings"}, {"psrpcore", "spnego", "cryptography"}),
+    "package": ({"cli"}, set()),
     "cli": (
         {
-            "connector.agent", "connector.setup", "connector.doctor", "connector.emergency", "exchange.organization", "service.app",
-            "service.embedded", "lab.server", "domain", "errors", "settings",
+            "connector.agent", "connector.setup", "connector.doctor", "connector.emergency", "exchange.organization",
+            "service.app", "service.embedded", "lab.server", "domain", "errors", "settings",
         },
         {"typer", "rich"},
     ),

@@ -7,11 +7,10 @@ from pathlib import Path
 import typer
 
 from gatepost.cli import output
-from gatepost.cli.connector import CONFIG, JSON, app
+from gatepost.cli.connector import CONFIG, JSON
 from gatepost.settings import ConnectorSettings, load
 
 
-@app.command()
 def allow(
     device: str = typer.Argument(..., metavar="DEVICE", help="The device's id, as Exchange and the phone show it."),
     config: Path = CONFIG,
@@ -29,7 +28,7 @@ def allow(
     settings = load(ConnectorSettings, config)
     target = emergency.find(settings, device, mailbox)
     if not even_so:
-        emergency.refuse_where_needless(settings.service)
+        emergency.refuse_where_needless(settings)
     if not yes:
         output.talk.print(f"Allow {target.device} ({target.device_id}) for {target.address}.", markup=False)
         typer.confirm("Write this to Exchange now?", abort=True, err=True)

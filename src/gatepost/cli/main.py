@@ -5,7 +5,7 @@ import sys
 import typer
 
 from gatepost import __version__
-from gatepost.cli import admin, by_hand, exchange, lab, output, service
+from gatepost.cli import admin, by_hand, connector, exchange, lab, output, service
 from gatepost.cli.demo import demo
 from gatepost.errors import GatepostError
 
@@ -18,10 +18,11 @@ app = typer.Typer(
 )
 
 
+connector.app.command("allow")(by_hand.allow)
 for name, group in (
     ("service", service.app),
     ("admin", admin.app),
-    ("connector", by_hand.app),
+    ("connector", connector.app),
     ("exchange", exchange.app),
     ("lab", lab.app),
 ):
