@@ -1,0 +1,70 @@
+"""Guards: who gains and who newly loses access by a change, and how many may before somebody else looks at it.
+
+Pure. People are counted, not devices: a person is a mailbox. Unknown is no access: what may take access away counts.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gatepost.domain.engine import Verdict
+
+LEAST, SHARE, MOST = 5, 0.005, 500
+WINDOW_MINUTES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a change does to one device of one mailbox (guids as text)."""
+
+    mailbox: str
+    device: str
+    device_id: str
+    before: Verdict
+    after: Verdict
+
+    @property
+    def gains(self) -> bool:
+        """Whether it gets access that it did not have."""
+        return self.after.access and not self.before.access
+
+    @property
+    def loses(self) -> bool:
+        """Whether it had access and does not surely have it afterwards."""
+        return self.before.access and not self.after.access
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a change does altogether; only devices that gain or lose, by mailbox and device."""
+
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def gaining(self) -> int:
+        """How many people gain access for a device."""
+        return len({change.mailbox for change in self.changes if change.gains})
+
+    @property
+    def losing(self) -> int:
+        """How many people lose access for a device."""
+        return len({change.mailbox for change in self.changes if change.loses})
+
+
+def effect(changes: Iterable[Change]) -> Effect:
+    """What changes come to: those that change nothing about access are left out."""
+    kept = [change for change in changes if change.gains or change.loses]
+    return Effect(tuple(sorted(kept, key=lambda each: (each.mailbox, each.device))))
+
+
+def budget(devices: int) -> int:
+    """How many people may newly lose access within ``WINDOW_MINUTES``, in an organization of so many devices."""
+    return max(LEAST, min(int(devices * SHARE), MOST))
+
+
+def digest(effect: Effect, entries: Iterable[tuple[str, ...]]) -> str:
+    """What an approval is about: the entries to be taken off, and what becomes of each device by that."""
+    said = [[each.mailbox, each.device, each.before.state, each.after.state] for each in effect.changes]
+    text = json.dumps([said, sorted(map(list, entries))], separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
