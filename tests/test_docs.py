@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -67,8 +67,10 @@ def settings_of(kind: type[msgspec.Struct], prefix: str = "") -> dict[str, str]:
     """The settings of a kind as the guide writes them, with their defaults as text."""
     found: dict[str, str] = {}
     for field in msgspec.structs.fields(kind):
-        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
-            found |= settings_of(field.type, f"[{field.name}] ")
+        kinds = [kind for kind in (field.type, *get_args(field.type)) if isinstance(kind, type)]
+        tables = [kind for kind in kinds if issubclass(kind, msgspec.Struct)]
+        if tables:
+            found |= settings_of(tables[0], f"[{field.name}] ")
         else:
             found[prefix + field.name] = default_of(field.default)
     return found
@@ -92,6 +94,7 @@ def test_the_guide_names_every_setting_of_a_connector_with_its_default() -> None
     named = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", table, re.MULTILINE))
     wanted = settings_of(ConnectorSettings)
     wanted |= {name: "the system's store" for name in wanted if name.endswith("ca_file")}
+    wanted |= {f"[notices] {name}": "that of `[exchange]`" for name in ("ca_file", "proxy")}
     assert named == wanted
 
 

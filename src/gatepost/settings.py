@@ -31,7 +31,8 @@ EXCHANGE_ONLINE = (
 class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to reach one Exchange organization; the same names as the options of ``gatepost exchange``.
 
-    ``url`` is the remote PowerShell endpoint. ``allowed_redirects`` are host names a 302 may lead to.
+    ``url`` is the remote PowerShell endpoint, ``keytab`` a key table to sign in with by Kerberos.
+    ``allowed_redirects`` are host names a 302 may lead to.
     ``envelope`` is the largest answer asked for, in bytes; ``timeout`` bounds one HTTP request, ``write_timeout`` one
     write as a whole, and after ``recycle_after`` a session is closed and opened anew, all in seconds. ``runspaces``
     bounds the sessions open at a time. ``proxy_user`` and ``proxy_password_file`` sign in at the proxy by
@@ -43,6 +44,7 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     auth: str = "negotiate"
     user: str | None = None
     password_file: Path | None = None
+    keytab: Path | None = None
     ca_file: Path | None = None
     proxy: str | None = None
     proxy_auth: str = "basic"
@@ -72,6 +74,8 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise SettingsError(
                 "auth is basic over plain HTTP, which sends the password in clear.", "Use an https address."
             )
+        if self.keytab and self.auth != "kerberos":
+            raise SettingsError(f"keytab needs Kerberos, and auth is {self.auth}.", "Say kerberos, or leave it out.")
         if self.auth == "kerberos" and _is_number(host):
             raise SettingsError(
                 f"auth is kerberos and the address is a number ({host}), for which Kerberos gives no ticket.",

@@ -76,6 +76,24 @@ def test_a_key_table_needs_no_password(endpoint: Lab, domain: Forest, monkeypatc
     assert {call.user for call in endpoint.calls} == {READER}
 
 
+def test_a_key_table_of_the_settings_needs_nothing_around_it(endpoint: Lab, domain: Forest, tmp_path: Path) -> None:
+    """No variable and no ticket of the system; the account's name is read from it where none is given."""
+    assert attempt(endpoint, password=None, keytab=domain.reader_keytab) > 0
+    assert attempt(endpoint, password=None, user=None, keytab=domain.reader_keytab) > 0
+    assert {call.user for call in endpoint.calls} == {READER}
+    assert "no password and no valid" in refusal(
+        endpoint, password=None, user="disabled@EXAMPLE.TEST", keytab=domain.reader_keytab
+    )
+    with pytest.raises(SettingsError, match=r"The key table .*nowhere does not exist"):
+        attempt(endpoint, password=None, keytab=tmp_path / "nowhere")
+
+
+def test_a_key_table_needs_kerberos() -> None:
+    """Where another method is named nobody could know what was meant."""
+    with pytest.raises(SettingsError, match=r"^keytab needs Kerberos, and auth is negotiate\."):
+        ExchangeSettings(url="https://mail.example.com/PowerShell", keytab=Path("reader.keytab"))
+
+
 def test_tickets_of_the_system_need_no_password(endpoint: Lab, domain: Forest) -> None:
     """Tickets that kinit or k5start got are used."""
     get_tickets(READER, domain.reader_keytab)

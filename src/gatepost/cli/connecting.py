@@ -29,6 +29,7 @@ _OPTIONS: dict[str, tuple[Any, str]] = {
     "auth": (str, f"One of {', '.join(AUTH_METHODS)}; negotiate unless given."),
     "user": (str, r"The account, as DOMAIN\user or user@domain."),
     "password_file": (Path, "A file that holds the password."),
+    "keytab": (Path, "A key table to sign in with by Kerberos."),
     "ca_file": (Path, "PEM certificates to trust instead of the system's."),
     "proxy": (str, "An HTTP proxy, such as http://proxy.example.com:3128."),
     "proxy_auth": (str, f"How to sign in at the proxy: one of {', '.join(PROXY_AUTH_METHODS)}."),

@@ -28,8 +28,7 @@ _UNKNOWN_SERVICE = Explained(
 )
 _NO_TICKET = Explained(
     "there is no password and no valid Kerberos ticket or key for {user}",
-    "Give --password-file, or run kinit or k5start as the user that runs Gatepost, or give it a key table"
-    " (KRB5_CLIENT_KTNAME).",
+    "Give --password-file or --keytab, or run kinit or k5start as the user that runs Gatepost.",
 )
 _NO_CONTROLLER = Explained(
     "no domain controller of its domain answers for Kerberos",

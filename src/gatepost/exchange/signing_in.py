@@ -7,6 +7,7 @@ import base64
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import spnego
@@ -23,11 +24,19 @@ _LEGS = 8
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Account:
-    """Who signs in, and by which method. Without a password, Kerberos uses the tickets or key table of the system."""
+    """Who signs in, and by which method. Without a password, Kerberos uses ``keytab``, or what the system has."""
 
     method: str
     user: str | None
     password: str | None
+    keytab: Path | None = None
+
+    @property
+    def identity(self) -> str | spnego.KerberosKeytab | None:
+        """The user as the library takes it: by name, or by the key table that has its key."""
+        if self.keytab is None or self.password is not None:
+            return self.user
+        return spnego.KerberosKeytab(str(self.keytab), self.user)
 
     @property
     def basic(self) -> str:
@@ -102,7 +111,7 @@ class SignIn:
         bindings = GssChannelBindings(application_data=self._binding) if self._binding else None
         try:
             self._context = spnego.client(
-                self._account.user,
+                self._account.identity,
                 self._account.password,
                 hostname=self._host,
                 service="HTTP",

@@ -12,7 +12,7 @@ from urllib.request import Request
 
 from gatepost.errors import SettingsError
 from gatepost.exchange.connections import Answer, Clock, Connection, Permit
-from gatepost.exchange.failures import Failures
+from gatepost.exchange.failures import POWERSHELL, Failures, Speech
 from gatepost.exchange.proxies import Proxy
 from gatepost.exchange.redirects import PORTS, REDIRECTS, allows
 from gatepost.exchange.signing_in import SERVER, Account, Sealing, SignIn, SignInFailed
@@ -21,7 +21,6 @@ from gatepost.settings import ExchangeSettings, refuse_exchange_online
 __all__ = ["Permit", "Transport"]
 
 _MOST_REDIRECTS = 3
-_SOAP = "application/soap+xml;charset=UTF-8"
 
 
 class Transport:
@@ -30,19 +29,31 @@ class Transport:
     Raises the ExchangeError family: see ``gatepost.errors``. Passwords are held for renewed sign-ins and never shown.
     """
 
-    def __init__(self, settings: ExchangeSettings, password: str | None, proxy_password: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: ExchangeSettings,
+        password: str | None,
+        proxy_password: str | None = None,
+        *,
+        speech: Speech = POWERSHELL,
+    ) -> None:
         if settings.auth != "kerberos" and not (settings.user and password):
             raise SettingsError(
                 f"Signing in by {settings.auth} needs a user and a password.", "Give --user and --password-file."
             )
+        if settings.keytab and not settings.keytab.is_file():
+            raise SettingsError(f"The key table {settings.keytab} does not exist.", "Check keytab.")
         self.address = settings.url
         self.server = urlsplit(settings.url).hostname or settings.url
+        self.sign_in = ""
+        """How the last sign-in was made: kerberos, ntlm or basic; empty before the first."""
         self._settings = settings
-        self._account = Account(settings.auth, settings.user, password)
+        self._account = Account(settings.auth, settings.user, password, settings.keytab)
         self._trust = _trust(settings)
         self._clock = Clock()
         self._proxy = Proxy(settings, proxy_password)
-        self._failures = Failures(settings, self._proxy, self._clock)
+        self._speech = speech
+        self._failures = Failures(settings, self._proxy, self._clock, speech)
         self._cookies = CookieJar()
         self._connection: Connection | None = None
         self._sealing: Sealing | None = None
@@ -91,6 +102,7 @@ class Transport:
     def _plain(self, envelope: bytes, permit: Permit | None) -> Answer:
         """Send over TLS; sign in with the same envelope where that is asked for."""
         if self._account.method == "basic":
+            self.sign_in = "basic"
             return self._ask(envelope, {SERVER.replies: self._account.basic}, permit)
         answer = self._ask(envelope, {}, permit)
         return self._signed_in(answer, envelope, permit) if answer.status == SERVER.status else answer
@@ -119,6 +131,7 @@ class Transport:
         if answer.status == SERVER.status:
             answer = sign_in.through(SERVER, answer, lambda headers: self._ask(body, headers, permit))
             self._ticket = sign_in.ticket
+            self.sign_in = "kerberos" if sign_in.ticket else "ntlm"
             if answer.status != SERVER.status and self._encrypts:
                 self._seal_by(sign_in, connection)
         return answer
@@ -152,7 +165,7 @@ class Transport:
             "User-Agent": "Gatepost",
             "Accept-Encoding": "identity",
             "Connection": "Keep-Alive",
-            "Content-Type": _SOAP,
+            "Content-Type": self._speech.kind,
             **({"Cookie": cookie} if (cookie := request.get_header("Cookie")) else {}),
             **(self._proxy.headers if self._asks_proxy else {}),
         }
