@@ -193,7 +193,9 @@ class Capabilities:
 
     ``cmdlets`` maps each granted cmdlet to its parameters. ``projection`` tells whether ``Select-Object`` works behind
     a cmdlet. ``device_cmdlet`` and ``statistics_cmdlet`` are the names to use here, None if neither is granted.
-    ``controllers`` are the domain controllers that are known, of any domain, those to prefer first.
+    ``controllers`` are the domain controllers that are known, of any domain, those to prefer first. ``sign_in`` is how
+    the session signed in (kerberos, ntlm, basic); ``concurrency`` how many sessions the account may have at a time,
+    None where that is not told or not limited.
     """
 
     server: str
@@ -204,6 +206,8 @@ class Capabilities:
     statistics_cmdlet: str | None
     cmdlets: dict[str, tuple[str, ...]] = field(default_factory=dict)
     controllers: tuple[str, ...] = ()
+    sign_in: str = ""
+    concurrency: int | None = None
 
 
 class Family(StrEnum):

@@ -41,7 +41,7 @@ from gatepost.exchange import (
 from gatepost.exchange.calls import Calls
 from gatepost.exchange.listing import Listing
 from gatepost.exchange.pool import Pool
-from gatepost.exchange.probing import grants, is_granted, prepare, probe, require
+from gatepost.exchange.probing import every_cmdlet, grants, is_granted, prepare, probe, require
 from gatepost.exchange.transport import Permit
 from gatepost.settings import ExchangeSettings
 
@@ -82,8 +82,8 @@ class Organization:
             if is_granted(capabilities.cmdlets, cmdlets.SET_AD_SERVER_SETTINGS.name):
                 pool.prepare_by(lambda session: prepare(session, capabilities.domain_controller))
             pool.know_servers(found.servers)
-            if found.concurrency is not None:
-                pool.allow(found.concurrency)
+            if capabilities.concurrency is not None:
+                pool.allow(capabilities.concurrency)
             return cls(Calls(pool, capabilities, settings.write_timeout))
         except BaseException:
             pool.close()
@@ -148,6 +148,10 @@ class Organization:
     def grants(self) -> list[Grant]:
         """What the account's roles give of each cmdlet that we use, as probed when the session was opened."""
         return grants(self.capabilities)
+
+    def every_cmdlet(self) -> tuple[str, ...]:
+        """The names of all cmdlets that the account's roles grant, ours or not."""
+        return self._calls.pool.read(every_cmdlet)
 
     def require(self) -> None:
         """Raise CmdletNotGranted where a cmdlet is missing without which there is no inventory."""

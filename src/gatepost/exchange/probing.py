@@ -24,13 +24,11 @@ _COMMON = frozenset({"Confirm"})
 class Probed(NamedTuple):
     """What was found out.
 
-    ``servers`` are the client access servers by full name; ``concurrency`` is how many sessions the organization gives
-    one account, None where that is not told or not limited.
+    ``servers`` are the client access servers by full name.
     """
 
     capabilities: Capabilities
     servers: tuple[str, ...]
-    concurrency: int | None
 
 
 def probe(
@@ -60,8 +58,10 @@ def probe(
         statistics_cmdlet=_first_granted(granted, cmdlets.GET_MOBILE_DEVICE_STATISTICS),
         cmdlets=granted,
         controllers=controllers,
+        sign_in=session.sign_in,
+        concurrency=_concurrency(session, granted, account),
     )
-    return Probed(capabilities, _access_servers(servers), _concurrency(session, granted, account))
+    return Probed(capabilities, _access_servers(servers))
 
 
 def require(granted: dict[str, tuple[str, ...]], server: str) -> None:
@@ -88,6 +88,17 @@ def _granted_cmdlets(session: Session) -> dict[str, tuple[str, ...]]:
             tuple(sorted(str(entry) for entry in parameters)) if isinstance(parameters, list | dict) else ()
         )
     return found
+
+
+def every_cmdlet(session: Session) -> tuple[str, ...]:
+    """The names of all cmdlets that the account's roles grant, ours or not, as ``Get-Command`` lists them."""
+    name = cmdlets.GET_COMMAND.fields[:1]
+    command = build(cmdlets.GET_COMMAND)
+    try:
+        payloads = session.objects(command, project(name))
+    except (CmdletFailed, CmdletNotGranted):  # an endpoint may refuse to project; then they come whole
+        payloads = session.objects(command)
+    return tuple(sorted({str(row[0]) for row in readable(clixml.Rows(name).decode(payloads)) if row[0]}))
 
 
 def is_granted(granted: dict[str, tuple[str, ...]], name: str) -> bool:

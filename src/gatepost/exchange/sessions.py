@@ -86,6 +86,11 @@ class Session:
     ) -> None:
         self.close()
 
+    @property
+    def sign_in(self) -> str:
+        """How this session signed in: kerberos, ntlm or basic."""
+        return self._transport.sign_in
+
     def cut(self) -> None:
         """End what is under way, from any thread: it fails at once. Only ``close`` is of use afterwards."""
         self._left.set()
