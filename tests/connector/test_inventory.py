@@ -10,6 +10,8 @@ from gatepost.connector.agent import Agent, Scope
 from gatepost.connector.inventory import Report
 from gatepost.connector.store import FILE
 from gatepost.domain.devices import Capabilities, Device, Mailbox, OrganizationSettings, Recipient
+from gatepost.domain.engine import read_rules
+from gatepost.domain.settings import AccessRule
 from gatepost.errors import CmdletFailed, ExchangeError, UnreadableObject
 from gatepost.lab.dialects import Fault
 from tests.fixtures.site import MakeSite, Site
@@ -26,6 +28,11 @@ def test_a_full_synchronisation_puts_everything_into_the_database_exactly(make_s
     assert (sync["state"], sync["received_devices"], sync["rejected"]) == ("sealed", 250, 0)
     [settings] = site.query("SELECT * FROM org_settings WHERE tenant_id = %s")
     assert settings["default_level"] == "Allow"
+    kept = read_rules(settings["settings"]["rules"])
+    assert kept is not None
+    assert {(rule.name, rule.query, rule.level) for rule in kept} == {
+        (rule.name, rule.query, rule.level) for rule in site.lab.organization.view().rules
+    }
 
 
 def test_the_same_again_changes_nothing(site: Site) -> None:
@@ -162,6 +169,10 @@ class Poisoned:
     def settings(self) -> OrganizationSettings:
         """Settings with poison in them."""
         return OrganizationSettings("Allow", user_mail_insert="b\x00d \ud800")
+
+    def rules(self) -> Sequence[AccessRule]:
+        """A rule with poison in it."""
+        return (AccessRule(guid(9), "n\x00", "DeviceType", "\ud800", "Block"),)
 
 
 def guid(number: int) -> str:

@@ -13,7 +13,8 @@ from gatepost.connector.agent import Agent, Scope
 from gatepost.connector.inventory import Report
 from gatepost.connector.stopping import Stopped
 from gatepost.domain.devices import Capabilities, Device, Mailbox, MailboxKind, OrganizationSettings, Recipient
-from gatepost.errors import ExchangeUnreachable
+from gatepost.domain.settings import AccessRule
+from gatepost.errors import CmdletNotGranted, ExchangeUnreachable
 from gatepost.lab.dialects import DIALECTS
 from gatepost.lab.rows import ON_PREMISES, TICKS
 from gatepost.lab.seeding import START
@@ -144,6 +145,10 @@ class Scripted:
     def settings(self) -> OrganizationSettings:
         """Settings."""
         return OrganizationSettings("Allow")
+
+    def rules(self) -> Sequence[AccessRule]:
+        """Rules that this account may not read."""
+        raise CmdletNotGranted("Get-ActiveSyncDeviceAccessRule")
 
 
 def _is_new(changed: datetime | None, changed_since: datetime | None) -> bool:

@@ -29,10 +29,11 @@ from gatepost.connector.statistics import Reader, Readings
 from gatepost.connector.stopping import Stop
 from gatepost.connector.store import FILE, RUNNING_MODE, Store
 from gatepost.connector.taking import Progress, Unwatched
+from gatepost.connector.troubles import Troubles
 from gatepost.connector.uplink import Uplink
 from gatepost.connector.writes import Writes
 from gatepost.domain.contract import Scope, Status, iso
-from gatepost.domain.devices import Capabilities
+from gatepost.domain.devices import Capabilities, Load
 from gatepost.errors import GatepostError
 from gatepost.exchange.organization import Organization
 from gatepost.settings import ConnectorSettings
@@ -59,6 +60,7 @@ class Agent:
         self.exchange = log.Outage("Exchange")
         self._end_opening: Callable[[], None] = lambda: None
         self.service = log.Outage("the service")
+        self.troubles = Troubles()
         self.stop = Stop()
         self.cycle = Cycle(self)
 
@@ -243,6 +245,8 @@ class Agent:
             failure=self._failure,
             mode=self._settings.mode,
             scope=self._settings.scope,
+            load=_load(self._connection.load),
+            errors=self.troubles.documents(),
         )
 
 
@@ -271,3 +275,16 @@ def _seen(capabilities: Capabilities) -> dict[str, Any]:
 
 def _now() -> str:
     return iso(datetime.now(UTC)) or ""
+
+
+def _load(load: Load | None) -> dict[str, Any]:
+    """What is asked of Exchange, as the status tells it; nothing while it is not open."""
+    if load is None:
+        return {}
+    return {
+        "sessions": load.sessions,
+        "limit": load.limit,
+        "waiting": load.waiting,
+        "pushed_back_at": iso(load.pushed_back_at),
+        "why": load.why,
+    }

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from gatepost.connector.passwords import Passwords
 from gatepost.connector.stopping import Stopped
-from gatepost.domain.devices import Capabilities
+from gatepost.domain.devices import Capabilities, Load
 from gatepost.errors import CmdletFailed, ExchangeBusy, ExchangeError, SettingsError, WriteUncertain
 from gatepost.exchange.organization import Organization
 from gatepost.settings import ConnectorSettings
@@ -57,6 +57,13 @@ class Connection:
             raise
         finally:
             self._leave(shared)
+
+    @property
+    def load(self) -> Load | None:
+        """What is asked of Exchange now; None while it is not open."""
+        with self._lock:
+            shared = self._shared
+        return shared.organization.load if shared is not None else None
 
     def renew(self) -> None:
         """Who comes next opens it anew: rights and servers may be others by now."""

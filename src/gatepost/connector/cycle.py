@@ -20,6 +20,7 @@ from gatepost.connector.schedule import Schedule
 from gatepost.connector.state import SERVICE_FAILURE
 from gatepost.connector.stopping import Stop, Stopped
 from gatepost.connector.store import Store
+from gatepost.connector.troubles import Troubles
 from gatepost.connector.uplink import Uplink
 from gatepost.domain.contract import Answer, Scope
 from gatepost.errors import GatepostError, ServiceRefused, StoreError, UplinkError, WriteRefused
@@ -43,6 +44,7 @@ class Works(Protocol):
     reconcile: Reconcile
     exchange: log.Outage
     service: log.Outage
+    troubles: Troubles
 
     def sync(self, scope: Scope) -> Report:
         """One synchronisation."""
@@ -123,6 +125,7 @@ class Cycle:
                 if is_replaced(error):
                     raise
                 agent.service.failed(str(error))
+                agent.troubles.met(error)
                 agent.store.remember(**{SERVICE_FAILURE: str(error)})
                 agent.stop.sleep(backoff.next())
                 continue
@@ -225,6 +228,7 @@ class Cycle:
         """Raise what ends a connector; tell any other trouble."""
         if isinstance(error, StoreError) or is_replaced(error):
             raise error
+        self._agent.troubles.met(error)
         (self._agent.service if isinstance(error, UplinkError) else self._agent.exchange).failed(str(error))
 
 

@@ -185,7 +185,8 @@ class Inventory:
 
     def _begin(self, sync: Sync, taken: Taken) -> str:
         """Announce it. Returns why it is held, '' where it may go."""
-        facts = Facts(settings=asdict(taken.settings), findings=tuple(taken.findings))
+        rules = None if taken.rules is None else [asdict(rule) for rule in taken.rules]
+        facts = Facts(settings=asdict(taken.settings) | {"rules": rules}, findings=tuple(taken.findings))
         result = self._send(Kind.SYNC_BEGIN, sync, facts)
         if result.state == "held":
             return result.why or "held by the service's guard"

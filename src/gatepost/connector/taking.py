@@ -20,7 +20,8 @@ from gatepost.connector.stopping import Stop
 from gatepost.connector.watermarks import Watermarks
 from gatepost.domain.contract import Scope, iso
 from gatepost.domain.devices import Capabilities, Device, Mailbox, OrganizationSettings, Recipient
-from gatepost.errors import UnreadableObject
+from gatepost.domain.settings import AccessRule
+from gatepost.errors import CmdletFailed, CmdletNotGranted, UnreadableObject
 
 T = TypeVar("T", Device, Mailbox)
 O = TypeVar("O")  # noqa: E741 - an object of a listing
@@ -49,6 +50,9 @@ class Source(Protocol):
 
     def settings(self) -> OrganizationSettings:
         """The organization's mobile settings."""
+
+    def rules(self) -> Sequence[AccessRule]:
+        """The organization's device access rules."""
 
 
 class Progress(Protocol):
@@ -101,12 +105,13 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A listing that has ended well. ``notes`` are to be kept with its seal.
+    """A listing that has ended well. ``notes`` are to be kept with its seal; ``rules`` None where they cannot be read.
 
     ``resumed`` says that it was whole before, ``dated`` that some of it was listed before: it lacks what changed since.
     """
 
     settings: OrganizationSettings
+    rules: Sequence[AccessRule] | None
     findings: Sequence[Mapping[str, str]]
     unreadable: int
     mended: int
@@ -140,13 +145,13 @@ class Taking:
         """
         controller = source.capabilities.domain_controller
         since = self._watermarks.since(controller) if scope is Scope.QUICK else {}
-        settings = source.settings()
+        settings, rules = source.settings(), _rules(source)
         kept = self._kept(controller, delta=bool(since))
         if not kept:
             self._listing.begin(delta=bool(since))
         mailboxes = kept.get("mailboxes") or self._mailboxes(source, since.get("mailboxes"))
         devices = kept.get("devices") or self._devices(source, since.get("devices"))
-        return self._taken(settings, mailboxes, devices, kept)
+        return self._taken(settings, rules, mailboxes, devices, kept)
 
     def _kept(self, controller: str | None, *, delta: bool) -> dict[Kind, Listed]:
         """What an interrupted listing of the same sort has whole; mailboxes come first."""
@@ -163,13 +168,19 @@ class Taking:
         return kept
 
     def _taken(
-        self, settings: OrganizationSettings, mailboxes: Listed, devices: Listed, kept: Mapping[Kind, Listed]
+        self,
+        settings: OrganizationSettings,
+        rules: Sequence[AccessRule] | None,
+        mailboxes: Listed,
+        devices: Listed,
+        kept: Mapping[Kind, Listed],
     ) -> Taken:
         mended = mailboxes.mended + devices.mended
         findings = [*mailboxes.findings, *devices.findings][:FINDINGS_A_SYNC]
         seen: dict[Kind, datetime | None] = {"mailboxes": mailboxes.latest, "devices": devices.latest}
         return Taken(
             settings,
+            rules,
             [*findings, *([_mended(mended)] if mended else [])],
             mailboxes.unreadable + devices.unreadable,
             mended,
@@ -302,3 +313,12 @@ def _mended(count: int) -> dict[str, str]:
         "cause": f"{count} devices or mailboxes have text with NUL or half characters, or more than 4,000 of them.",
         "remedy": "It is shown with replacement characters, or cut; nothing needs to be done.",
     }
+
+
+def _rules(source: Source) -> Sequence[AccessRule] | None:
+    """The access rules; an account that may not read them takes an inventory all the same."""
+    try:
+        return source.rules()
+    except (CmdletFailed, CmdletNotGranted) as error:
+        log.warning("the device access rules cannot be read", why=str(error))
+        return None

@@ -188,6 +188,20 @@ class OrganizationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """What is asked of Exchange now: ``sessions`` in use of ``limit`` that may be, and calls ``waiting`` for one.
+
+    ``pushed_back_at`` is when Exchange last said that it is too much, None where it never did, and ``why`` its words.
+    """
+
+    sessions: int
+    limit: int
+    waiting: int
+    pushed_back_at: datetime | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What this endpoint and this account can do, as probed when the session was opened.
 

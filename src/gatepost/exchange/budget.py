@@ -1,7 +1,9 @@
 """How many sessions may be open at a time: inside the account's budget at Exchange, and fewer after it pushed back.
 
-Pure: ``now`` is an argument, in seconds of a clock that only runs forward.
+Pure: ``now`` is an argument, in seconds of a clock that only runs forward; moments for people are in UTC.
 """
+
+from datetime import UTC, datetime
 
 from gatepost.errors import ExchangeBusy
 
@@ -25,6 +27,7 @@ class Budget:
         self._changed = 0.0
         self._quiet_until = 0.0
         self._why: ExchangeBusy | None = None
+        self.pushed_back: tuple[datetime, str] | None = None
 
     @property
     def most(self) -> int:
@@ -53,6 +56,7 @@ class Budget:
         fewer = open_sessions if error.about == "shells" else self.limit(now) - (not again)
         self._limit = max(1, min(self._limit, fewer))
         self._changed = now
+        self.pushed_back = datetime.now(UTC), error.cause
         if error.about in {"commands", "answers"}:
             self._quiet_until = max(self._quiet_until, now + error.retry_after)
             self._why = error

@@ -16,6 +16,7 @@ from gatepost.domain.devices import (
     Capabilities,
     Device,
     Grant,
+    Load,
     Mailbox,
     MailboxAccess,
     MailboxKind,
@@ -105,6 +106,11 @@ class Organization:
     def access_servers(self) -> tuple[str, ...]:
         """The servers that sessions may be opened at, by host name, the configured one first."""
         return self._calls.pool.servers
+
+    @property
+    def load(self) -> Load:
+        """What is asked of Exchange now."""
+        return self._calls.pool.load
 
     # -- listing ---------------------------------------------------------------------------------------------------
 

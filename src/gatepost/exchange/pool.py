@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from gatepost.domain.devices import Load
 from gatepost.errors import (
     CmdletFailed,
     CmdletNotGranted,
@@ -104,6 +105,13 @@ class Pool:
         """The hosts that sessions may be opened at, the configured one first."""
         with self._changed:
             return self._servers.hosts
+
+    @property
+    def load(self) -> Load:
+        """What is asked of Exchange now."""
+        with self._changed:
+            at, why = self._budget.pushed_back or (None, "")
+            return Load(len(self._out), self._budget.limit(time.monotonic()), self._turns.waiting, at, why)
 
     def allow(self, concurrency: int) -> None:
         """The account's budget of sessions at Exchange, once it is known."""
