@@ -6,13 +6,14 @@ SECONDS ?= 30
 # Debian's squid and Samba are outside an ordinary user's path.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help demo test check fuzz lock soak bench clean
+.PHONY: help demo test check package fuzz lock soak bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   see it work on this machine, in a browser"
 	@echo "make test   install what the tests need, and run them"
 	@echo "make check  ruff, mypy, and 30 seconds of fuzzing what comes from outside"
+	@echo "make package   build the connector as one file (PLATFORM=linux_x86_64, PYTHONS='3.11 3.12 …')"
 	@echo "make lock   compile the pinned requirements anew"
 	@echo "make soak   the long runs: hundreds of kills, the pin story under fire"
 	@echo "make bench  the benchmarks, as tables: decoding, the lab, ingest, the whole way, an inventory (half an hour)"
@@ -38,6 +39,11 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(MAKE) --no-print-directory fuzz
+
+# What a set-up package hands out: the Pythons that it shall run with, and another platform than this one if named.
+PYTHONS ?= 3.11 3.12 3.13 3.14
+package: $(VENV)/.demo
+	@$(BIN)/python tools/package --python $(PYTHONS) $(if $(PLATFORM),--platform $(PLATFORM))
 
 # What is found is written to the file that it names; make an example of it in tests/wire.
 fuzz: $(VENV)/.dev
