@@ -22,10 +22,13 @@ then the remedy. ``exit_code`` is what the command line returns for it.
     │   ├── CmdletFailed           an error record or a failed pipeline
     │   ├── CmdletNotGranted       the account's roles do not have it                        6
     │   ├── AnswerTruncated        Exchange said that it left results out
+    │   ├── MailRefused            the services of a mailbox say no to what was asked of them
     │   └── WriteUncertain         a write was sent, and nobody can tell whether it was done
     ├── UplinkError                the service, seen by the connector                        1
     │   ├── ServiceUnreachable     no connection, time-out, 5xx                              5
-    │   └── ServiceRefused         a problem document; its type decides what follows         6
+    │   │   └── AnswerUnsigned     somebody answers, and it is not the service               5
+    │   ├── ServiceRefused         a problem document; its type decides what follows         6
+    │   └── OrganizationOccupied   another connector is enrolled and was not to be replaced  4
     ├── WriteRefused               a write may not start: mode, scope, ceiling or lease      4
     ├── StoreError                 the connector's SQLite file                               1
     └── ServiceError               inside the service                                        1
@@ -208,6 +211,17 @@ class AnswerTruncated(ExchangeError):
     """Exchange warned that it left results out, so the answer must not be used as a full listing."""
 
 
+class MailRefused(ExchangeError):
+    """Exchange Web Services answered with an error; ``code`` is theirs: match on it, never on ``message``."""
+
+    def __init__(self, code: str, message: str, *, account: str, remedy: str = "", server: str = "") -> None:
+        self.code = code
+        self.message = message
+        detail = f" [{code}]" if code else ""
+        where = f" on {server}" if server else ""
+        super().__init__(f"The mailbox {account}{where} refuses: {message.rstrip('.')}{detail}.", remedy, server=server)
+
+
 class WriteUncertain(ExchangeError):
     """A write left us and its end is not known; ``cmdlet`` is what was sent. Only a later read tells: never repeat it.
 
@@ -237,6 +251,18 @@ class ServiceUnreachable(UplinkError):
         super().__init__(cause, remedy)
 
 
+class AnswerUnsigned(ServiceUnreachable):
+    """An answer without the signature of the service: nothing in it is used; ``status`` is its HTTP status."""
+
+    def __init__(self, status: int, what: str) -> None:
+        self.status = status
+        super().__init__(
+            f"An answer at the service's address ({what}) is not signed by the service, so nothing in it is used: "
+            "another server answers in its place, or somebody between changes answers.",
+            "Check the url, and what stands between this host and the service.",
+        )
+
+
 class ServiceRefused(UplinkError):
     """The service answered with a problem document; ``type`` decides what the connector does (docs/protocol.md)."""
 
@@ -247,6 +273,25 @@ class ServiceRefused(UplinkError):
         self.type = type
         self.fields = fields or {}
         super().__init__(f"The service refused the request ({status} {type}): {detail}")
+
+
+class OrganizationOccupied(UplinkError):
+    """Another connector works for the organization; nothing was changed, and the ticket is still good.
+
+    ``host`` and ``version`` are that connector's, ``last_contact`` when it last spoke, ISO 8601, None for never.
+    """
+
+    exit_code = 4
+
+    def __init__(self, host: str, version: str, last_contact: str | None) -> None:
+        self.host = host
+        self.version = version
+        self.last_contact = last_contact
+        seen = f"last heard of at {last_contact}" if last_contact else "not heard of yet"
+        super().__init__(
+            f"Another connector is enrolled for this organization, on {host or 'an unknown host'} ({seen}).",
+            "Enrol in its place if it is to be replaced; the ticket is still good.",
+        )
 
 
 class WriteRefused(GatepostError):

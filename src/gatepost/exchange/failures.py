@@ -29,8 +29,22 @@ from gatepost.settings import ExchangeSettings
 
 _PAUSE = 30.0
 _LONGEST_PAUSE = 300.0
-_EXAMPLE = "such as https://mail.example.com/PowerShell"
 _TLS_ALERT = "\x15\x03"
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What is spoken with a server: its ``name``, an example of an address, the type of what is sent, its pool."""
+
+    name: str
+    example: str
+    kind: str
+    pool: str
+
+
+POWERSHELL = Speech(
+    "remote PowerShell", "https://mail.example.com/PowerShell", "application/soap+xml;charset=UTF-8", "PowerShell"
+)
 
 
 @dataclass(slots=True)
@@ -46,7 +60,8 @@ class Place:
 class Failures:
     """The sentences of one way to one server, perhaps through a proxy. ``host`` may change by a redirect."""
 
-    def __init__(self, settings: ExchangeSettings, proxy: Proxy, clock: Clock) -> None:
+    def __init__(self, settings: ExchangeSettings, proxy: Proxy, clock: Clock, speech: Speech = POWERSHELL) -> None:
+        self._speech = speech
         self.server = urlsplit(settings.url).hostname or settings.url
         self._place = Place(self.server, self.server, settings.auth, settings.user or "this account")
         self._proxy = proxy
@@ -124,12 +139,12 @@ class Failures:
         if status >= 500:
             return ExchangeUnreachable(
                 f"The web server of {self.server} answers with an error page ({status}).",
-                "Look at its event log; the PowerShell application pool may be down.",
+                f"Look at its event log; the {self._speech.pool} application pool may be down.",
                 server=self.server,
             )
         return self.not_exchange(
-            f"{address} answers with {status} and {kind or 'no content type'}, which is not remote PowerShell.",
-            f"Name the PowerShell address of an Exchange server, {_EXAMPLE}.",
+            f"{address} answers with {status} and {kind or 'no content type'}, which is not {self._speech.name}.",
+            f"Name the {self._speech.pool} address of an Exchange server, such as {self._speech.example}.",
         )
 
     def _not_ready(self, status: int, retry_after: str) -> ExchangeBusy:

@@ -149,6 +149,9 @@ class Services:
         if saved is not None and self._folder(saved[0])[1] != "sentitems":
             raise NotDone("ErrorSavedItemFolderNotFound", "A copy is kept in Sent Items alone.")
         for wanted in request.find(f"{_M}Items") or ():
+            named = wanted.findtext(f"{_T}From/{_T}Mailbox/{_T}EmailAddress") or self._mailroom.account
+            if self._mailroom.resolve(named) != self._mailroom.account:
+                raise NotDone("ErrorSendAsDenied", "The user account has no right to send mail for this mailbox.")
             self._mailroom.send(_message(wanted, self._mailroom.account), keep=disposition == "SendAndSaveCopy")
             yield "<m:Items/>"
 
