@@ -26,6 +26,8 @@ class Event(StrEnum):
     SESSIONS_ENDED = "console:session:ended"
     SYNC_REQUESTED = "console:sync:requested"
     SYNC_ACCEPTED = "console:sync:accepted"
+    PACKAGE_MADE = "console:package:made"
+    AUTHORITY_CHOSEN = "console:authority:chosen"
     PIN_SET = "console:pin:set"
     PIN_REMOVED = "console:pin:removed"
     CONNECTOR_ENROLLED = "connector:connector:enrolled"

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -71,22 +71,37 @@ class Enrolment:
         }
 
 
-async def create_ticket(scope: Scope, organization: str, made_by: str = "operator") -> str:
-    """A new ticket for an organization of the scope's tenant, which is made if it is new. Valid once, for 24 hours."""
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What pays for one enrolment, in an organization, until a moment. ``text`` is shown once and kept nowhere."""
+
+    text: str = field(repr=False)
+    organization_id: UUID
+    expires_at: datetime
+
+
+async def add_ticket(scope: Scope, organization: str, made_by: str) -> Ticket:
+    """A new ticket for an organization of the scope's tenant, made if it is new. The caller tells the audit trail."""
     row = await scope.one("enrolment.ensure_organization", name=organization)
     if row is None:  # another transaction made it between the two halves of the statement
         row = await scope.one("enrolment.ensure_organization", name=organization)
     assert row is not None
-    secret = secrets.token_urlsafe(32)
+    secret, expires_at = secrets.token_urlsafe(32), datetime.now(UTC) + TICKET_LIFE
     await scope.run(
         "enrolment.add_ticket",
         ticket_hash=_digest(secret),
         organization_id=row["organization_id"],
-        expires_at=datetime.now(UTC) + TICKET_LIFE,
+        expires_at=expires_at,
         made_by=made_by,
     )
-    await audit.record(scope, Event.TICKET_CREATED, made_by, {"organization": organization}, row["organization_id"])
-    return f"{scope.tenant_id}.{secret}"
+    return Ticket(f"{scope.tenant_id}.{secret}", row["organization_id"], expires_at)
+
+
+async def create_ticket(scope: Scope, organization: str, made_by: str = "operator") -> str:
+    """A ticket as the operator makes one, on the command line. Valid once, for 24 hours."""
+    ticket = await add_ticket(scope, organization, made_by)
+    await audit.record(scope, Event.TICKET_CREATED, made_by, {"organization": organization}, ticket.organization_id)
+    return ticket.text
 
 
 async def enrol(database: Database, ticket: str, public_key: str, host: str, version: str) -> Enrolment:
