@@ -36,13 +36,14 @@ def test_a_secret_is_found_again_and_stands_in_no_file(folder: Path) -> None:
 
 
 def test_what_is_not_kept_is_not_found(folder: Path) -> None:
-    """Neither without an envelope, nor in one that holds others, nor after it was dropped."""
+    """Neither without an envelope, nor in one that holds others, nor after it was taken out."""
     assert Secrets(folder).find(EXCHANGE) is None
     Secrets(folder).keep(NOTICES, PASSWORD)
     assert Secrets(folder).find(EXCHANGE) is None
-    Secrets(folder).drop(NOTICES)
-    Secrets(folder).drop(NOTICES)
+    Secrets(folder).change({NOTICES: None, EXCHANGE: "another"})
+    Secrets(folder).change({NOTICES: None})
     assert Secrets(folder).find(NOTICES) is None
+    assert Secrets(folder).find(EXCHANGE) == "another"
 
 
 def test_the_same_secret_is_sealed_anew_each_time(folder: Path) -> None:

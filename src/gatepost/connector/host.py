@@ -21,6 +21,7 @@ if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
+    import pwd
 
 LOCK_FILE = "lock"
 
@@ -34,13 +35,18 @@ def private_folder(path: Path) -> Path:
     return path
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only this user may read, whole or not at all, and on the disk when this returns."""
+def write_private(path: Path, content: str | bytes) -> None:
+    """Write a file that only this user may read, whole or not at all, and on the disk when this returns.
+
+    What root writes belongs to whom the folder belongs: set-up may run as root for a connector that does not.
+    """
+    raw = content.encode() if isinstance(content, str) else content
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            _belong(file.fileno(), path.parent)
+            file.write(raw)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
@@ -49,6 +55,37 @@ def write_private(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
         raise StoreError(f"The file {path} cannot be written: {error.strerror}.", "Check rights and space.") from error
+
+
+def _belong(handle: int, folder: Path) -> None:
+    """Give a file that root has made to the owner of its folder."""
+    if sys.platform != "win32" and os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(handle, owner.st_uid, owner.st_gid)
+
+
+def is_root() -> bool:
+    """Whether this process may do everything on a system where that is one user."""
+    return sys.platform != "win32" and os.geteuid() == 0
+
+
+def give(path: Path, user: str) -> bool:
+    """Make a user of this system the owner of a file or folder, where root asks for it; whether that was done."""
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return False
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        return False
+    os.chown(path, entry.pw_uid, entry.pw_gid)
+    return True
+
+
+def let_group_read(path: Path, folder: Path) -> None:
+    """Let the group of a folder read a file, where root has written it for another user. Root stays its owner."""
+    if sys.platform != "win32" and os.geteuid() == 0:
+        os.chown(path, -1, folder.stat().st_gid)
+        path.chmod(0o640)
 
 
 def destroy(path: Path) -> None:
@@ -89,8 +126,9 @@ def _sync_folder(path: Path) -> None:
 class FolderLock:
     """One process at a time on a folder; the system lets go of it when the process dies, however it dies."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = LOCK_FILE) -> None:
         self._folder = folder
+        self._name = name
         self._handle: int | None = None
 
     def __enter__(self) -> Self:
@@ -103,9 +141,10 @@ class FolderLock:
 
     def take(self) -> bool:
         """Take the lock where it is free. Raises StoreError where the folder cannot hold one."""
-        path = self._folder / LOCK_FILE
+        path = self._folder / self._name
         try:
             handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            _belong(handle, self._folder)
         except OSError as error:
             raise StoreError(f"The file {path} cannot be opened: {error.strerror}.", "Check its rights.") from error
         try:

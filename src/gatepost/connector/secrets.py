@@ -13,6 +13,7 @@ import binascii
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,22 +52,27 @@ class Secrets:
         return None if sealed is None else self._open(name, sealed)
 
     def keep(self, name: str, value: str) -> None:
-        """Keep a secret in the envelope, in place of what was there; on the disk when this returns, or not at all.
+        """Keep a secret in the envelope, in place of what was there. Raises as ``change``."""
+        self.change({name: value})
+
+    def change(self, values: Mapping[str, str | None]) -> None:
+        """Keep these secrets, and those that are None no more: all at once, on the disk when this returns.
 
         Raises SettingsError where the envelope is damaged or another folder's, StoreError where it cannot be written.
         """
         host.private_folder(self._folder)
-        sealed = self._sealed()
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        box = AESGCM(self._key(make=not sealed)).encrypt(nonce, value.encode(), self._place(name))
-        sealed[name] = {"nonce": _text(nonce), "sealed": _text(box)}
-        self._write(sealed)
-
-    def drop(self, name: str) -> None:
-        """Keep this secret no more; nothing where it is not kept. Raises as ``keep``."""
-        sealed = self._sealed()
-        if sealed.pop(name, None) is not None:
+        before = self._sealed()
+        kept = {name: value for name, value in values.items() if value is not None}
+        sealed = {name: box for name, box in before.items() if name not in values}
+        if kept:
+            key = AESGCM(self._key(make=not before))
+            sealed |= {name: self._seal(key, name, value) for name, value in kept.items()}
+        if sealed != before:
             self._write(sealed)
+
+    def _seal(self, key: AESGCM, name: str, value: str) -> dict[str, str]:
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return {"nonce": _text(nonce), "sealed": _text(key.encrypt(nonce, value.encode(), self._place(name)))}
 
     def forget(self) -> None:
         """Make all of them unreadable: overwritten where the disk allows that, and removed, the key first.
