@@ -1,5 +1,6 @@
 """No tenant sees or changes another's rows, whatever the statement; no scope is an error."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,10 +15,13 @@ from psycopg.types.json import Jsonb, JsonbDumper
 
 from gatepost.domain.contract import Facts
 from gatepost.errors import DatabaseError, NoTenantScope
+from gatepost.service import sealing
 from gatepost.service.database import ENTER_TENANT, Database, Scope
+from gatepost.service.keys import Keys
 from gatepost.service.statements import STATEMENTS
+from gatepost.service.vault import Vault
 from tests.fixtures.database import Cluster, Urls
-from tests.fixtures.service import new_tenant, replica_of
+from tests.fixtures.service import SETTINGS, in_thread, new_tenant, replica_of
 from tests.service.speaker import Speaker, device, mailbox
 
 pytestmark = pytest.mark.anyio
@@ -56,10 +60,24 @@ class Filled:
             announced, _ = speaker.begin(rows, [mailbox(0)])
             speaker.part(announced, 1, devices=rows[:2])
             acme.ticket(SECRET)
+        self._seal()
         self._add_the_rest()
         self._add_what_some_statements_need()
         self.values = self._values()
         self.particular = self._particular()
+
+    def _seal(self) -> None:
+        """What happened is sealed and signed, but for one event."""
+
+        async def seal() -> None:
+            async with await Database.open(self.urls.app) as database:
+                await sealing.seal(database, Keys(Vault.open_file(SETTINGS.vault_file)), self.acme)
+
+        in_thread(asyncio.run, seal())
+        unsealed: LiteralString = (
+            "INSERT INTO events (tenant_id, name, actor, body, body_hash) VALUES (%s, 'a:b:c', 'unsealed', '{}', '')"
+        )
+        self.run(sql.SQL(unsealed), [self.acme])
 
     def _add_the_rest(self) -> None:
         """Rows that no part of the service writes yet."""
@@ -70,14 +88,6 @@ class Filled:
             "audiences": {"audience_id": uuid4(), "group_ids": [uuid4()]},
             "people": {"person_id": uuid4(), "upn": SECRET},
             "org_settings": {"organization_id": organization, "settings": Jsonb({"name": SECRET})},
-            "tenant_keys": {
-                "public": b"1",
-                "certificate": b"1",
-                "sealed_by": SECRET,
-                "signing_sealed": b"1",
-                "authority_sealed": b"1",
-                "data_sealed": b"1",
-            },
             "tenant_settings": {"authority": "exchange", "chosen_by": SECRET},
             "findings": {"organization_id": organization, "origin": "sync", "code": SECRET},
             "desired": {**key, "level": "leave", "revision": 1},
@@ -171,6 +181,9 @@ class Filled:
             "enrolment.use_ticket": self.one("SELECT ticket_hash FROM tickets WHERE used_at IS NULL"),
             "ingest.older_lease": {"connector_id": uuid4()},
             "merge.forget_words": self.one("SELECT array_agg(word) AS words FROM device_words"),
+            "sealing.advance": {"seq": 1_000_000},
+            "sealing.sign": {"seq": 1_000_000},
+            "trail.page": {"name": "", "actor": ""},
             "syncs.begin": {"sync_id": "new", "state": "held"},
             "syncs.seen": {"part": 99},
             **{name: {"rows": {"rows": [row]}} for name, row in self._together().items()},
@@ -183,8 +196,10 @@ class Filled:
             name: STATEMENTS[name].example["rows"]["rows"][0]
             for name in ("access.note", "ingest.outcomes", "ledger.save")
         }
+        unsealed = self.one("SELECT event_id FROM events WHERE actor = 'unsealed'")["event_id"]
         return {
             "access.note": {**examples["access.note"], **key},
+            "sealing.seal": {"event_id": str(unsealed), "seq": 1_000_000, "chain_hash": "00"},
             "findings.end": {"codes": [SECRET], "subject": SECRET},
             "ingest.outcomes": {**examples["ingest.outcomes"], "outcome_id": str(uuid4())},
             "ledger.save": {**examples["ledger.save"], **key},
@@ -412,6 +427,10 @@ FORBIDDEN: dict[str, LiteralString] = {
     "delete a device": "DELETE FROM devices",
     "delete an event": "DELETE FROM events",
     "change an event": "UPDATE events SET actor = 'nobody'",
+    "number an event by itself": "INSERT INTO events (name, actor, body, body_hash, seq) VALUES ('a', '', '{}', '', 1)",
+    "change a sealed event": "UPDATE events SET seq = seq + 1 WHERE seq IS NOT NULL",
+    "turn the head back": "UPDATE audit_heads SET seq = seq - 1",
+    "change a checkpoint": "UPDATE audit_checkpoints SET seq = seq + 1",
     "change a tenant": "UPDATE tenants SET slug = 'x'",
     "make a tenant": "INSERT INTO tenants (slug, name) VALUES ('x', 'x')",
     "change the incarnation": "UPDATE incarnation SET incarnation = gen_random_uuid()",

@@ -47,7 +47,7 @@ def create_tenant(
     """Make a tenant."""
     from gatepost.service.app import administration
 
-    with _operator(data, operator_url_file) as url:
+    with operator(data, operator_url_file) as url:
         made = administration.create_tenant(url, slug, name)
     print(json.dumps({"tenant": str(made), "slug": slug}))
 
@@ -57,7 +57,7 @@ def list_tenants(data: Path = DATA, operator_url_file: Path | None = OPERATOR, a
     """List all tenants."""
     from gatepost.service.app import administration
 
-    with _operator(data, operator_url_file) as url:
+    with operator(data, operator_url_file) as url:
         _print(administration.list_tenants(url), as_json, ("slug", "name", "state"))
 
 
@@ -74,7 +74,7 @@ def create_administrator(
     from gatepost.service.app import administration
 
     password = read_secret(password_file)
-    with _operator(data, operator_url_file) as url:
+    with operator(data, operator_url_file) as url:
         made = administration.create_administrator(url, slug, name, password, role)
     print(json.dumps({"administrator": str(made), "name": name}))
 
@@ -86,7 +86,7 @@ def list_administrators(
     """List a tenant's administrators; times are in UTC."""
     from gatepost.service.app import administration
 
-    with _operator(data, operator_url_file) as url:
+    with operator(data, operator_url_file) as url:
         found = administration.list_administrators(url, slug)
     _print(found, as_json, ("name", "roles", "made_at", "last_sign_in_at", "disabled_at"))
 
@@ -103,7 +103,7 @@ def set_password(
     from gatepost.service.app import administration
 
     password = read_secret(password_file)
-    with _operator(data, operator_url_file) as url:
+    with operator(data, operator_url_file) as url:
         ended = administration.set_password(url, slug, name, password)
     print(json.dumps({"name": name, "sessions_ended": ended}))
 
@@ -120,7 +120,7 @@ def create_ticket(
     """Make a ticket that enrols one connector within 24 hours."""
     from gatepost.service.app import administration
 
-    with _new_secret_file(file) as handle, _operator(data, operator_url_file) as operator_url:
+    with _new_secret_file(file) as handle, operator(data, operator_url_file) as operator_url:
         os.write(handle, administration.create_ticket(operator_url, slug, organization).encode() + b"\n")
     print(json.dumps({"ticket_file": str(file), "organization": organization, "url": url}))
     output.talk.print(
@@ -138,7 +138,7 @@ def _print(rows: list[dict[str, Any]], as_json: bool, shown: tuple[str, ...]) ->
 
 
 @contextlib.contextmanager
-def _operator(data: Path, file: Path | None) -> Iterator[str]:
+def operator(data: Path, file: Path | None) -> Iterator[str]:
     """The operator's URL: of your own database, or of the embedded one, running."""
     from gatepost.service.app import administration
 

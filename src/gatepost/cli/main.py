@@ -5,7 +5,7 @@ import sys
 import typer
 
 from gatepost import __version__
-from gatepost.cli import admin, by_hand, connector, exchange, lab, output, service
+from gatepost.cli import admin, audit, by_hand, connector, exchange, lab, output, service
 from gatepost.cli.demo import demo
 from gatepost.errors import GatepostError
 
@@ -19,6 +19,7 @@ app = typer.Typer(
 
 
 connector.app.command("allow")(by_hand.allow)
+service.app.add_typer(audit.app, name="audit")
 for name, group in (
     ("service", service.app),
     ("admin", admin.app),

@@ -81,7 +81,7 @@ def create_tenant(operator_url: str, slug: str, name: str) -> UUID:
     """A new tenant. Raises ServiceError, SettingsError for the wrong role."""
 
     async def create() -> UUID:
-        async with _operating(operator_url) as database:
+        async with operating(operator_url) as database:
             return await tenants.create(database, slug, name)
 
     return asyncio.run(create())
@@ -91,7 +91,7 @@ def list_tenants(operator_url: str) -> list[dict[str, Any]]:
     """Every tenant: short name, name and state."""
 
     async def look() -> list[dict[str, Any]]:
-        async with _operating(operator_url) as database, database.control() as scope:
+        async with operating(operator_url) as database, database.control() as scope:
             return await scope.all("tenants.all")
 
     return [{"slug": row["slug"], "name": row["name"], "state": row["state"]} for row in asyncio.run(look())]
@@ -131,7 +131,7 @@ def create_ticket(operator_url: str, slug: str, organization: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def _operating(operator_url: str) -> AsyncIterator[Database]:
+async def operating(operator_url: str) -> AsyncIterator[Database]:
     """The database, signed in by a role that may operate it. Raises SettingsError, DatabaseError."""
     async with await Database.open(operator_url) as database:
         await roles.check_operator(database)
@@ -141,7 +141,7 @@ async def _operating(operator_url: str) -> AsyncIterator[Database]:
 
 def _in_tenant(operator_url: str, slug: str, task: Callable[[Scope], Awaitable[T]]) -> T:
     async def run() -> T:
-        async with _operating(operator_url) as database:
+        async with operating(operator_url) as database:
             tenant_id = await tenants.find(database, slug)
             if tenant_id is None:
                 raise ServiceError(f"There is no tenant {slug}.", "See: gatepost admin tenant list.")

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from gatepost import __version__
 from gatepost.errors import ServiceError
-from gatepost.service import administration, jobs, roles, tls
+from gatepost.service import administration, auditing, jobs, roles, sealing, tls
 from gatepost.service.database import Database
 from gatepost.service.keys import Keys
 from gatepost.service.vault import Vault
@@ -29,7 +29,7 @@ from gatepost.settings import ServiceSettings
 GRACE_SECONDS = 15
 BACKLOG = 2_048
 ROUTERS = (connector.router, health.router, static_files.router, api.router, console.router)
-__all__ = ["Server", "administration", "create_app", "listen", "run"]
+__all__ = ["Server", "administration", "auditing", "create_app", "listen", "run"]
 log = logging.getLogger("gatepost.service")
 
 
@@ -46,7 +46,8 @@ def create_app(settings: ServiceSettings, database: Database) -> FastAPI:
 
     @asynccontextmanager
     async def background(app: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(app.state.waker.run()), asyncio.create_task(jobs.run(database))]
+        work = (app.state.waker.run(), jobs.run(database), sealing.run(database, app.state.keys))
+        tasks = [asyncio.create_task(each) for each in work]
         try:
             yield
         finally:
