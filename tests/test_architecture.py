@@ -38,7 +38,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "cli": (
         {
             "connector.agent", "connector.setup", "connector.doctor", "connector.emergency", "exchange.organization",
-            "service.app", "service.embedded", "lab.server", "domain", "errors", "settings",
+            "exchange.roles", "service.app", "service.embedded", "lab.server", "domain", "errors", "settings",
         },
         {"typer", "rich"},
     ),

@@ -50,7 +50,12 @@ def connected_lacking(command: Callable[..., None]) -> Callable[..., None]:
     return _given_options(command, lacking=True)
 
 
-def _given_options(command: Callable[..., None], *, lacking: bool) -> Callable[..., None]:
+def connected_unless(option: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """As ``connected_lacking``; with one of its own options given, nothing opens and it is called with None."""
+    return lambda command: _given_options(command, lacking=True, unless=option)
+
+
+def _given_options(command: Callable[..., None], *, lacking: bool, unless: str = "") -> Callable[..., None]:
     """A command with the options of a connection.
 
     Its first parameter is the organization; Typer sees all the others and those of ``_OPTIONS``.
@@ -60,6 +65,9 @@ def _given_options(command: Callable[..., None], *, lacking: bool) -> Callable[.
     @wraps(command)
     def run(**given: Any) -> None:  # noqa: ANN401 - options of any type
         connection = {name: given.pop(name) for name in _OPTIONS}
+        if unless and given[unless]:
+            command(None, **given)
+            return
         _unwind_when_ended()
         with _connect(lacking=lacking, **connection) as organization:
             command(organization, **given)

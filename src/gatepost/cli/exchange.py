@@ -4,6 +4,7 @@ Each command opens one session, reads, prints and closes. With ``--json`` an inv
 arrives; without, a table.
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -12,11 +13,12 @@ import typer
 from rich.table import Table
 
 from gatepost.cli import output
-from gatepost.cli.connecting import connected, connected_lacking
+from gatepost.cli.connecting import connected, connected_lacking, connected_unless
 from gatepost.domain.contract import iso
 from gatepost.domain.devices import Device, Grant, Mailbox, Statistics
 from gatepost.domain.settings import AccessRule, DeviceClass
 from gatepost.errors import CmdletFailed, UnreadableObject
+from gatepost.settings import MODES
 
 if TYPE_CHECKING:
     from gatepost.exchange.organization import Organization
@@ -110,12 +112,36 @@ def classes(organization: "Organization", *, json: Json = False) -> None:
 
 
 @app.command()
-@connected_lacking
-def rbac(organization: "Organization", *, json: Json = False) -> None:
+@connected_unless("print_script")
+def rbac(
+    organization: "Organization | None",
+    *,
+    json: Json = False,
+    print_script: Annotated[bool, typer.Option("--print", help="Print PowerShell that makes the roles.")] = False,
+    mode: Annotated[
+        str, typer.Option(help="With --print: observe needs reading alone, enforce writes lists.")
+    ] = "observe",
+    settings: Annotated[
+        bool, typer.Option("--settings", help="With --print: rules, policies and settings too.")
+    ] = False,
+    wipe: Annotated[bool, typer.Option("--wipe", help="With --print: wiping and removing devices too.")] = False,
+    account: Annotated[str, typer.Option(help=r"With --print: the account, as DOMAIN\user or user@domain.")] = "",
+    scope_group: Annotated[
+        str, typer.Option(help="With --print: the distinguished name of a group; only its members can be written to.")
+    ] = "",
+    remove: Annotated[
+        bool, typer.Option("--remove", help="With --print: take away again what the script made.")
+    ] = False,
+) -> None:
     """Check what the account's roles grant of each cmdlet that Gatepost uses, and name a role for what is missing.
 
-    Exit code 6 where a cmdlet is missing without which there is no inventory.
+    With --print nothing is connected to: PowerShell is printed that makes roles with exactly what is needed, for an
+    Exchange administrator to read and run. Exit code 6 where a cmdlet is missing without which there is no inventory.
     """
+    if print_script:
+        _print_roles(mode, settings=settings, wipe=wipe, account=account, scope_group=scope_group, remove=remove)
+        return
+    assert organization is not None
     found = organization.grants()
     _print_rows((_fields(grant, Grant.__slots__) for grant in found), json, Grant.__slots__)
     for writes, doing in ((False, "Reading"), (True, "Writing")):
@@ -136,6 +162,18 @@ def capabilities(organization: "Organization", *, json: Json = False) -> None:
     found = organization.capabilities
     _print_one(_fields(found, found.__slots__), json)
     organization.require()
+
+
+def _print_roles(mode: str, *, settings: bool, wipe: bool, account: str, scope_group: str, remove: bool) -> None:
+    from gatepost.exchange import roles
+
+    if mode not in MODES:
+        raise typer.BadParameter(f"choose one of {', '.join(MODES)}", param_hint="--mode")
+    if remove:
+        text = roles.removal(account)
+    else:
+        text = roles.script(roles.duties(mode, settings=settings, wipe=wipe), account=account, scope_group=scope_group)
+    sys.stdout.write(text)
 
 
 def _readable(objects: Iterable[T | UnreadableObject], unreadable: list[UnreadableObject]) -> Iterator[T]:

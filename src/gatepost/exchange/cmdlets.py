@@ -61,6 +61,7 @@ SET_CAS_MAILBOX = Cmdlet(
     },
     purpose="access",
     role=_RECIPIENTS,
+    apart=frozenset({"ActiveSyncEnabled", "ActiveSyncMailboxPolicy"}),
 )
 GET_RECIPIENT = Cmdlet(
     "Get-Recipient",

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from gatepost.errors import UsageError
@@ -50,13 +51,27 @@ class Clearable:
     """The type of a parameter that takes text, or ``NULL`` to clear what is there."""
 
 
+class Duty(StrEnum):
+    """What a right is for. Roles are made for each duty apart, so that an account gets what is wanted and no more."""
+
+    READ = "read"
+    GATE = "gate"
+    SETTINGS = "settings"
+    WIPE = "wipe"
+
+
+_DUTIES = {"access": Duty.GATE, "orders": Duty.WIPE}
+_OF_EVERY_WRITE = frozenset({"Identity", "Confirm", "DomainController"})
+
+
 @dataclass(frozen=True, slots=True)
 class Cmdlet:
     """One cmdlet. ``fields`` are the properties that we read of its output.
 
     ``old`` is its name before Exchange 2013; ``renamed`` has the parameters and properties that are called otherwise
     under it. A parameter of type ``None`` is a switch. ``purpose`` says what we use it for, ``role`` names a built-in
-    management role that contains it.
+    management role that contains it. ``apart`` are parameters that belong to the settings of a mailbox, whatever the
+    cmdlet is for.
     """
 
     name: str
@@ -66,11 +81,30 @@ class Cmdlet:
     renamed: Mapping[str, str] = field(default_factory=dict)
     purpose: str = ""
     role: str = ""
+    apart: frozenset[str] = frozenset()
 
     @property
     def names(self) -> tuple[str, ...]:
         """The name and, where there is one, the old name."""
         return (self.name, self.old) if self.old else (self.name,)
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes something: then it could ask for a confirmation."""
+        return "Confirm" in self.parameters
+
+    @property
+    def duty(self) -> Duty:
+        """What the right to use it is for."""
+        return _DUTIES.get(self.purpose, Duty.SETTINGS) if self.writes else Duty.READ
+
+    def needed(self, duty: Duty) -> tuple[str, ...] | None:
+        """The parameters that a duty needs of it; None where it does not need the cmdlet."""
+        if duty is self.duty:
+            return tuple(name for name in self.parameters if name not in self.apart)
+        if duty is Duty.SETTINGS and self.apart:
+            return tuple(name for name in self.parameters if name in self.apart | _OF_EVERY_WRITE)
+        return None
 
     def called(self, name: str, word: str) -> str:
         """What a parameter or property is called under one of the cmdlet's names."""
@@ -86,7 +120,7 @@ def build(cmdlet: Cmdlet, name: str | None = None, **parameters: Any) -> Command
         if parameter not in cmdlet.parameters:
             raise UsageError(f"{cmdlet.name} is not declared with a parameter -{parameter}.")
         _check(cmdlet, parameter, value)
-    if "Confirm" in cmdlet.parameters:
+    if cmdlet.writes:
         parameters["Confirm"] = False  # nobody is there to answer
     return Command(name, {cmdlet.called(name, parameter): _wire(value) for parameter, value in parameters.items()})
 
@@ -129,4 +163,4 @@ def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-__all__ = ["NULL", "UNLIMITED", "Change", "Changed", "Clearable", "Cmdlet", "build"]
+__all__ = ["NULL", "UNLIMITED", "Change", "Changed", "Clearable", "Cmdlet", "Duty", "build"]

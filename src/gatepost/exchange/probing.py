@@ -119,7 +119,7 @@ def grants(capabilities: Capabilities) -> list[Grant]:
         told = known[name.lower()] if name else set()
         wanted = [cmdlet.called(name or cmdlet.name, parameter) for parameter in cmdlet.parameters]
         missing = tuple(each for each in wanted if told and each not in _COMMON and each.lower() not in told)
-        found.append(Grant(cmdlet.name, cmdlet.purpose, "Confirm" in cmdlet.parameters, name, missing, cmdlet.role))
+        found.append(Grant(cmdlet.name, cmdlet.purpose, cmdlet.writes, name, missing, cmdlet.role))
     return found
 
 
