@@ -214,6 +214,11 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         """Where the installation's key lies."""
         return self.key_file or self.data / "service.key"
 
+    @property
+    def packages_folder(self) -> Path:
+        """Where the connector's packages lie."""
+        return self.packages or self.data / "packages"
+
 
 class LabSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An emulated organization: how many devices, from which seed, on which ports (0 lets the system choose).

@@ -49,6 +49,9 @@ def run(
         "--key-file",
         help="File with the key that seals secrets; made if missing. Default: service.key in --data.",
     ),
+    packages: Path | None = typer.Option(
+        None, "--packages", help="Folder with the connector's packages (make package). Default: packages in --data."
+    ),
 ) -> None:
     """Serve. Prints one JSON line with the address when it is ready; ends on SIGTERM and Ctrl-C."""
     from gatepost.service import app as service
@@ -66,6 +69,7 @@ def run(
         tls_certificate=tls_certificate,
         tls_key=tls_key,
         key_file=key_file,
+        packages=packages,
     )
     service.run(settings, lambda url: print(json.dumps({"url": url}), flush=True))
 

@@ -19,6 +19,7 @@ from gatepost.errors import ServiceError
 from gatepost.service import administration, auditing, jobs, roles, sealing, tls
 from gatepost.service.database import Database
 from gatepost.service.keys import Keys
+from gatepost.service.packages import Packages
 from gatepost.service.vault import Vault
 from gatepost.service.wake import Waker
 from gatepost.service.web import api, connector, console, health, permissions, problems, static_files
@@ -59,6 +60,7 @@ def create_app(settings: ServiceSettings, database: Database) -> FastAPI:
     app.state.settings = settings
     app.state.database = database
     app.state.keys = Keys(Vault.open_file(settings.vault_file))
+    app.state.packages = Packages(settings.packages_folder)
     app.state.waker = Waker(database.url)
     app.state.stopping = asyncio.Event()
     app.add_middleware(BodyLimit)

@@ -50,6 +50,26 @@ CONNECTION_STATES = {
     "removing": Word(N_("Being removed"), "wait"),
     "removed": Word(N_("Removed")),
 }
+PREREQUISITES = {
+    "permission": Word(N_("You may set up a connection")),
+    "authority": Word(N_("The management authority is chosen")),
+    "directory": Word(N_("Directory synchronisation has run")),
+    "address": Word(N_("Connectors reach this service over an encrypted address")),
+    "package": Word(N_("A connector is here to download")),
+}
+STANDINGS = {
+    "met": Word(N_("Met"), "good"),
+    "partly": Word(N_("Met for this machine"), "wait"),
+    "unmet": Word(N_("Not met"), "bad"),
+    "absent": Word(N_("Not set up"), "none"),
+}
+PLATFORMS = {
+    "linux_x86_64": Word(N_("Linux, 64-bit Intel or AMD")),
+    "linux_aarch64": Word(N_("Linux, 64-bit ARM")),
+    "win_amd64": Word(N_("Windows, 64-bit")),
+    "macosx_arm64": Word(N_("macOS, Apple processor")),
+    "macosx_x86_64": Word(N_("macOS, Intel processor")),
+}
 SYNC_KINDS = {"full": Word(N_("Full")), "quick": Word(N_("Quick"))}
 SYNC_STATES = {
     "open": Word(N_("Running"), "info"),
@@ -174,6 +194,9 @@ VOCABULARIES = {
     "access_state_reason": REASONS,
     "family": FAMILIES,
     "connection": CONNECTION_STATES,
+    "prerequisite": PREREQUISITES,
+    "standing": STANDINGS,
+    "platform": PLATFORMS,
     "sync_kind": SYNC_KINDS,
     "sync_state": SYNC_STATES,
     "mailbox_kind": MAILBOX_KINDS,
