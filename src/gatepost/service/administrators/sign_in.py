@@ -9,7 +9,8 @@ from uuid import UUID
 from gatepost.domain.events import Event
 from gatepost.errors import Problem
 from gatepost.service import audit, tenants
-from gatepost.service.administrators import limits, passwords, sessions
+from gatepost.service.administrators import limits, passkeys, passwords, sessions
+from gatepost.service.administrators.ceremonies import Place
 from gatepost.service.administrators.limits import Attempt
 from gatepost.service.administrators.sessions import Session, Token
 from gatepost.service.database import Database
@@ -17,10 +18,14 @@ from gatepost.service.database import Database
 REFUSED = "The name or the password is not right."
 
 
-async def sign_in(database: Database, slug: str, name: str, password: str, address: str) -> Token:
+async def sign_in(
+    database: Database, slug: str, name: str, password: str, address: str, place: Place | None
+) -> Token | str:
     """Sign in with a password at the tenant of this short name, if there is one; the token of a new session.
 
-    Raises Problem 401 ``credentials``, or 429 or 503 ``busy`` with ``retry_after`` in seconds.
+    Where the person has passkeys it is what to ask of the browser at ``place``, as JSON, for ``passkeys.sign_in``.
+    Raises Problem 401 ``credentials``; 429 or 503 ``busy`` with ``retry_after`` in seconds; 403 ``no-passkeys-here``
+    where a passkey is needed and there is no place for one.
     """
     name, attempt = _storable(name.strip()[:200]), Attempt.of(slug, name.strip()[:200], address)
     await limits.admit(database, attempt)
@@ -38,9 +43,16 @@ async def sign_in(database: Database, slug: str, name: str, password: str, addre
             await scope.run(
                 "administrators.renew_hash", administrator_id=known["administrator_id"], password_hash=renewed
             )
-        token = await sessions.begin(scope, known["administrator_id"], known["name"], "password")
         await limits.succeeded(scope, attempt)
-    return token
+        if await passkeys.listed(scope, known["administrator_id"]):
+            return await passkeys.offer_own(scope, _needed(place), passkeys.SECOND, known["administrator_id"])
+        return await sessions.begin(scope, known["administrator_id"], known["name"], "password")
+
+
+def _needed(place: Place | None) -> Place:
+    if place is None:
+        raise Problem(403, "no-passkeys-here", "You need your passkey, and this address cannot have any: use its name.")
+    return place
 
 
 async def confirm_password(database: Database, session: Session, password: str, address: str) -> Token:

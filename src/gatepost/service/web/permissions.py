@@ -148,6 +148,13 @@ def listing(app: FastAPI) -> dict[str, str]:
     return found
 
 
+def table(app: FastAPI) -> str:
+    """Every route with what it needs, a line each, in the order of paths."""
+    rows = [(*name.partition(" ")[::2], needed) for name, needed in listing(app).items()]
+    lines = (f"{method:<6} {path} -> {needed}" for method, path, needed in sorted(rows, key=lambda row: row[1::-1]))
+    return "\n".join(lines) + "\n"
+
+
 def check(app: FastAPI) -> None:
     """Refuse an application with a route that declares nothing. Raises ServiceError that names the routes."""
     open_routes = [name for name, declaration in listing(app).items() if not declaration]

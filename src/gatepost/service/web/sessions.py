@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatepost.errors import Problem
+from gatepost.service.administrators.ceremonies import Place
 from gatepost.service.administrators.sessions import LIFETIME, Session, Token, session_of
 from gatepost.service.database import Database
 from gatepost.service.database import Scope as TenantScope
@@ -78,6 +79,35 @@ def is_loopback(request: Request) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def passkey_place(request: Request) -> Place | None:
+    """Where passkeys are used; None where they cannot be: at an IP address, and at a name that is not the service's.
+
+    The name is that of the public address, or ``localhost`` on the service's own machine.
+    """
+    public_url = request.app.state.settings.public_url
+    address = urlsplit(public_url or f"{request.url.scheme}://{request.url.netloc}")
+    host = address.hostname or ""
+    if _is_ip(host) or (host != "localhost" and (not public_url or address.scheme != "https")):
+        return None
+    return Place(host, f"{address.scheme}://{address.netloc}")
+
+
+def needed_place(request: Request) -> Place:
+    """Where passkeys are used. Raises Problem 403 ``no-passkeys-here``."""
+    place = passkey_place(request)
+    if place is None:
+        raise Problem(403, "no-passkeys-here", "Passkeys need the service's public address, with a name and https.")
+    return place
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def cookie_name(request: Request) -> str:

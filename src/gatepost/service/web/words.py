@@ -117,6 +117,35 @@ OWNERSHIPS = {
     "foreign": Word(N_("Somebody else's, not touched")),
     "withdrawn": Word(N_("Withdrawn")),
 }
+ROLES = {
+    "reader": Word(N_("Reader")),
+    "helpdesk": Word(N_("Help desk")),
+    "operator": Word(N_("Operator")),
+    "policy-author": Word(N_("Policy author")),
+    "approver": Word(N_("Approver")),
+    "administrator": Word(N_("Tenant administrator")),
+}
+ROLE_MAY = {
+    "reader": N_("See connections and devices."),
+    "helpdesk": N_("What a reader may, and ask for a synchronisation."),
+    "operator": N_(
+        "What the help desk may, and accept held inventories, pin devices, stop all writing, set up alerts and read "
+        "the audit trail."
+    ),
+    "policy-author": N_("What a reader may, and read the audit trail. Writing policies comes with policies."),
+    "approver": N_("What a reader may, decide what waits for a second person, and read the audit trail."),
+    "administrator": N_("Everything, also set up and remove connections, and administer administrators."),
+}
+FACTORS = {
+    "password": Word(N_("with a password")),
+    "passkey": Word(N_("with a passkey")),
+    "password+passkey": Word(N_("with a password and a passkey")),
+}
+ACCOUNTS = {
+    "disabled": Word(N_("Disabled"), "bad"),
+    "invited": Word(N_("Invited"), "info"),
+    "invitation-over": Word(N_("Invitation ran out"), "wait"),
+}
 MODES = {"observe": Word(N_("Observes, writes nothing"), "wait"), "enforce": Word(N_("Enforces"), "good")}
 CANNOT_PIN = {
     "gone": N_("It is no longer in Exchange."),
@@ -205,6 +234,9 @@ VOCABULARIES = {
     "result": RESULTS,
     "ownership": OWNERSHIPS,
     "mode": MODES,
+    "role": ROLES,
+    "factors": FACTORS,
+    "account": ACCOUNTS,
 }
 HAPPENINGS = {
     "changed": N_("Changed"),

@@ -30,9 +30,9 @@ class Opened(BaseModel):
 
 @router.post("", status_code=201, dependencies=[public("the sign-in itself; limited by address and name")])
 async def open_session(request: Request, asked: SignIn) -> Opened:
-    """Sign in."""
-    database = request.app.state.database
-    token = await sign_in(database, asked.tenant, asked.name, asked.password, client_address(request))
+    """Sign in. Whoever has a passkey cannot: it needs a browser."""
+    database, address = request.app.state.database, client_address(request)
+    token = await sign_in(database, asked.tenant, asked.name, asked.password, address, None)
     return Opened(token=str(token))
 
 

@@ -1,10 +1,16 @@
 """The console: pages for people. One route, one template, one query a page; everything works without a script."""
 
+from gatepost.service.web.console.account import router as account
 from gatepost.service.web.console.administration import router as administration
+from gatepost.service.web.console.administrators import router as administrators
 from gatepost.service.web.console.by_hand import router as by_hand
+from gatepost.service.web.console.control import router as control
 from gatepost.service.web.console.device import router as device
+from gatepost.service.web.console.invitations import router as invitations
 from gatepost.service.web.console.exchange_setup import router as exchange_setup
 from gatepost.service.web.console.pages import router as pages
+from gatepost.service.web.console.passkeys import router as passkeys
+from gatepost.service.web.console.removal import router as removal
 from gatepost.service.web.console.route import console_router
 from gatepost.service.web.console.sign_in import router as sign_in
 from gatepost.service.web.console.step_up import router as step_up
@@ -13,10 +19,16 @@ router = console_router()
 router.routes.extend(
     [
         *sign_in.routes,
+        *passkeys.routes,
+        *invitations.routes,
         *step_up.routes,
+        *account.routes,
+        *administrators.routes,
         *pages.routes,
         *device.routes,
         *administration.routes,
+        *control.routes,
+        *removal.routes,
         *by_hand.routes,
         *exchange_setup.routes,
     ]

@@ -18,9 +18,37 @@ TENANT_COOKIE = "gatepost-tenant"
 WORDS = {
     "permission": (N_("Your role does not allow this"), N_("Ask an administrator of your tenant.")),
     "forgery": (N_("This form could not be checked"), N_("Go back, load the page anew and try again.")),
+    "no-passkeys-here": (
+        N_("No passkey works at this address"),
+        N_("Open the console at the service's public address: passkeys need its name and https."),
+    ),
     "insecure": (N_("This address is not encrypted"), N_("Nobody can sign in here. Use the https address.")),
     "not-found": (N_("There is no such page"), N_("It may have been removed, or the address is not complete.")),
     "not-held": (N_("This inventory is not held any more"), N_("Somebody accepted it, or a newer one has come.")),
+    "stopped": (N_("Writing is stopped already"), N_("The connection page says by whom and why.")),
+    "not-stopped": (N_("Writing is not stopped"), N_("Somebody released it. The connection page shows how it stands.")),
+    "removed": (N_("This connection is removed already"), N_("Its page says what to uninstall.")),
+    "removing": (N_("A removal is under way already"), N_("Its page shows how far it is, and how else it can end.")),
+    "not-removing": (N_("Nothing is being removed"), N_("Somebody ended it. Its page shows how it stands.")),
+    "not-asked": (N_("No removal waits for an approval"), N_("Somebody decided it. Its page shows how it stands.")),
+    "preview-changed": (N_("What this would do has changed"), N_("Go back, look at the preview again and decide anew.")),
+    "approval-no-approver": (N_("You may not approve this"), N_("Your roles do not let you approve.")),
+    "approval-new": (
+        N_("You may not approve this yet"),
+        N_("You came to your role less than 24 hours ago. Somebody who has had theirs for longer has to approve."),
+    ),
+    "approval-requester": (
+        N_("You may not approve this"),
+        N_("You asked for it yourself. Another administrator has to approve it."),
+    ),
+    "approval-too-soon": (
+        N_("You may not approve this yet"),
+        N_("You asked for it, and nobody else can approve it. You can, 24 hours after you asked."),
+    ),
+    "approval-no-fresh-passkey": (
+        N_("A passkey is needed for this"),
+        N_("You asked for it, and nobody else can approve it. Prove with a passkey that it is you."),
+    ),
     "not-connected": (N_("No connector is enrolled"), N_("Enrol one first; the connection page shows how.")),
     "cannot-pin": (N_("This device cannot be pinned"), N_("Its page says why.")),
     "no-package": (N_("There is no package for this platform"), N_("The operator builds it; the page says how.")),
@@ -39,6 +67,20 @@ WORDS = {
 REFUSALS = {
     "credentials": N_("The name or the password is not right."),
     "passkey": N_("Confirm with your passkey; the password alone does not count."),
+    "passkey-refused": N_("This passkey was not accepted, or it took too long. Try again."),
+    "passkey-name": N_("A passkey's name has 1 to 100 visible characters."),
+    "no-passkeys-here": N_("You need your passkey, and none works at this address. Use the service's public address."),
+    "invitation": N_("This invitation is not right, was used already, or is older than 24 hours. Ask for a new one."),
+    "password": N_("The password must have 12 to 1,024 characters."),
+    "not-the-same": N_("The two passwords are not the same."),
+    "last-factor": N_("You could not sign in any more without this. Add another passkey first."),
+    "cannot": N_("You have as many passkeys as there can be. Remove one first."),
+    "name": N_("A name has 1 to 200 visible characters."),
+    "name-taken": N_("There is an administrator with this name already."),
+    "roles": N_("Choose at least one role."),
+    "own-account": N_("Nobody changes this of their own account. Ask another administrator."),
+    "last": N_("This is the last tenant administrator who can sign in, so the account stays as it is."),
+    "disabled": N_("This administrator is disabled. Enable the account first."),
 }
 
 
@@ -77,6 +119,8 @@ async def problem_page(request: Request, problem: Problem) -> Response:
         return to_sign_in(request)
     if problem.type == "step-up":
         return to_step_up(request)
+    if problem.type == "passkey-needed":
+        return _lead(request, "/account")
     try:
         session = await sessions.current(request)
     except GatepostError:  # the page about a broken database must not need it
@@ -105,6 +149,18 @@ def refusal_text(request: Request, problem: Problem) -> str | None:
     return language.plural(
         "Too many attempts. Try again in a minute.", "Too many attempts. Try again in %(count)s minutes.", minutes
     )
+
+
+def refusal_headers(problem: Problem | None) -> dict[str, str]:
+    """How long to wait, in seconds, where a problem says so."""
+    return {"Retry-After": str(problem.fields["retry_after"])} if problem and "retry_after" in problem.fields else {}
+
+
+def typed_twice(password: str, again: str) -> str:
+    """A new password that was typed the same twice. Raises Problem 400 ``not-the-same``."""
+    if password != again:
+        raise Problem(400, "not-the-same", "The two passwords are not the same.")
+    return password
 
 
 def wants_page(request: Request) -> bool:

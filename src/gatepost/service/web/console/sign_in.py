@@ -8,11 +8,12 @@ from starlette.responses import RedirectResponse, Response
 
 from gatepost.errors import Problem
 from gatepost.service.administrators import Session
+from gatepost.service.administrators.sessions import Token
 from gatepost.service.administrators.sessions import sign_out as end_session
 from gatepost.service.administrators.sign_in import sign_in as check_password
 from gatepost.service.database import Database
 from gatepost.service.web import render, sessions
-from gatepost.service.web.console.route import TENANT_COOKIE, console_router, local, refusal_text
+from gatepost.service.web.console.route import TENANT_COOKIE, console_router, local, refusal_headers, refusal_text
 from gatepost.service.web.i18n import LANGUAGES
 from gatepost.service.web.permissions import Permission, public, requires
 
@@ -49,13 +50,21 @@ async def sign_in(request: Request, slug: str) -> Response:
     form = await request.form()
     name, password, wanted = (str(form.get(field, "")) for field in ("name", "password", "next"))
     database: Database = request.app.state.database
+    place, address = sessions.passkey_place(request), sessions.client_address(request)
     try:
-        token = await check_password(database, slug, name, password, sessions.client_address(request))
+        token = await check_password(database, slug, name, password, address, place)
     except Problem as problem:
-        return _refusal(request, problem, slug, wanted, name)
+        return refusal(request, problem, slug, wanted, name)
+    if isinstance(token, str):
+        return render.page(request, "passkey.html", slug=slug, next=wanted, options=token, second=True)
+    return await signed_in(request, token, slug, wanted)
+
+
+async def signed_in(request: Request, token: Token, slug: str, wanted: str) -> Response:
+    """Hand the new session to the browser and go on; the session that it had before ends."""
     before = await sessions.current(request)
     if before:
-        await end_session(database, before, sessions.client_address(request))
+        await end_session(request.app.state.database, before, sessions.client_address(request))
     response = RedirectResponse(local(wanted or "/connection"), 303)
     sessions.set_cookie(request, response, token)
     _remember(request, response, TENANT_COOKIE, slug)
@@ -84,17 +93,19 @@ async def language(request: Request) -> Response:
 
 
 def _form(request: Request, slug: str, wanted: str, name: str = "", refusal: str = "", status: int = 200) -> Response:
-    return render.page(request, "sign_in.html", status=status, slug=slug, next=wanted, name=name, refusal=refusal)
+    possible = sessions.passkey_place(request) is not None
+    return render.page(
+        request, "sign_in.html", status=status, slug=slug, next=wanted, name=name, refusal=refusal, possible=possible
+    )
 
 
-def _refusal(request: Request, problem: Problem, slug: str, wanted: str, name: str) -> Response:
+def refusal(request: Request, problem: Problem, slug: str, wanted: str, name: str = "") -> Response:
     """The form again, with the reason in the person's language."""
     text = refusal_text(request, problem)
     if text is None:
         raise problem
     response = _form(request, slug, wanted, name, text, problem.status)
-    if "retry_after" in problem.fields:
-        response.headers["Retry-After"] = str(problem.fields["retry_after"])
+    response.headers.update(refusal_headers(problem))
     return response
 
 

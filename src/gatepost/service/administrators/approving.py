@@ -1,0 +1,50 @@
+"""Who may decide an approval: another person than the one who asks, and none who came to it just before."""
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from gatepost.domain.roles import APPROVERS
+from gatepost.service.database import Scope
+
+COOL_DOWN = timedelta(hours=24)
+
+
+class Refusal(StrEnum):
+    """Why somebody may not approve."""
+
+    NO_APPROVER = "no-approver"
+    NEW = "new"
+    REQUESTER = "requester"
+    TOO_SOON = "too-soon"
+    NO_FRESH_PASSKEY = "no-fresh-passkey"
+
+
+async def may_approve(
+    scope: Scope,
+    administrator_id: UUID,
+    requested_by: UUID,
+    *,
+    requested_at: datetime | None = None,
+    fresh_passkey: bool = False,
+) -> Refusal | None:
+    """Why this administrator may not approve what another asked for; None where they may.
+
+    Whoever asks does not approve, and nobody who was made, promoted, enabled or invited anew within 24 hours does.
+    Where nobody else could approve, the person who asked may, 24 hours after asking (``requested_at``, UTC) and with a
+    passkey used within five minutes (``session.has_fresh_passkey``).
+    """
+    able = {row["administrator_id"]: row for row in await scope.all("administrators.line_up", roles=sorted(APPROVERS))}
+    now = datetime.now(UTC)
+    own = able.get(administrator_id)
+    if own is None:
+        return Refusal.NO_APPROVER
+    if now - max(own["made_at"], own["promoted_at"] or own["made_at"]) < COOL_DOWN:
+        return Refusal.NEW
+    if administrator_id != requested_by:
+        return None
+    if len(able) > 1:
+        return Refusal.REQUESTER
+    if requested_at is None or now - requested_at < COOL_DOWN:
+        return Refusal.TOO_SOON
+    return None if fresh_passkey else Refusal.NO_FRESH_PASSKEY
