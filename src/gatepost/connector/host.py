@@ -35,6 +35,14 @@ def private_folder(path: Path) -> Path:
     return path
 
 
+def settings_folder(path: Path) -> None:
+    """Make the folder of a settings file, which others may enter: no secret is in it. Raises StoreError."""
+    try:
+        path.mkdir(mode=0o755, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"The folder {path} cannot be made: {error.strerror}.", "Choose another folder.") from error
+
+
 def write_private(path: Path, content: str | bytes) -> None:
     """Write a file that only this user may read, whole or not at all, and on the disk when this returns.
 
