@@ -43,17 +43,18 @@ def settings_folder(path: Path) -> None:
         raise StoreError(f"The folder {path} cannot be made: {error.strerror}.", "Choose another folder.") from error
 
 
-def write_private(path: Path, content: str | bytes) -> None:
+def write_private(path: Path, content: str | bytes, readers: Path | None = None) -> None:
     """Write a file that only this user may read, whole or not at all, and on the disk when this returns.
 
     What root writes belongs to whom the folder belongs: set-up may run as root for a connector that does not.
+    With ``readers``, a folder, it stays root's, and the group of that folder may read it.
     """
     raw = content.encode() if isinstance(content, str) else content
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(handle, "wb") as file:
-            _belong(file.fileno(), path.parent)
+            _belong(file.fileno(), path.parent, readers)
             file.write(raw)
             file.flush()
             os.fsync(file.fileno())
@@ -65,11 +66,16 @@ def write_private(path: Path, content: str | bytes) -> None:
         raise StoreError(f"The file {path} cannot be written: {error.strerror}.", "Check rights and space.") from error
 
 
-def _belong(handle: int, folder: Path) -> None:
-    """Give a file that root has made to the owner of its folder."""
-    if sys.platform != "win32" and os.geteuid() == 0:
+def _belong(handle: int, folder: Path, readers: Path | None = None) -> None:
+    """Give a file that root has made to the owner of its folder, or let the group of another folder read it."""
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return
+    if readers is None:
         owner = folder.stat()
         os.fchown(handle, owner.st_uid, owner.st_gid)
+    else:
+        os.fchown(handle, -1, readers.stat().st_gid)
+        os.fchmod(handle, 0o640)
 
 
 def is_root() -> bool:
@@ -87,13 +93,6 @@ def give(path: Path, user: str) -> bool:
         return False
     os.chown(path, entry.pw_uid, entry.pw_gid)
     return True
-
-
-def let_group_read(path: Path, folder: Path) -> None:
-    """Let the group of a folder read a file, where root has written it for another user. Root stays its owner."""
-    if sys.platform != "win32" and os.geteuid() == 0:
-        os.chown(path, -1, folder.stat().st_gid)
-        path.chmod(0o640)
 
 
 def destroy(path: Path) -> None:

@@ -83,5 +83,4 @@ def write(config: Path, settings: ConnectorSettings) -> None:
         raise SettingsError(f"The file {config} cannot be read: {error.strerror}.", "Check its rights.") from error
     if before and before != text.encode():
         host.write_private(config.with_name(f"{config.name}.before"), before)
-    host.write_private(config, text)
-    host.let_group_read(config, settings.folder)
+    host.write_private(config, text, readers=settings.folder)
