@@ -14,7 +14,7 @@ from uuid import UUID
 
 from gatepost.domain.contract import iso
 from gatepost.errors import ServiceError
-from gatepost.service import enrolment, migrations, roles, tenants
+from gatepost.service import enrolment, migrations, restored, roles, tenants
 from gatepost.service.administrators import accounts
 from gatepost.service.database import Database, Scope, check_url
 from gatepost.service.embedded import Postgres, find_binaries
@@ -55,6 +55,14 @@ def embedded_urls(settings: ServiceSettings) -> Iterator[Urls]:
         yield Urls(postgres.url(), postgres.url("gatepost_owner"), postgres.url("gatepost_operator"))
 
 
+@contextlib.contextmanager
+def new_embedded(settings: ServiceSettings) -> Iterator[Urls]:
+    """The URLs of an embedded server that nobody else uses, made where there is none; its schema is left as it is."""
+    with Postgres(settings.data / "postgres", find_binaries(settings.postgres_bin)) as postgres:
+        postgres.start()
+        yield Urls(postgres.url(), postgres.url("gatepost_owner"), postgres.url("gatepost_operator"))
+
+
 def migrate(owner_url: str) -> str:
     """Bring the schema up to date; returns its revision."""
     check_url(owner_url)
@@ -72,6 +80,7 @@ def check(app_url: str) -> str:
         async with await Database.open(app_url) as database:
             await roles.check_app(database)
             await database.check()
+            await restored.refuse_unfinished(database)
 
     asyncio.run(look())
     return migrations.head()

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from gatepost import __version__
 from gatepost.errors import ServiceError
-from gatepost.service import administration, auditing, jobs, roles, sealing, tls
+from gatepost.service import administration, auditing, backup, jobs, restored, roles, sealing, tls
 from gatepost.service.database import Database
 from gatepost.service.keys import Keys
 from gatepost.service.packages import Packages
@@ -30,7 +30,7 @@ from gatepost.settings import ServiceSettings
 GRACE_SECONDS = 15
 BACKLOG = 2_048
 ROUTERS = (connector.router, health.router, static_files.router, api.router, console.router)
-__all__ = ["Server", "administration", "auditing", "create_app", "listen", "run"]
+__all__ = ["Server", "administration", "auditing", "backup", "create_app", "listen", "run"]
 log = logging.getLogger("gatepost.service")
 
 
@@ -96,6 +96,7 @@ def run(settings: ServiceSettings, ready: Callable[[str], None]) -> None:
         async with await Database.open(url) as database:
             await roles.check_app(database)
             await database.check()
+            await restored.refuse_unfinished(database)
             app = create_app(settings, database)
             await app.state.keys.check(database)
             await Server(app, settings, ready).serve([listener])

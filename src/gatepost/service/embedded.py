@@ -370,6 +370,11 @@ class Postgres:
 # finding binaries ----------------------------------------------------------------------------------------------------
 
 
+def folders() -> list[Path]:
+    """Where PostgreSQL's programs may be, the best first."""
+    return [folder for folder, _ in _candidates()]
+
+
 def _candidates() -> Iterator[tuple[Path, Path]]:
     """Folders that may hold the programs, each with the folder that holds their libraries too."""
     for package, places in WHEELS.items():

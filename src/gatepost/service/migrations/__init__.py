@@ -37,6 +37,11 @@ def head() -> str:
     return revision
 
 
+def knows(revision: str) -> bool:
+    """Whether this version of Gatepost can bring a database from this revision to ``head``."""
+    return revision in {script.revision for script in _scripts().walk_revisions()}
+
+
 def upgrade(owner_url: str) -> None:
     """Bring a database to ``head``; a second caller waits for the first. Raises DatabaseError."""
     engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(owner_url), poolclass=NullPool)
@@ -64,7 +69,7 @@ def ensure_roles(superuser_url: str, passwords: Mapping[str, str], database: str
         with psycopg.connect(superuser_url, autocommit=True) as connection:
             for role, right in ROLES.items():
                 _ensure_role(connection, role, right, passwords[role])
-            connection.execute("GRANT gatepost_app TO gatepost_operator")
+            connection.execute("GRANT gatepost_app, pg_read_all_data TO gatepost_operator")
             name = sql.Identifier(database)
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
                 connection.execute(

@@ -58,3 +58,7 @@ GRANT SELECT ON audit_heads, audit_checkpoints TO gatepost_operator;
 
 -- A restore leaves the row of the incarnation out: nothing runs until the new one is made.
 GRANT INSERT ON incarnation TO gatepost_operator;
+
+-- A subject may have two words: console:alert-target:added.
+ALTER TABLE events DROP CONSTRAINT events_name_check;
+ALTER TABLE events ADD CONSTRAINT events_name_check CHECK (name ~ '^[a-z]+:[a-z-]+:[a-z-]+$');
