@@ -10,6 +10,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from gatepost.cli import output
+from gatepost.cli.doctor import print_checks, print_json
+from gatepost.domain.checks import Level, worst
 from gatepost.settings import MODES, ConnectorSettings, load
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ app = typer.Typer(help="The agent beside Exchange.", no_args_is_help=True)
 
 CONFIG = typer.Option(..., "--config", metavar="FILE", help="The connector's settings, as TOML.")
 JSON = typer.Option(False, "--json", help="Print JSON.")
-HELD = 4
+FINDINGS, HELD = 3, 4
 
 
 @app.callback()
@@ -185,6 +187,34 @@ def _shown(value: object) -> object:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "-" if value is None else ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+@app.command()
+def doctor(
+    config: Path = CONFIG,
+    send_test: str | None = typer.Option(
+        None, "--send-test", metavar="ADDRESS", help="Send one test notice to this address."
+    ),
+    as_json: bool = JSON,
+) -> None:
+    """Check this connector and all that it needs; each finding says what, why it matters, and what to do.
+
+    It reads only, and works before set-up, beside a running connector, and while things are away. It takes a minute at
+    the most. Exit code 3 where something is bad.
+    """
+    from gatepost.connector.doctor import examine
+
+    if send_test is not None and send_test.strip("@").count("@") != 1:
+        raise typer.BadParameter("give one address, such as someone@example.com", param_hint="--send-test")
+    settings = load(ConnectorSettings, config)
+    with output.talk.status("Looking") as looking:
+        checks = examine(settings, progress=lambda check: looking.update(f"Looking: {check.name}"), send_test=send_test)
+    if as_json:
+        print_json(checks)
+    else:
+        print_checks(checks)
+    if worst(checks) is Level.BAD:
+        raise typer.Exit(FINDINGS)
 
 
 @app.command()

@@ -10,11 +10,14 @@ from gatepost.settings import ConnectorSettings, read_secret
 
 
 class Passwords:
-    """The passwords of one connector, each None where there is none. Raises SettingsError where one cannot be read."""
+    """The passwords of one connector, each None where there is none. Raises SettingsError where one cannot be read.
 
-    def __init__(self, settings: ConnectorSettings) -> None:
+    ``kept`` are its secrets, those of its folder unless given.
+    """
+
+    def __init__(self, settings: ConnectorSettings, kept: secrets.Secrets | None = None) -> None:
         self._settings = settings
-        self._secrets = secrets.of(settings)
+        self._secrets = kept or secrets.of(settings)
 
     def exchange(self) -> str | None:
         """Of the account at Exchange."""

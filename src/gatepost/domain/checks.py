@@ -35,3 +35,31 @@ def worst(checks: Iterable[Check]) -> Level:
     """The worst level of all; good for none."""
     found = {check.level for check in checks}
     return next((level for level in (Level.BAD, Level.WARNING) if level in found), Level.GOOD)
+
+
+class Group(StrEnum):
+    """What a check is about, in the order in which people look."""
+
+    MACHINE = "machine"
+    SERVICE = "service"
+    LIMITS = "limits"
+    EXCHANGE = "exchange"
+    NOTICES = "notices"
+
+
+_GROUPS = {
+    Group.MACHINE: ("machine", "python", "processors", "memory", "disk", "folder"),
+    Group.SERVICE: ("service", "enrolment", "connector", "sync", "last"),
+    Group.LIMITS: ("limits", "mode", "scope", "ceiling", "store"),
+    Group.NOTICES: ("notices",),
+}
+
+
+def group_of(name: str) -> Group:
+    """The group of a check, which the first word of its name tells."""
+    first = name.partition("-")[0]
+    return next((group for group, words in _GROUPS.items() if first in words), Group.EXCHANGE)
+
+
+SEVERITY = (Level.BAD, Level.WARNING, Level.SKIPPED, Level.GOOD)
+"""The levels, the worst first."""

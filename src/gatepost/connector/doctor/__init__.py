@@ -4,31 +4,38 @@ It reads and never writes to Exchange, spends nothing, and tells no secret. It w
 running connector: it takes no lock, and its one session at Exchange is of the reserve (exchange.budget).
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
-from gatepost.connector.doctor import machine
-from gatepost.connector.doctor.examination import PART_SECONDS, Patient, Progress, examine_parts
+from gatepost.connector.doctor import exchange, machine, mail
+from gatepost.connector.doctor.examination import PART_SECONDS, Part, Patient, Progress, examine_parts
 from gatepost.connector.secrets import Secrets
 from gatepost.domain.checks import Check
 from gatepost.settings import ConnectorSettings
 
 __all__ = ["PARTS", "Progress", "examine"]
 
-PARTS = {"machine": machine.look}
+PARTS: dict[str, Part] = {"machine": machine.look, "exchange": exchange.look, "notices": mail.look}
 
 
 def examine(
     settings: ConnectorSettings,
-    secrets: Secrets,
+    secrets: Secrets | None = None,
     *,
     progress: Progress | None = None,
     send_test: str | None = None,
     seconds: float = PART_SECONDS,
+    began: Callable[[Callable[[], None]], None] = lambda _: None,
 ) -> tuple[Check, ...]:
     """Everything that can be told of a connector, whatever state it is in; raises nothing.
 
     ``progress`` is told each check as it is found, from several threads. ``send_test`` is an address that gets a test
-    notice: without it, nothing is sent. It takes ``seconds`` at the most.
+    notice: without it, nothing is sent. It takes ``seconds`` at the most; ``began`` is told what ends it before, from
+    any thread. ``secrets`` are those of the settings' folder unless given.
     """
     patient = Patient(settings, secrets, datetime.now(UTC), test_address=send_test)
-    return examine_parts(patient, PARTS, progress or (lambda _: None), seconds)
+    began(patient.end)
+    try:
+        return examine_parts(patient, PARTS, progress or (lambda _: None), seconds)
+    finally:
+        patient.end()

@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 
+from gatepost.connector.passwords import Passwords
 from gatepost.connector.secrets import Secrets
 from gatepost.domain.checks import Check, Level
 from gatepost.errors import GatepostError
-from gatepost.settings import ConnectorSettings, read_secret
+from gatepost.settings import ConnectorSettings
 
 log = logging.getLogger(__name__)
 
@@ -25,17 +26,16 @@ Progress = Callable[[Check], None]
 
 
 class Patient:
-    """What is examined: settings and secrets, and how to end what takes too long.
+    """What is examined: settings and passwords, and how to end what takes too long.
 
-    ``test_address`` is where a test notice goes, None for none; ``today`` and ``now`` are told so that a check may be
-    asked about any day.
+    ``test_address`` is where a test notice goes, None for none; ``now`` is when it is examined.
     """
 
     def __init__(
-        self, settings: ConnectorSettings, secrets: Secrets, now: datetime, *, test_address: str | None = None
+        self, settings: ConnectorSettings, secrets: Secrets | None, now: datetime, *, test_address: str | None = None
     ) -> None:
         self.settings = settings
-        self.secrets = secrets
+        self.passwords = Passwords(settings, secrets)
         self.now = now
         self.test_address = test_address
         self._ends: list[Callable[[], None]] = []
@@ -46,10 +46,6 @@ class Patient:
     def today(self) -> date:
         """The day, in UTC."""
         return self.now.date()
-
-    def secret(self, name: str, file: object) -> str | None:
-        """A password: the file that the settings name goes first. Raises SettingsError."""
-        return read_secret(file) if hasattr(file, "read_text") else self.secrets.find(name)  # type: ignore[arg-type]
 
     def began(self, end: Callable[[], None]) -> None:
         """Something begins that ``end`` ends from any thread: it is called when the time is over, at once if it is."""
@@ -68,11 +64,15 @@ class Patient:
             end()
 
 
-class _Part:
+Part = Callable[[Patient], Checks]
+
+
+class _Work:
     """One part at work in a thread."""
 
-    def __init__(self, name: str, look: Callable[[Patient], Checks], patient: Patient, progress: Progress) -> None:
+    def __init__(self, name: str, look: Part, patient: Patient, progress: Progress, subject: str) -> None:
         self.name = name
+        self.subject = subject
         self._look = look
         self._patient = patient
         self._progress = progress
@@ -97,9 +97,10 @@ class _Part:
         late = Check(
             f"{self.name}-unfinished",
             Level.BAD,
-            f"The checks of this part ({self.name}) were not through after {PART_SECONDS:.0f} seconds.",
+            f"The checks of this part ({self.name}) were not through in their time.",
             "Something on the way takes connections and does not answer.",
             "Look at the last check of this part, and at firewalls and proxies between.",
+            self.subject,
         )
         return (*found, late)
 
@@ -131,13 +132,14 @@ class _Part:
 
 
 def examine_parts(
-    patient: Patient, parts: Mapping[str, Callable[[Patient], Checks]], progress: Progress, seconds: float
+    patient: Patient, parts: Mapping[str, Part], progress: Progress, seconds: float, kind: str = ""
 ) -> tuple[Check, ...]:
-    """The checks of all parts, in the order of the parts, within ``seconds``. Raises nothing of theirs."""
-    works = [_Part(name, look, patient, progress) for name, look in parts.items()]
+    """The checks of all parts, in the order of the parts, within ``seconds``. Raises nothing of theirs.
+
+    ``kind`` begins the names of checks where the parts are several of one kind, which their own names tell apart.
+    """
+    works = [_Work(kind or name, look, patient, progress, name if kind else "") for name, look in parts.items()]
     end = time.monotonic() + seconds
     for work in works:
         work.start()
-    found = tuple(check for work in works for check in work.found(end - time.monotonic()))
-    patient.end()
-    return found
+    return tuple(check for work in works for check in work.found(end - time.monotonic()))
