@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -292,11 +294,18 @@ def test_troubles_of_the_programs_are_told_in_words_and_without_a_password(
     assert not Path(environment["PGPASSFILE"]).exists()
 
 
-def test_the_embedded_database_moves_by_commands(tmp_path_factory: pytest.TempPathFactory, empty: Urls) -> None:
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that PostgreSQL's user can reach."""
+    folder = Path(tempfile.mkdtemp(prefix="gatepost-test-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_the_embedded_database_moves_by_commands(open_folder: Path, empty: Urls) -> None:
     """Backup beside a running server, restore into another folder and into a server of one's own."""
-    folder = tmp_path_factory.mktemp("moving")
-    for path in (folder, *folder.parents[:3]):
-        path.chmod(path.stat().st_mode | 0o011)
+    folder = open_folder
     old, new, file = folder / "old", folder / "new", folder / "gatepost.backup"
 
     def gatepost(*arguments: str | Path) -> dict[str, Any]:
