@@ -1,12 +1,17 @@
 """Connections: what the console tells of an organization, its connector and its syncs, and what it may ask for."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
 from uuid import UUID
 
+from gatepost import __version__
+from gatepost.domain.checks import Check, Level
+from gatepost.domain.contract import LEASE_SECONDS, iso
 from gatepost.domain.events import Event
+from gatepost.domain.versions import Product, product_of
 from gatepost.errors import Problem
 from gatepost.service import audit
 from gatepost.service.database import Scope
@@ -15,18 +20,45 @@ SYNCS_SHOWN = 12
 FINDINGS_SHOWN = 50
 SCOPE_SHOWN = 20
 KINDS = ("quick", "full")
+LONGEST_REASON = 500
+SILENT = timedelta(seconds=LEASE_SECONDS)
+ERRORS_SHOWN = 10
+CHECKS_SHOWN = 200
+SEVERITY = (Level.BAD, Level.WARNING, Level.GOOD, Level.SKIPPED)
 
 Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Who stopped all writing, when, and why."""
+
+    at: datetime
+    by: str
+    why: str
+
+    @classmethod
+    def read(cls, row: Row) -> Self | None:
+        """A stop as the organization's row has it, None while writing is not stopped."""
+        at = row["writing_stopped_at"]
+        return cls(at, row["writing_stopped_by"], row["writing_stopped_why"]) if at else None
+
+    def document(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {"at": iso(self.at), "by": self.by, "why": self.why}
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
     """One organization as its connector last told it. Times are None where it never happened.
 
-    ``status`` is pending, connected (its lease runs), disconnected (it said farewell, or its lease ran out), replaced
-    or removing. ``last_full`` and ``last_quick`` are when the last one succeeded; ``last_attempt`` when the last of any
-    kind began to arrive. ``failure`` is why the connector's last attempt failed; that one may never have arrived.
+    ``status`` is pending, connected (its lease runs), disconnected (it said farewell, or its lease ran out), replaced,
+    removing or removed. ``last_full`` and ``last_quick`` are when the last one succeeded; ``last_attempt`` when the
+    last of any kind began to arrive. ``failure`` is why the connector's last attempt failed, which may never have
+    arrived.
     ``mode``, ``scope`` and the ceiling are the connector's local limits of writing, empty and None where it says none.
+    ``stopped`` is who stopped all writing, when and why, None while it is not stopped. ``load`` is empty where the
+    connector told of none; ``errors`` and the doctor's ``checks`` are as it last told.
     """
 
     organization_id: UUID
@@ -51,10 +83,26 @@ class Connection:
     failure: str | None
     devices: int
     mailboxes: int
+    stopped: Stop | None
+    certificate_until: datetime | None
+    load: Row
+    errors: Sequence[Row]
+    checks: Sequence[Check]
+    checked_at: datetime | None
     states: Sequence[tuple[str, int]]
     families: Sequence[tuple[str, int]]
     recent: Sequence[Row]
     findings: Sequence[Row]
+
+    @property
+    def product(self) -> Product | None:
+        """Which Exchange it is; None where the connector did not tell."""
+        return product_of(self.exchange_version) if self.exchange_version else None
+
+    @property
+    def is_old(self) -> bool:
+        """Whether the service brings a newer connector than the one that runs."""
+        return bool(self.connector_version) and _numbers(self.connector_version) < _numbers(__version__)
 
     @property
     def running(self) -> Row | None:
@@ -138,6 +186,12 @@ async def connection(scope: Scope, organization_id: UUID) -> Connection:
         failure=_text(told.get("failure")) or None,
         devices=counts.get("devices", 0),
         mailboxes=counts.get("mailboxes", 0),
+        stopped=Stop.read(row),
+        certificate_until=_moment(told.get("certificate_until")),
+        load=_load(_mapping(told.get("load"))),
+        errors=_errors(told.get("errors")),
+        checks=_checks(_mapping(told.get("doctor")).get("checks")),
+        checked_at=_moment(_mapping(told.get("doctor")).get("at")),
         states=by(counts, "state"),
         families=by(counts, "family"),
         recent=await scope.all("connections.syncs", organization_id=organization_id, limit=SYNCS_SHOWN),
@@ -146,10 +200,15 @@ async def connection(scope: Scope, organization_id: UUID) -> Connection:
 
 
 def _status(row: Row, now: datetime) -> str:
-    """The organization's state, where connected is split by whether the connector's lease runs."""
+    """The organization's state, where connected is split by whether the connector's lease runs.
+
+    While all writing is stopped there are no leases; then it is whether the connector was heard for as long as one.
+    """
     if row["state"] != "connected":
         return str(row["state"])
-    return "connected" if row["lease_until"] and row["lease_until"] > now else "disconnected"
+    leased = row["lease_until"] is not None and row["lease_until"] > now
+    heard = row["last_contact"] is not None and now - row["last_contact"] < SILENT
+    return "connected" if leased or (row["writing_stopped_at"] is not None and heard) else "disconnected"
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -158,6 +217,45 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _load(told: Mapping[str, Any]) -> Row:
+    """What the connector asks of Exchange; nothing where it did not tell."""
+    if _whole(told.get("limit")) is None:
+        return {}
+    return {
+        "sessions": _whole(told.get("sessions")) or 0,
+        "limit": told["limit"],
+        "waiting": _whole(told.get("waiting")) or 0,
+        "pushed_back_at": _moment(told.get("pushed_back_at")),
+        "why": _text(told.get("why")),
+    }
+
+
+def _errors(told: object) -> list[Row]:
+    """The connector's recent errors, the newest first."""
+    listed = [_mapping(each) for each in told] if isinstance(told, list) else []
+    return [
+        {"at": _moment(each.get("at")), "what": _text(each.get("what")), "remedy": _text(each.get("remedy"))}
+        for each in listed[:ERRORS_SHOWN]
+        if _text(each.get("what"))
+    ]
+
+
+def _checks(told: object) -> list[Check]:
+    """What the doctor found, the worst first; what is no check is left out."""
+    names = [field.name for field in fields(Check)]
+    found = []
+    for each in [_mapping(each) for each in told][:CHECKS_SHOWN] if isinstance(told, list) else []:
+        if each.get("level") in tuple(Level):
+            level, texts = Level(each["level"]), {name: _text(each.get(name)) for name in names if name != "level"}
+            found.append(Check(level=level, **texts))
+    return sorted(found, key=lambda check: SEVERITY.index(check.level))
+
+
+def _numbers(version: str) -> list[int]:
+    """A version as numbers that compare."""
+    return [int(part) for part in re.findall(r"\d+", version)]
 
 
 def _whole(value: object) -> int | None:
@@ -186,6 +284,35 @@ async def request_sync(scope: Scope, organization_id: UUID, kind: str, actor: st
         raise Problem(409, "not-connected", "No connector is enrolled that could sync. Enrol one first.")
     if await scope.run("connections.request_sync", organization_id=organization_id, kind=kind):
         await audit.record(scope, Event.SYNC_REQUESTED, actor, {"kind": kind}, organization_id)
+
+
+async def stop_writing(scope: Scope, organization_id: UUID, reason: str, actor: str) -> None:
+    """Let nobody write to this organization from now on; the database wakes the connector, which drops its lease.
+
+    Raises Problem 404, 400 without a reason, 409 ``stopped`` where it is stopped already.
+    """
+    reason = reason.strip()
+    if not reason or len(reason) > LONGEST_REASON or not reason.isprintable():
+        raise Problem(400, "malformed", f"Say why, in at most {LONGEST_REASON} visible characters.", place="reason")
+    await organization(scope, organization_id)
+    row = await scope.one("connections.stop_writing", organization_id=organization_id, actor=actor, reason=reason)
+    stopped = Stop.read(row) if row else None
+    if stopped is None:
+        raise Problem(409, "stopped", "Writing is stopped already. Load the page anew.")
+    details = {"before": None, "after": stopped.document()}
+    await audit.record(scope, Event.WRITING_STOPPED, actor, details, organization_id)
+
+
+async def release_writing(scope: Scope, organization_id: UUID, actor: str) -> None:
+    """Let the connector write again, within its own limits. Raises Problem 404, 409 ``not-stopped``."""
+    await organization(scope, organization_id)
+    row = await scope.one("connections.stopped", organization_id=organization_id)
+    before = Stop.read(row) if row else None
+    if before is None:
+        raise Problem(409, "not-stopped", "Writing is not stopped. Load the page anew.")
+    await scope.run("connections.release_writing", organization_id=organization_id)
+    details = {"before": before.document(), "after": None}
+    await audit.record(scope, Event.WRITING_RELEASED, actor, details, organization_id)
 
 
 async def accept(scope: Scope, organization_id: UUID, sync_id: str, actor: str) -> None:

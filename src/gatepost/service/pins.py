@@ -13,7 +13,7 @@ from gatepost.domain.desired import Level
 from gatepost.domain.devices import MailboxKind
 from gatepost.domain.events import Event
 from gatepost.errors import Problem
-from gatepost.service import access, audit
+from gatepost.service import access, audit, connections
 from gatepost.service.database import Database, Scope
 from gatepost.service.devices import queries
 from gatepost.service.ledger import Key
@@ -24,6 +24,7 @@ LONGEST = timedelta(days=3_660)
 CLOUD_CACHE = "rest"
 ELSEWHERE = (MailboxKind.REMOTE, MailboxKind.DISABLED)
 EXPIRED_AT_ONCE = 500
+REMOVED_STATES = ("removing", "removed")
 GONE_KEPT = timedelta(hours=48)
 REMOVED, EXPIRED, GONE = "The pin was removed.", "The pin's time is over.", "The mailbox is gone."
 
@@ -49,6 +50,7 @@ WHY_NOT = {
     "elsewhere": "The mailbox moved away or was disabled: Exchange keeps no list for it here any more.",
     "cloud-cache": "Outlook's cloud shows all of a person's phones under this one id; it cannot stand for one device.",
     "no-id": "The device has no id that a list could hold.",
+    "removed": "The connection to its organization is being removed, or is removed.",
 }
 
 
@@ -59,6 +61,8 @@ async def set_pin(
     chosen = _check(level, reason, until)
     key = await _key(scope, organization_id, guid)
     await access.lock_head(scope, organization_id)
+    if (await connections.organization(scope, organization_id))["state"] in REMOVED_STATES:
+        raise Problem(409, "cannot-pin", WHY_NOT["removed"], why="removed")
     values = {"level": chosen.value, "reason": reason.strip(), "until": until}
     await scope.run("pins.set", **_columns(organization_id, key), **values, by=actor)
     details = {**values, "mailbox": str(key[0]), "device_id": key[1], "until": iso(until)}

@@ -7,14 +7,14 @@ text is English; ``N_`` marks a text for extraction where it is only named and t
 import gettext
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from io import BytesIO
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.core import negotiate_locale
-from babel.dates import format_datetime, format_timedelta, get_timezone_name
+from babel.dates import format_date, format_datetime, format_timedelta, get_timezone_name
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
@@ -64,6 +64,10 @@ class Language:
     def moment(self, value: datetime, zone: tzinfo) -> str:
         """A moment to the second in a time zone, with the zone's name."""
         return f"{format_datetime(value, PATTERN, tzinfo=zone, locale=self.locale)} {_abbreviation(value, zone)}"
+
+    def day(self, value: date) -> str:
+        """A day: ``14 October 2025``."""
+        return format_date(value, "d MMMM y", locale=self.locale)
 
     def distance(self, value: datetime, now: datetime) -> str:
         """How long ago, or how long from now, to the minute: ``3 minutes ago``."""

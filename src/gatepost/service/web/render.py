@@ -7,7 +7,7 @@ the page alone, so that a selection, the focus and a screen reader are not distu
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
 from fastapi import Request
@@ -48,6 +48,13 @@ def moment(context: Context, value: datetime | None) -> Markup:
     language: Language = context["language"]
     iso = value.astimezone(UTC).isoformat(timespec="seconds")
     return MOMENT.format(iso=iso, text=language.moment(value, context["zone"]))
+
+
+@pass_context
+def day(context: Context, value: date) -> str:
+    """A day as the language writes it."""
+    language: Language = context["language"]
+    return language.day(value)
 
 
 @pass_context
@@ -126,7 +133,7 @@ def _environment(language: Language) -> Environment:
     )
     # The i18n extension, loaded above, adds this method; Jinja's types do not know it.
     environment.install_gettext_translations(language.catalogue, newstyle=True)  # type: ignore[attr-defined]
-    filters = (moment, ago, foreign, number, duration, zone_name, plain, word, translated)
+    filters = (moment, day, ago, foreign, number, duration, zone_name, plain, word, translated)
     environment.filters["ordered"] = words.ordered
     environment.tests["moment"] = lambda value: isinstance(value, datetime)
     environment.filters |= {entry.__name__: entry for entry in filters}

@@ -26,6 +26,7 @@ ACCESS_STATES = {
     "devicediscovery": Word(N_("Being identified"), "info"),
     "unknown": Word(N_("Unknown")),
     "gone": Word(N_("No longer in Exchange")),
+    "off": Word(N_("ActiveSync is off"), "bad"),
 }
 FAMILIES = {
     "ios": Word(N_("iPhone and iPad")),
@@ -218,7 +219,25 @@ STATISTICS = (
     "last_sync_attempt_at", "last_success_sync_at", "status", "folders_synced", "policy_applied", "policy_status",
     "last_policy_update_at", "wipe_requested_at", "wipe_sent_at", "wipe_acknowledged_at", "last_wipe_requestor",
 )  # fmt: skip
+CHECKS = {
+    "bad": Word(N_("Wrong"), "bad"),
+    "warning": Word(N_("Look at this"), "wait"),
+    "good": Word(N_("Fine"), "good"),
+    "skipped": Word(N_("Not examined")),
+}
+STEPS = {
+    "off": Word(N_("ActiveSync is off for the mailbox")),
+    "behaviour": Word(N_("How the device behaves")),
+    "policy": Word(N_("The mailbox policy")),
+    "blocked-list": Word(N_("The mailbox's blocked list")),
+    "allowed-list": Word(N_("The mailbox's allowed list")),
+    "passing": Word(N_("What holds for a while")),
+    "rule": Word(N_("A device access rule")),
+    "default": Word(N_("The organization's default")),
+}
 VOCABULARIES = {
+    "check": CHECKS,
+    "step": STEPS,
     "access_state": ACCESS_STATES,
     "access_state_reason": REASONS,
     "family": FAMILIES,

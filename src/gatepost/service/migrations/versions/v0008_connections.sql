@@ -29,7 +29,7 @@ CREATE TABLE removals (
     organization_id uuid NOT NULL,
     removal_id uuid NOT NULL DEFAULT gen_random_uuid(),
     ending text NOT NULL CHECK (ending IN ('leave', 'file', 'undo', 'force')),
-    state text NOT NULL CHECK (state IN ('asked', 'approved', 'undoing', 'done', 'cancelled')),
+    state text NOT NULL CHECK (state IN ('asked', 'undoing', 'done', 'cancelled')),
     digest text NOT NULL,
     gaining integer NOT NULL,
     losing integer NOT NULL,
@@ -54,3 +54,6 @@ CREATE POLICY tenant ON removals
     USING (tenant_id = (SELECT gatepost_tenant())) WITH CHECK (tenant_id = (SELECT gatepost_tenant()));
 GRANT SELECT, INSERT, UPDATE ON removals TO gatepost_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON removals TO gatepost_operator;
+
+-- At the end of a connection nothing is desired any more, while the ledger goes on to know whose the entries are.
+GRANT DELETE ON desired TO gatepost_app;

@@ -4,7 +4,7 @@ SELECT organization_id, name FROM organizations ORDER BY name, organization_id
 
 -- name: overview
 -- Every organization with its state, and whether its connector's lease runs.
-SELECT o.organization_id, o.name, o.state, i.lease_until
+SELECT o.organization_id, o.name, o.state, o.writing_stopped_at, i.lease_until, i.last_at AS last_contact
 FROM organizations o
 LEFT JOIN connectors c ON c.organization_id = o.organization_id AND c.epoch = o.epoch AND c.revoked_at IS NULL
 LEFT JOIN checkins i ON i.connector_id = c.connector_id
@@ -22,7 +22,7 @@ FROM organizations WHERE organization_id = %(organization_id)s
 -- One organization with its newest connector, what that one last said, and the ends of its syncs.
 -- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427"}
 SELECT o.organization_id, o.name, o.state, o.sync_requested, c.host, c.version, i.status, i.lease_until,
-       i.last_at AS last_contact,
+       i.last_at AS last_contact, o.writing_stopped_at, o.writing_stopped_by, o.writing_stopped_why,
        (SELECT max(started_at) FROM syncs s WHERE s.organization_id = o.organization_id) AS last_attempt,
        (SELECT max(ended_at) FROM syncs s WHERE s.organization_id = o.organization_id AND kind = 'full'
                                             AND s.state = 'sealed') AS last_full,
@@ -62,6 +62,26 @@ UPDATE organizations o SET sync_requested = %(kind)s, sync_requested_at = now()
 WHERE o.organization_id = %(organization_id)s AND (sync_requested NOT IN ('full', %(kind)s) OR EXISTS (
     SELECT FROM connectors c JOIN checkins i ON i.connector_id = c.connector_id
     WHERE c.organization_id = o.organization_id AND c.epoch = o.epoch AND i.status ->> 'failure' IS NOT NULL))
+
+-- name: stop_writing
+-- Nobody may write any more; a trigger wakes the connector, which is given no lease then.
+-- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "actor": "Anna", "reason": "x"}
+UPDATE organizations
+SET writing_stopped_at = now(), writing_stopped_by = %(actor)s, writing_stopped_why = %(reason)s
+WHERE organization_id = %(organization_id)s AND writing_stopped_at IS NULL
+RETURNING writing_stopped_at, writing_stopped_by, writing_stopped_why
+
+-- name: stopped
+-- Since when nobody may write, by whose word and why; locked until that is over.
+-- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427"}
+SELECT writing_stopped_at, writing_stopped_by, writing_stopped_why FROM organizations
+WHERE organization_id = %(organization_id)s AND writing_stopped_at IS NOT NULL FOR UPDATE
+
+-- name: release_writing
+-- The connector may write again.
+-- example: {"organization_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427"}
+UPDATE organizations SET writing_stopped_at = NULL, writing_stopped_by = NULL, writing_stopped_why = NULL
+WHERE organization_id = %(organization_id)s AND writing_stopped_at IS NOT NULL
 
 -- name: accept
 -- An administrator accepts the inventory that is held: the newest full one, of the connector of today.
