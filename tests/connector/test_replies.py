@@ -1,6 +1,7 @@
 """Set-up's answers: every one that cannot be used is told by key, and what they make of the settings."""
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -29,9 +30,9 @@ def file_of(folder: Path, **answers: str) -> Path:
     return path
 
 
-def read(path: Path, group: Group | None = None, **kept: str) -> Replies:
+def read(path: Path, group: Group | None = None, kept: Mapping[str, str] | None = None) -> Replies:
     """The answers of a connector that has no settings yet."""
-    return replies.read(path, replies.present(None), kept, group)
+    return replies.read(path, replies.present(None), kept or {}, group)
 
 
 def wrong(path: Path, group: Group | None = None) -> str:
@@ -161,7 +162,7 @@ def test_a_password_file_that_is_gone_is_no_fault_where_it_is_kept(tmp_path: Pat
     """So that a set-up which deleted it can be run again."""
     path = file_of(tmp_path)
     (tmp_path / "password").unlink()
-    assert read(path, **{EXCHANGE: "kept"}).passwords == {}
+    assert read(path, kept={EXCHANGE: "kept"}).passwords == {}
     assert "exchange_password_file: The secret file" in wrong(path)
 
 
