@@ -80,28 +80,6 @@ class Bar:
 
 
 @app.command()
-def setup(
-    config: Path = CONFIG,
-    ticket_file: Path = typer.Option(
-        ..., "--ticket-file", metavar="FILE", help="The one-time ticket; deleted after use."
-    ),
-    service: str | None = typer.Option(
-        None, "--service", metavar="URL", help="Written to the settings if they lack it."
-    ),
-    as_json: bool = JSON,
-) -> None:
-    """Enrol this connector: a ticket pays for its identity."""
-    from gatepost.connector.setup import configure, enrol
-
-    identity = enrol(configure(config, service), ticket_file)
-    if as_json:
-        shown = {name: value for name, value in asdict(identity).items() if name != "secret"}
-        output.print_json_lines([shown])
-    else:
-        output.talk.print(f"Enrolled as connector {identity.connector}, epoch {identity.epoch}.", markup=False)
-
-
-@app.command()
 def sync(
     config: Path = CONFIG,
     full: bool = typer.Option(False, "--full", help="Tell everything (the default)."),

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from gatepost import __version__
-from gatepost.cli import admin, audit, backup, by_hand, connector, exchange, lab, output, service
+from gatepost.cli import admin, audit, backup, by_hand, connector, exchange, lab, output, service, setup
 from gatepost.cli.demo import demo
 from gatepost.errors import GatepostError
 
@@ -19,6 +19,7 @@ app = typer.Typer(
 
 
 connector.app.command("allow")(by_hand.allow)
+connector.app.command("setup")(setup.setup)
 service.app.add_typer(audit.app, name="audit")
 for command in (backup.backup, backup.restore, backup.restored):
     service.app.command()(command)
