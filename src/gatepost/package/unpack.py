@@ -139,7 +139,7 @@ def _ready(archive: zipfile.ZipFile, about: About, python: str, home: Path) -> P
         if changed:
             _say(f"{tree / SITE / changed} was changed since it was unpacked; the connector is unpacked anew.", 0)
         if changed or not tree.exists():
-            _unpack(archive, about, python, tree)
+            _unpack(archive, about, python, tree, wanted)
     return tree
 
 
@@ -197,7 +197,7 @@ def _is(path: Path, sha256: str | None) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() == sha256
 
 
-def _unpack(archive: zipfile.ZipFile, about: About, python: str, tree: Path) -> None:
+def _unpack(archive: zipfile.ZipFile, about: About, python: str, tree: Path, wanted: dict[str, str]) -> None:
     """Unpack beside the place, then rename; what earlier starts left unfinished goes. Raises Refused, OSError."""
     for left in (*tree.parent.glob(f"{NEW}*"), *tree.parent.glob(f"{OLD}*")):
         shutil.rmtree(left, ignore_errors=True)
@@ -210,10 +210,14 @@ def _unpack(archive: zipfile.ZipFile, about: About, python: str, tree: Path) -> 
             target = new / SITE / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
+    if _first_difference(new, wanted):
+        raise Refused("What was unpacked is not what this file says that it holds. Copy or download it anew.")
     shutil.rmtree(_compiled(tree), ignore_errors=True)
+    old = tree.with_name(f"{OLD}{secrets.token_hex(4)}")
     if tree.exists():
-        tree.rename(tree.with_name(f"{OLD}{secrets.token_hex(4)}"))
+        tree.rename(old)
     new.rename(tree)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _run(tree: Path, program: Path, arguments: list[str]) -> int:
