@@ -45,7 +45,7 @@ NAMED = [
     (cmdlet, name, parameter)
     for cmdlet in cmdlets.EXCHANGE
     for name in cmdlet.names
-    for parameter in ("Identity", "Mailbox", "DomainController")
+    for parameter in ("Identity", "DomainController")
     if parameter in cmdlet.parameters
 ]
 

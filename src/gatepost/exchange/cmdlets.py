@@ -17,7 +17,7 @@ _WRITE_ONE: dict[str, type | None] = {"Identity": str, **_WRITE}
 
 GET_MOBILE_DEVICE = Cmdlet(
     "Get-MobileDevice",
-    {**_LISTING, "Mailbox": str},
+    _LISTING,
     (
         "Guid", "DeviceId", "DistinguishedName", "Identity", "FriendlyName", "DeviceType", "DeviceModel", "DeviceOS",
         "DeviceOSLanguage", "DeviceUserAgent", "DeviceImei", "DeviceTelephoneNumber", "DeviceMobileOperator",
@@ -30,7 +30,7 @@ GET_MOBILE_DEVICE = Cmdlet(
 )  # fmt: skip
 GET_MOBILE_DEVICE_STATISTICS = Cmdlet(
     "Get-MobileDeviceStatistics",
-    {**_ONE, "Mailbox": str},
+    _ONE,
     (
         "Guid", "LastSyncAttemptTime", "LastSuccessSync", "LastPolicyUpdateTime", "DevicePolicyApplied",
         "DevicePolicyApplicationStatus", "Status", "DeviceWipeRequestTime", "DeviceWipeSentTime", "DeviceWipeAckTime",
@@ -65,14 +65,14 @@ SET_CAS_MAILBOX = Cmdlet(
 )
 GET_RECIPIENT = Cmdlet(
     "Get-Recipient",
-    {**_ONE, "RecipientTypeDetails": tuple, "ResultSize": str},
+    {"RecipientTypeDetails": tuple, "ResultSize": str},
     ("Guid", "DistinguishedName", "RecipientTypeDetails", "PrimarySmtpAddress"),
     purpose="kinds of mailboxes",
     role=_SEE_RECIPIENTS,
 )
 GET_EXCHANGE_SERVER = Cmdlet(
     "Get-ExchangeServer",
-    {"Identity": str, "Status": None},
+    {"Status": None},
     (
         "Name", "Fqdn", "AdminDisplayVersion", "Edition", "ServerRole", "Site",
         "CurrentDomainControllers", "CurrentGlobalCatalogs",
@@ -141,7 +141,7 @@ GET_MAILBOX_POLICY = Cmdlet(
 )
 NEW_MAILBOX_POLICY = Cmdlet(
     "New-MobileDeviceMailboxPolicy",
-    {**_WRITE, "Name": str, "IsDefault": bool, **SETTINGS},
+    {**_WRITE, "Name": str, **SETTINGS},
     old="New-ActiveSyncMailboxPolicy",
     renamed=OLD_NAMES,
     purpose="policies",
@@ -149,7 +149,7 @@ NEW_MAILBOX_POLICY = Cmdlet(
 )
 SET_MAILBOX_POLICY = Cmdlet(
     "Set-MobileDeviceMailboxPolicy",
-    {**_WRITE_ONE, "IsDefault": bool, **SETTINGS, **dict.fromkeys(LISTS, Change)},
+    {**_WRITE_ONE, **SETTINGS, **dict.fromkeys(LISTS, Change)},
     old="Set-ActiveSyncMailboxPolicy",
     renamed=OLD_NAMES,
     purpose="policies",
