@@ -33,6 +33,7 @@ then the remedy. ``exit_code`` is what the command line returns for it.
     ├── StoreError                 the connector's SQLite file                               1
     └── ServiceError               inside the service                                        1
         ├── NoTenantScope          a tenant statement without a tenant: a programmer's mistake
+        ├── NotDelivered           an alert did not arrive, or nobody can tell
         ├── Problem                what an HTTP answer says, as application/problem+json
         └── DatabaseError          cannot be reached, or needs a migration                   5
 """
@@ -314,6 +315,14 @@ class ServiceError(GatepostError):
 
 class NoTenantScope(ServiceError):
     """A tenant statement was run without a tenant scope."""
+
+
+class NotDelivered(ServiceError):
+    """An alert was not delivered; ``uncertain`` where it may have arrived all the same."""
+
+    def __init__(self, cause: str, remedy: str = "", *, uncertain: bool = False) -> None:
+        self.uncertain = uncertain
+        super().__init__(cause, remedy)
 
 
 class Problem(ServiceError):

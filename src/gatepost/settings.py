@@ -188,8 +188,10 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     ``database_url`` signs in as the app role; ``public_url`` is the address that people type, and decides on cookies.
     With it, ``trusted_proxies`` (addresses or networks) say for whom they ask; attempts to sign in are counted by that.
     ``key_file`` seals secrets in the database, ``service.key`` in ``data`` unless set; every replica needs the same.
-    ``packages`` is the folder with the connector's packages (``make package``). Alerts leave by ``mail_relay``
-    (``host:port``), with ``mail_security`` starttls, tls or none.
+    ``packages`` is the folder with the connector's packages (``make package``), else ``packages`` in ``data``.
+    Alerts leave by ``mail_relay`` (``host:port``), with ``mail_security`` starttls, tls or none. ``alert_networks`` are
+    networks inside which webhooks and syslog servers may be; ``alert_ca_file`` has authorities of theirs and of the
+    relay, beside the system's.
     """
 
     data: Path
@@ -208,6 +210,8 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     mail_user: str | None = None
     mail_password_file: Path | None = None
     mail_security: str = "starttls"
+    alert_networks: tuple[str, ...] = ()
+    alert_ca_file: Path | None = None
 
     @property
     def vault_file(self) -> Path:

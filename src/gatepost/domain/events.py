@@ -66,6 +66,9 @@ class Event(StrEnum):
     OUTCOME_REFUSED = "service:outcome:refused"
     SYNC_ABANDONED = "service:sync:abandoned"
     PIN_EXPIRED = "service:pin:expired"
+    ALERT_TARGET_ADDED = "console:alert-target:added"
+    ALERT_TARGET_REMOVED = "console:alert-target:removed"
+    ALERT_TESTED = "console:alert-target:tested"
     LEVEL_PUBLISHED = "service:level:published"
 
 

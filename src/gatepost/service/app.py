@@ -16,30 +16,37 @@ from starlette.types import ASGIApp
 
 from gatepost import __version__
 from gatepost.errors import ServiceError
-from gatepost.service import administration, auditing, backup, jobs, restored, roles, sealing, tls
-from gatepost.service.database import Database
+from gatepost.service import administration, auditing, backup, jobs, restored, roles, sealing, systemd, tls
+from gatepost.service import log as service_log
+from gatepost.service.alerts import job as alerts
+from gatepost.service.alerts.outbox import Ways
+from gatepost.service.database import Database, passwords_of
 from gatepost.service.keys import Keys
 from gatepost.service.packages import Packages
 from gatepost.service.vault import Vault
 from gatepost.service.wake import Waker
 from gatepost.service.web import api, connector, console, health, permissions, problems, static_files
+from gatepost.service.web.answers import SignedAnswers
 from gatepost.service.web.limits import BodyLimit
 from gatepost.service.web.sessions import SecurityHeaders
 from gatepost.settings import ServiceSettings
 
-GRACE_SECONDS = 15
+GRACE_SECONDS = 4
 BACKLOG = 2_048
 ROUTERS = (connector.router, health.router, static_files.router, api.router, console.router)
-__all__ = ["Server", "administration", "auditing", "backup", "create_app", "listen", "run"]
+__all__ = ["Server", "administration", "auditing", "backup", "create_app", "listen", "run", "start_log"]
 log = logging.getLogger("gatepost.service")
 
 
 class Application(FastAPI):
-    """The application with the security headers on every answer: also on those that are made outside of middleware."""
+    """The application with security headers on every answer, and a signature on those to connectors.
+
+    Also on those that are made outside of middleware.
+    """
 
     def build_middleware_stack(self) -> ASGIApp:
         """The finished stack, wrapped."""
-        return SecurityHeaders(super().build_middleware_stack())
+        return SecurityHeaders(SignedAnswers(super().build_middleware_stack()))
 
 
 def create_app(settings: ServiceSettings, database: Database) -> FastAPI:
@@ -47,7 +54,13 @@ def create_app(settings: ServiceSettings, database: Database) -> FastAPI:
 
     @asynccontextmanager
     async def background(app: FastAPI) -> AsyncIterator[None]:
-        work = (app.state.waker.run(), jobs.run(database), sealing.run(database, app.state.keys))
+        work = (
+            app.state.waker.run(),
+            jobs.run(database),
+            sealing.run(database, app.state.keys),
+            systemd.watch(database),
+            alerts.run(database, app.state.keys, settings, app.state.ways),
+        )
         tasks = [asyncio.create_task(each) for each in work]
         try:
             yield
@@ -61,6 +74,7 @@ def create_app(settings: ServiceSettings, database: Database) -> FastAPI:
     app.state.database = database
     app.state.keys = Keys(Vault.open_file(settings.vault_file))
     app.state.packages = Packages(settings.packages_folder)
+    app.state.ways = Ways.of(settings)
     app.state.waker = Waker(database.url)
     app.state.stopping = asyncio.Event()
     app.add_middleware(BodyLimit)
@@ -69,6 +83,11 @@ def create_app(settings: ServiceSettings, database: Database) -> FastAPI:
     problems.register(app)
     permissions.check(app)
     return app
+
+
+def start_log(form: str | None, settings: ServiceSettings) -> None:
+    """Begin to log, without the secrets that the settings name. Raises SettingsError, DatabaseError."""
+    service_log.start(form, passwords_of(settings.database_url))
 
 
 def stop_waiting(app: FastAPI) -> None:
@@ -131,10 +150,12 @@ class Server(uvicorn.Server):
         if self.started and sockets:
             scheme = "https" if self.config.is_ssl else "http"
             host, port = sockets[0].getsockname()[:2]
+            systemd.notify(systemd.READY)
             self._ready(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
 
     def stop(self) -> None:
         """End in order; from the loop's own thread."""
+        systemd.notify(systemd.STOPPING)
         stop_waiting(self._app)
         self.should_exit = True
 
