@@ -48,6 +48,7 @@ END = {
     "lists": N_("No entry stands against what Gatepost wants any more."),
 }
 TEST = N_("This is a test. Alerts of Gatepost arrive here.")
+REMINDER = N_("(reminder)")
 _WHOLE = N_("Gatepost service")
 
 
@@ -77,7 +78,7 @@ def line(row: Row, language: Language) -> str:
     if row["what"] == "test":
         return language.text(TEST)
     said = f"{place(row, language)}: {sentence(row, language, over=row['what'] == 'end')}"
-    return f"{said} {language.text(N_('(reminder)'))}" if row["what"] == "reminder" else said
+    return f"{said} {language.text(REMINDER)}" if row["what"] == "reminder" else said
 
 
 def link(row: Row, base: str | None) -> str:
@@ -96,8 +97,8 @@ def message(rows: Sequence[Row], language: Language, base: str | None, sender: s
     mail["Date"] = format_datetime(datetime.now(UTC))
     mail["Message-ID"] = f"<{rows[0]['delivery_id']}.{rows[0]['attempts']}@{sender.rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-generated"
-    mail["Content-Language"] = language.code
     mail.set_content("\n\n".join(_paragraph(row, language, base) for row in rows) + "\n")
+    mail["Content-Language"] = language.code  # set_content takes such headers away
     return mail
 
 
