@@ -37,7 +37,12 @@ ACTS_ON_NO_ROW = {
 }
 # Statements that make what acme has already, so that they do nothing in its scope; where they are proven.
 MADE_ONCE = {"keys.make": "tests/service/test_keys.py"}
-BEFORE = {"merge.recount": ["merge.forget_counters"]}  # what a statement relies on, in its own transaction
+BEFORE = {
+    "connections.stop_writing": ["connections.release_writing"],
+    "merge.recount": ["merge.forget_counters"],
+    "removals.add": ["removals.end"],
+    "removals.undoing": ["removals.approve"],
+}  # what a statement relies on, in its own transaction
 
 
 class Filled:
@@ -88,6 +93,7 @@ class Filled:
             "audiences": {"audience_id": uuid4(), "group_ids": [uuid4()]},
             "people": {"person_id": uuid4(), "upn": SECRET},
             "org_settings": {"organization_id": organization, "settings": Jsonb({"name": SECRET})},
+            "alert_targets": {"kind": "mail", "address": SECRET, "language": "en", "made_by": SECRET},
             "tenant_settings": {"authority": "exchange", "chosen_by": SECRET},
             "findings": {"organization_id": organization, "origin": "sync", "code": SECRET},
             "desired": {**key, "level": "leave", "revision": 1},
@@ -138,11 +144,42 @@ class Filled:
             [self.acme, administrator, SECRET],
         )
         self.run(sql.SQL("INSERT INTO sign_in_rules (tenant_id) VALUES (%s)"), [self.acme])
+        self.run(
+            sql.SQL(
+                "INSERT INTO alerts (tenant_id, condition, subject, detail, seen_at, begun_at, ended_at) "
+                "VALUES (%s, 'a', %s, 'x', now(), now(), NULL), (%s, 'b', %s, 'x', now(), now(), now())"
+            ),
+            [self.acme, SECRET, self.acme, SECRET],
+        )
+        self.run(
+            sql.SQL(
+                "INSERT INTO alert_deliveries (tenant_id, target_id, alert_id, what, state, made_at, next_at, "
+                "claimed_at, ended_at, error) SELECT tenant_id, target_id, alert_id, 'begin', state, now(), now(), "
+                "now(), CASE WHEN state = 'sent' THEN now() END, %s "
+                "FROM alert_targets JOIN alerts USING (tenant_id), unnest(ARRAY['waiting', 'sending', 'sent']) AS s "
+                "(state) WHERE condition = 'a'"
+            ),
+            [SECRET],
+        )
 
     def _add_what_some_statements_need(self) -> None:
         """A device that is gone, a head, a request, and synchronisations that were accepted and that are held."""
         self.run(sql.SQL("UPDATE devices SET gone_at = now() WHERE guid = %s"), [UUID(device(3)[0])])
         self.run(sql.SQL("UPDATE desired_heads SET revision = 1"))
+        self.run(
+            sql.SQL(
+                "UPDATE organizations SET writing_stopped_at = now(), writing_stopped_by = %s, writing_stopped_why = %s"
+            ),
+            [SECRET, SECRET],
+        )
+        self.run(
+            sql.SQL(
+                "INSERT INTO list_entries (tenant_id, organization_id, mailbox_guid, device_id, list, ownership) "
+                "SELECT tenant_id, organization_id, mailbox_guid, device_id, 'allow', 'ours' FROM devices "
+                "WHERE guid = %s"
+            ),
+            [UUID(device(0)[0])],
+        )
         self.run(sql.SQL("UPDATE outcomes SET took_away = true"))
         self.run(
             sql.SQL(
@@ -166,6 +203,8 @@ class Filled:
         """What some statements need instead, so that they find or change something of acme's in acme's own scope."""
         found = {"first": "only", "first_end": "only\U0010ffff"}
         return {
+            "alerts.add_target": {"target_id": uuid4()},
+            "alerts.done": self.one("SELECT array_agg(delivery_id) AS delivery_ids FROM alert_deliveries"),
             "administrators.create": {"name": "another", "administrator_id": uuid4()},
             "sessions.end": {"but": None},
             "sessions.open": {"session_id": uuid4()},
