@@ -22,7 +22,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 from tests.fixtures.database import Urls
-from tests.fixtures.service import new_tenant, replica_of
+from tests.fixtures.service import SETTINGS, new_tenant, replica_of
 from tests.service.speaker import Speaker, device, mailbox
 
 from gatepost.domain.contract import DEVICE_COLUMNS, Table
@@ -158,7 +158,7 @@ async def peers(urls: Urls, tenant: UUID, organization: UUID) -> list[tuple[str,
 def _organization(urls: Urls, slug: str) -> tuple[UUID, UUID]:
     """A new tenant with one organization."""
     tenant = administration.create_tenant(urls.operator, slug, slug)
-    administration.create_ticket(urls.operator, slug, "Benchmark")
+    administration.create_ticket(urls.operator, SETTINGS.vault_file, slug, "Benchmark")
     with psycopg.connect(urls.superuser) as connection:
         row = connection.execute("SELECT organization_id FROM organizations WHERE tenant_id = %s", [tenant]).fetchone()
     assert row is not None

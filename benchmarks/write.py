@@ -22,12 +22,13 @@ from uuid import UUID
 
 import psycopg
 from tests.fixtures.database import Urls
+from tests.fixtures.service import SETTINGS
 from tests.fixtures.site import Service
 
 from benchmarks.labs import RunningLab
 from gatepost.connector import log
 from gatepost.connector.agent import Agent, Scope
-from gatepost.connector.setup import enrol
+from gatepost.connector.enrolment import enrol
 from gatepost.domain.contract import MAILBOX_COLUMNS
 from gatepost.service import administration, migrations, pins
 from gatepost.service.database import Database
@@ -153,7 +154,8 @@ def main() -> None:
 def made(urls: Urls, lab: RunningLab, url: str, folder: Path) -> Bench:
     """A tenant whose connector is enrolled and may write everywhere."""
     tenant = administration.create_tenant(urls.operator, "bench", "Bench")
-    (folder / "ticket").write_text(administration.create_ticket(urls.operator, "bench", "Lab"))
+    ticket, fingerprint = administration.create_ticket(urls.operator, SETTINGS.vault_file, "bench", "Lab")
+    (folder / "ticket").write_text(ticket)
     (folder / "password").write_text(lab.ready["password"])
     exchange = ExchangeSettings(
         url=lab.ready["url"],
@@ -167,7 +169,7 @@ def made(urls: Urls, lab: RunningLab, url: str, folder: Path) -> Bench:
     settings = ConnectorSettings(
         folder=folder / "connector", exchange=exchange, service=uplink, mode="enforce", scope=("*",), ceiling=1_000_000
     )
-    enrol(settings, folder / "ticket")
+    enrol(settings, folder / "ticket", fingerprint)
     return Bench(urls, lab, settings, tenant)
 
 

@@ -116,7 +116,7 @@ def test_status_tells_what_the_folder_knows(site: Site) -> None:
     after = json.loads(output)
     assert after["last_full"] < after["next_quick"] < after["next_full"]
     assert (after["unsent"], after["failure"], after["mode"]) == (0, None, "observe")
-    assert credentials.load(site.settings.folder).secret not in output
+    assert credentials.load(site.settings.folder).key not in output
 
 
 @pytest.mark.parametrize("command", ["sync", "run", "status"])
@@ -189,7 +189,7 @@ def test_run_synchronises_checks_in_and_stops_cleanly(make_site: MakeSite) -> No
     [checkin] = site.query("SELECT lease_until > now() AS leased FROM checkins WHERE tenant_id = %s")
     assert not checkin["leased"]
     assert all(json.loads(line) for line in site.log().splitlines())
-    assert credentials.load(site.settings.folder).secret not in site.log()
+    assert credentials.load(site.settings.folder).key not in site.log()
 
 
 def test_what_is_known_of_exchange_outlives_a_restart(site: Site) -> None:
@@ -305,6 +305,7 @@ def test_the_service_is_told_which_host_exchange_is_and_no_more(site: Site) -> N
 
 def test_a_service_of_another_contract_is_told_and_waited_for(site: Site, stage: Stage) -> None:
     """``status`` names both sides' versions, the program goes on, and the document does not stay in the way."""
+    stage.sign = site.keys.sign
     stage.answers = [lambda _: problem(422, "contract", supported=[2])]
     with running(site.of(stage.url)):
         until(lambda: status(site.settings).failure, "the failure", site)
@@ -398,7 +399,7 @@ def test_a_replaced_connector_ends_with_its_reason(site: Site) -> None:
     """A running connector that is fenced stops by itself: exit code 6, status "replaced", no secret left."""
     process = site.connector("run")
     until(lambda: sealed(site, "full"), "the first synchronisation", site)
-    secret = credentials.load(site.settings.folder).secret
+    secret = credentials.load(site.settings.folder).key
     site.beside("second").enrol()
     ask(site, "quick")
     assert finish(process)[0] == 6

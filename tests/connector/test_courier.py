@@ -285,7 +285,7 @@ def test_a_replaced_connector_says_farewell_and_forgets_its_secret(desk: Desk, i
     farewell = desk.stage.requests[-1]
     assert farewell.path == "/connector/v1/farewell"
     assert desk.courier.lease.remaining() == 0
-    assert identity.secret not in "".join(path.read_text() for path in desk.folder.glob("*.json"))
+    assert identity.key not in "".join(path.read_text() for path in desk.folder.glob("*.json"))
     with pytest.raises(SettingsError, match=rf"was replaced: .*{kind}.*Enrol again with a new ticket"):
         credentials.load(desk.folder)
 

@@ -1,13 +1,15 @@
 """Who a connector is, at rest: whole or not at all, for its user only, and gone when it was replaced."""
 
-import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from gatepost.connector import credentials
 from gatepost.connector.credentials import Identity
+from gatepost.connector.keys import Certificate, Key, new_key
+from gatepost.connector.secrets import Secrets
 from gatepost.errors import SettingsError
 
 
@@ -18,26 +20,48 @@ def test_an_identity_is_kept_for_its_user_only(tmp_path: Path, identity: Identit
     assert (tmp_path / credentials.IDENTITY).stat().st_mode & 0o777 == 0o600
 
 
-def test_a_secret_is_never_shown(identity: Identity) -> None:
-    """Not in what Python prints of it."""
-    assert identity.secret not in repr(identity)
+def test_a_key_is_never_shown(identity: Identity) -> None:
+    """Not in what Python prints of it, and not in what a command prints."""
+    assert identity.key not in repr(identity)
+    assert identity.key not in str(identity.shown())
+    assert identity.shown()["organization_name"] == "Head office"
 
 
-def test_the_service_is_told_a_hash() -> None:
-    """What is sent at enrolment does not give the secret away."""
-    assert credentials.public_key("abc") == "sha256:" + hashlib.sha256(b"abc").hexdigest()
-
-
-def test_the_same_ticket_has_the_same_secret_until_it_was_answered(tmp_path: Path, identity: Identity) -> None:
-    """A lost answer is no dead end; another ticket, and a used one, get a new secret."""
-    first = credentials.secret_for(tmp_path, "t.one")
-    assert credentials.secret_for(tmp_path, "t.one") == first
-    second = credentials.secret_for(tmp_path, "t.two")
+def test_the_same_ticket_has_the_same_key_until_it_was_answered(tmp_path: Path, identity: Identity) -> None:
+    """A lost answer is no dead end; another ticket, and a used one, get a new key."""
+    first = credentials.key_for(tmp_path, "t.one")
+    assert credentials.key_for(tmp_path, "t.one") == first
+    second = credentials.key_for(tmp_path, "t.two")
     assert second != first
-    assert len(second) >= 43
-    credentials.save(tmp_path, identity)
-    assert credentials.secret_for(tmp_path, "t.two") != second
+    assert (tmp_path / credentials.PENDING).stat().st_mode & 0o777 == 0o600
     assert "t.two" not in (tmp_path / credentials.PENDING).read_text()
+    credentials.save(tmp_path, identity)
+    assert not (tmp_path / credentials.PENDING).exists()
+    assert credentials.key_for(tmp_path, "t.two") != second
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"about": 1}', "[" * 100_000, '{"about": "A", "key": "x"}'])
+def test_a_key_that_cannot_be_read_is_made_anew(tmp_path: Path, identity: Identity, text: str) -> None:
+    """It was promised to nobody yet."""
+    about = Certificate(identity.certificate).serial
+    (tmp_path / credentials.RENEWAL).write_text(text.replace('"A"', f'"{about}"'))
+    made = credentials.next_key(tmp_path, identity)
+    assert Key(made).request().startswith("-----BEGIN CERTIFICATE REQUEST-----")
+    assert credentials.next_key(tmp_path, identity) == made
+
+
+def test_nothing_secret_stays_of_a_connector_that_has_ended(tmp_path: Path, identity: Identity) -> None:
+    """Keys, passwords and what waits for an answer are gone; the reason stays. Doing it again does no harm."""
+    credentials.save(tmp_path, identity)
+    kept = [identity.key, credentials.key_for(tmp_path, "t.x"), credentials.next_key(tmp_path, identity)]
+    Secrets(tmp_path).keep("exchange", "hunter2")
+    kept.append((tmp_path / "secrets.key").read_text().strip())
+    for _ in range(2):
+        credentials.wipe(tmp_path, "another one took over")
+    left = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+    assert [secret for secret in kept if secret in left] == []
+    with pytest.raises(SettingsError, match="was replaced: another one took over"):
+        credentials.load(tmp_path)
 
 
 def test_a_folder_without_identity_says_how_to_enrol(tmp_path: Path) -> None:
@@ -46,29 +70,41 @@ def test_a_folder_without_identity_says_how_to_enrol(tmp_path: Path) -> None:
         credentials.load(tmp_path)
 
 
-WHOLE = {"tenant": "t", "organization": "o", "connector": "c", "epoch": 1, "incarnation": "h", "secret": "s"}
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", '{"tenant": "only"}', "[]", "7", '"text"', "[" * 100_000],
+)
+def test_a_file_that_is_no_identity_says_so(tmp_path: Path, text: str) -> None:
+    """A file that was cut off or edited is never half used."""
+    (tmp_path / credentials.IDENTITY).write_text(text)
+    with pytest.raises(SettingsError, match=r"identity\.json is damaged\. Enrol again with a new ticket\."):
+        credentials.load(tmp_path)
 
 
 @pytest.mark.parametrize(
-    "text",
+    "change",
     [
-        "",
-        "{",
-        '{"tenant": "only"}',
-        "[]",
-        "7",
-        '"text"',
-        "[" * 100_000,
-        json.dumps(WHOLE | {"epoch": "1"}),
-        json.dumps(WHOLE | {"epoch": 10**30}),
-        json.dumps(WHOLE | {"secret": ["s"]}),
-        json.dumps(WHOLE | {"tenant": "\u4e00"}, ensure_ascii=False),
-        json.dumps(WHOLE | {"connector": ""}),
+        {"epoch": "1"},
+        {"epoch": 10**30},
+        {"key": ["s"]},
+        {"key": "AAAA"},
+        {"key": new_key()},
+        {"certificate": "x"},
+        {"service_key": "AAAA"},
+        {"service_key": "\u4e00"},
+        {"tenant": "\u4e00"},
+        {"connector": ""},
+        {"organization_name": 7},
     ],
+    ids=str.split(
+        "epoch-text epoch-huge key-list key-none key-other certificate service-key not-ascii tenant connector name"
+    ),
 )
-def test_a_damaged_identity_says_so(tmp_path: Path, text: str) -> None:
-    """A file that was cut off or edited is never half used."""
-    (tmp_path / credentials.IDENTITY).write_text(text)
+def test_an_identity_that_does_not_fit_together_says_so(
+    tmp_path: Path, identity: Identity, change: dict[str, object]
+) -> None:
+    """Each field is looked at, and whether key and certificate belong together."""
+    (tmp_path / credentials.IDENTITY).write_text(json.dumps(asdict(identity) | change))
     with pytest.raises(SettingsError, match=r"identity\.json is damaged\. Enrol again with a new ticket\."):
         credentials.load(tmp_path)
 

@@ -1,18 +1,15 @@
-"""Enrolment with the real service: a ticket pays once, and nothing that gets lost on the way is a dead end."""
+"""The settings of a connector, as a file that its commands read and change."""
 
-import hashlib
 import json
 import re
 from pathlib import Path
 
 import pytest
 
-from gatepost.connector import credentials, host
 from gatepost.connector.agent import Agent, status
-from gatepost.connector.setup import configure, enrol, set_mode
-from gatepost.errors import ServiceRefused, ServiceUnreachable, SettingsError, StoreError
+from gatepost.connector.setup import configure, set_mode
+from gatepost.errors import SettingsError
 from gatepost.settings import ConnectorSettings, load
-from tests.fixtures.connector import Reply, Request, Stage, problem
 from tests.fixtures.site import MakeSite, Site
 
 
@@ -20,127 +17,6 @@ from tests.fixtures.site import MakeSite, Site
 def site(make_site: MakeSite) -> Site:
     """A site whose connector is not enrolled yet."""
     return make_site(devices=20)
-
-
-def test_a_ticket_becomes_an_identity_and_is_deleted(site: Site) -> None:
-    """The identity is the service's, the secret never left, and the ticket's file is gone."""
-    ticket = site.ticket()
-    identity = enrol(site.settings, ticket)
-    assert not ticket.exists()
-    assert credentials.load(site.settings.folder) == identity
-    [row] = site.query("SELECT * FROM connectors WHERE tenant_id = %s")
-    assert (str(row["connector_id"]), row["epoch"], identity.epoch) == (identity.connector, 1, 1)
-    assert row["public_key"] == credentials.public_key(identity.secret)
-
-
-def test_a_lost_answer_is_no_dead_end(site: Site) -> None:
-    """The first attempt reached the service and its answer did not come back; the same ticket succeeds."""
-    ticket = site.ticket()
-    text = ticket.read_text()
-    secret = credentials.secret_for(host.private_folder(site.settings.folder), text)
-    first = enrol(site.settings, ticket)
-    assert first.secret == secret
-    (site.settings.folder / credentials.IDENTITY).unlink()
-    (site.settings.folder / credentials.PENDING).write_text(
-        json.dumps({"ticket": hashlib.sha256(text.encode()).hexdigest(), "secret": secret})
-    )
-    ticket.write_text(text)
-    assert enrol(site.settings, ticket) == first
-
-
-def test_a_used_ticket_is_refused_in_words(site: Site) -> None:
-    """Another connector cannot enrol with it, and what is in the folder stays as it was."""
-    ticket = site.ticket()
-    text = ticket.read_text()
-    enrol(site.settings, ticket)
-    other = site.beside("other")
-    ticket.write_text(text)
-    with pytest.raises(SettingsError, match=r"was used by another connector\. If that was not you"):
-        enrol(other.settings, ticket)
-    assert ticket.exists()
-    with pytest.raises(SettingsError, match="is not enrolled"):
-        credentials.load(other.settings.folder)
-
-
-def test_a_ticket_that_was_used_up_is_told_from_a_wrong_path(site: Site) -> None:
-    """Set-up a second time says why the file is gone; before the first one it says what to look at."""
-    with pytest.raises(SettingsError, match=r"no ticket file .*nowhere\. A ticket is used once.* Check the path"):
-        enrol(site.settings, site.folder / "nowhere")
-    ticket = site.ticket()
-    before = enrol(site.settings, ticket)
-    with pytest.raises(SettingsError) as caught:
-        enrol(site.settings, ticket)
-    assert str(caught.value) == (
-        f"There is no ticket file {ticket}. A ticket is used once, and its file is removed then."
-        " This connector is enrolled already: nothing is left to do. To enrol anew, ask for a new ticket."
-    )
-    assert credentials.load(site.settings.folder) == before
-
-
-@pytest.mark.parametrize("text", ["11111111-1111-4111-8111-111111111111.unknown", "junk"])
-def test_an_unknown_ticket_is_refused_in_words(site: Site, text: str) -> None:
-    """A person reads what to ask for."""
-    ticket = site.folder / "ticket"
-    ticket.write_text(text)
-    with pytest.raises(SettingsError, match=r"unknown or has expired\. Ask for a new one"):
-        enrol(site.settings, ticket)
-    assert ticket.exists()
-
-
-def test_a_second_enrolment_fences_the_first(site: Site) -> None:
-    """The first connector may say nothing more, forgets its secret, and the second one works."""
-    first = site.enrol()
-    first.synchronise()
-    second = site.beside("second").enrol()
-    with pytest.raises(ServiceRefused, match="403 superseded"):
-        first.synchronise()
-    with pytest.raises(SettingsError, match=r"was replaced: .*superseded.*Enrol again with a new ticket"):
-        credentials.load(first.settings.folder)
-    assert second.synchronise().state == "sealed"
-    assert second.differences() == []
-
-
-def test_the_same_folder_may_enrol_again(site: Site) -> None:
-    """A new ticket makes a new epoch; the store of the old one is not used."""
-    site.enrol().synchronise()
-    site.enrol()
-    assert credentials.load(site.settings.folder).epoch == 2
-    assert site.synchronise().state == "sealed"
-    assert site.differences() == []
-
-
-def test_a_connector_at_work_is_not_enrolled_under_its_feet(site: Site) -> None:
-    """Set-up takes the folder's lock."""
-    site.enrol()
-    ticket = site.ticket()
-    with Agent(site.settings, patience=5), pytest.raises(StoreError, match="Another connector works on the folder"):
-        enrol(site.settings, ticket)
-    assert ticket.exists()
-
-
-def test_a_service_that_is_away_is_told_and_the_ticket_kept(site: Site, stage: Stage) -> None:
-    """A wrong address does not cost the ticket, and the same secret is used at the next attempt."""
-    stage.answers = [lambda _: Reply(404, b"<h1>no</h1>", {"Content-Type": "text/html"})]
-    ticket = site.ticket()
-    wrong = site.of(stage.url)
-    with pytest.raises(ServiceUnreachable, match="does not speak like the service"):
-        enrol(wrong.settings, ticket, patience=0)
-    assert ticket.exists()
-    enrol(site.configure().settings, ticket)
-    assert credentials.public_key(credentials.load(site.settings.folder).secret) == _key(stage.requests[0])
-
-
-def _key(request: Request) -> str:
-    key: str = json.loads(request.body)["public_key"]
-    return key
-
-
-def test_any_other_refusal_is_told_as_it_is(site: Site, stage: Stage) -> None:
-    """What set-up has no words of its own for comes in the service's."""
-    stage.answers = [lambda _: problem(403, "removed")]
-    wrong = site.of(stage.url)
-    with pytest.raises(ServiceRefused, match="403 removed"):
-        enrol(wrong.settings, site.ticket())
 
 
 EXCHANGE = '[exchange]\nurl = "https://mail.example.com/PowerShell"\n'
@@ -250,7 +126,7 @@ def test_a_mode_that_cannot_be_written_is_told_with_the_line(site: Site) -> None
 
 def test_enforcing_asks_first_and_says_what_follows(site: Site) -> None:
     """Without an answer nothing is written; with --yes it is; back to observing needs no question."""
-    enrol(site.settings, site.ticket())
+    site.enrol()
     limited = site.limited(scope=["@example.com"], ceiling=7)
     process = limited.connector("mode", "enforce")
     assert process.wait(30) == 1
@@ -270,7 +146,7 @@ GOES_ON = "The connector that runs goes on with observe: start it again."
 
 def test_a_running_connector_goes_on_until_it_is_started_again(site: Site) -> None:
     """And ``mode`` says so each time, as does ``status``, by the process and not by what the file said before."""
-    enrol(site.settings, site.ticket())
+    site.enrol()
     with Agent(site.settings, patience=5):
         process = site.connector("mode", "enforce", "--yes", "--json")
         output, _ = process.communicate(timeout=30)

@@ -9,19 +9,35 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from gatepost.connector.answers import Head
 from gatepost.connector.credentials import Credentials, Identity
+from gatepost.connector.keys import new_key
 from gatepost.connector.uplink import Uplink, pack
+from gatepost.domain import signing
 from gatepost.domain.contract import Answer, CheckIn, Kind, seal, write_answer
-from gatepost.errors import ServiceRefused, ServiceUnreachable, SettingsError
+from gatepost.errors import AnswerUnsigned, ServiceRefused, ServiceUnreachable, SettingsError
 from gatepost.lab.certificates import make_certificates
 from gatepost.settings import UplinkSettings
-from tests.fixtures.connector import Reply, Stage, good, problem, wanted
+from tests.fixtures.connector import (
+    SERVICE_KEY,
+    Reply,
+    Request,
+    Stage,
+    certified,
+    good,
+    problem,
+    signature_of,
+    wanted,
+)
 
 DOCUMENT = pack(seal(CheckIn("org", 1, "history-1", 1, Kind.CYCLE)))
 
@@ -32,16 +48,22 @@ def uplink(stage: Stage, identity: Identity) -> Uplink:
 
 
 def test_a_request_carries_who_asks_and_a_digest_of_the_bytes(stage: Stage, identity: Identity) -> None:
-    """The headers are those that a signature will cover, and the body is gzipped JSON."""
+    """The headers are signed with the connector's key, and the body is gzipped JSON."""
     stage.answers = [good]
     answer = uplink(stage, identity).check_in(DOCUMENT)
     [request] = stage.requests
     assert (request.method, request.path) == ("POST", "/connector/v1/check-ins")
-    assert request.headers["Gatepost-Key"] == f"{identity.tenant}/connector-1"
+    serial = x509.load_pem_x509_certificate(identity.certificate.encode()).serial_number
+    assert request.headers["Gatepost-Key"] == f"{identity.tenant}/connector-1/{serial:x}"
     assert (request.headers["Gatepost-Epoch"], request.headers["Gatepost-Instance"]) == ("1", "instance-1")
     digest = base64.b64encode(hashlib.sha256(request.body).digest()).decode()
     assert request.headers["Content-Digest"] == f"sha-256=:{digest}:"
-    assert request.headers["Authorization"] == f"Bearer {identity.secret}"
+    names = ("Gatepost-Key", "Gatepost-Epoch", "Gatepost-Instance", "Gatepost-Time", "Content-Digest")
+    lines = ("gatepost request 1", "POST", "/connector/v1/check-ins", *(request.headers[name] for name in names))
+    key = x509.load_pem_x509_certificate(identity.certificate.encode()).public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    signature = base64.b64decode(request.headers["Gatepost-Signature"])
+    key.verify(signature, "\n".join(lines).encode(), ec.ECDSA(hashes.SHA256()))
     assert (request.headers["Content-Encoding"], request.headers["Content-Type"]) == ("gzip", "application/json")
     moment = datetime.fromisoformat(request.headers["Gatepost-Time"])
     assert abs(moment - datetime.now(UTC)) < timedelta(seconds=30)
@@ -52,7 +74,9 @@ def test_a_wait_tells_the_head(stage: Stage, identity: Identity) -> None:
     """A held-open request names the revision held and brings back what may be new."""
     stage.answers = [lambda _: Reply(body=json.dumps(HEAD | {"revision": 4, "sync": "quick"}).encode())]
     assert uplink(stage, identity).wait(3) == Head("history", 4, 0, "quick", 1)
-    assert stage.requests[0].path == "/connector/v1/wait?revision=3&orders=0"
+    assert uplink(stage, identity).wait(3, stopped=True).revision == 4
+    paths = [request.path for request in stage.requests]
+    assert paths == [f"/connector/v1/wait?revision=3&orders=0&stopped={stopped}" for stopped in (0, 1)]
 
 
 def test_the_clock_of_the_service_is_used_where_ours_is_off(stage: Stage, identity: Identity) -> None:
@@ -107,7 +131,7 @@ PROBLEM = {"Content-Type": "application/problem+json"}
 def test_what_is_not_the_services_word_is_never_taken_for_it(
     stage: Stage, identity: Identity, reply: Reply, said: str
 ) -> None:
-    """A proxy's page, another web server or a redirect is the service being away, with what to check."""
+    """Even what is signed must be what the contract says; what is not is the service being away, with what to check."""
     stage.answers = [lambda _: reply]
     with pytest.raises(ServiceUnreachable, match=said) as caught:
         uplink(stage, identity).check_in(DOCUMENT)
@@ -157,7 +181,7 @@ def test_no_connection_says_where_and_what_to_check(identity: Identity) -> None:
     away = Uplink(UplinkSettings(url=f"http://127.0.0.1:{port}"), Credentials(identity, "i"))
     with pytest.raises(ServiceUnreachable, match=rf"127\.0\.0\.1:{port} cannot be reached.*Check the url") as caught:
         away.check_in(DOCUMENT)
-    assert identity.secret not in str(caught.value)
+    assert identity.key not in str(caught.value)
 
 
 def test_a_connection_that_breaks_off_is_the_service_being_away(stage: Stage, identity: Identity) -> None:
@@ -234,17 +258,31 @@ def test_a_proxy_that_is_away_is_named_as_such(identity: Identity) -> None:
         Uplink(settings, Credentials(identity, "i")).check_in(DOCUMENT)
 
 
-def test_an_enrolment_sends_what_it_must_and_no_secret(stage: Stage) -> None:
-    """The ticket and the hash of a key go out; an answer without an epoch is not the service's."""
+ENROLLED = {
+    "tenant": "t",
+    "organization": "o",
+    "organization_name": "Head office",
+    "connector": "c",
+    "epoch": 1,
+    "incarnation": "h",
+    "service_key": base64.b64encode(SERVICE_KEY.public_key().public_bytes_raw()).decode(),
+    "certificate": certified(new_key()),
+}
+FINGERPRINT = signing.fingerprint(SERVICE_KEY.public_key().public_bytes_raw())
+
+
+def test_an_enrolment_is_believed_with_the_key_that_was_told_apart(stage: Stage) -> None:
+    """What is sent is what was given, unsigned; an answer without an epoch is not the service's."""
     stage.answers = [
-        lambda _: Reply(body=b'{"tenant": "t", "organization": "o", "connector": "c", "incarnation": "h"}')
+        lambda _: Reply(body=json.dumps(ENROLLED).encode()),
+        lambda _: Reply(body=json.dumps(ENROLLED | {"epoch": None}).encode()),
     ]
     link = Uplink(UplinkSettings(url=stage.url))
+    assert link.enrol({"ticket": "t.ticket"}, FINGERPRINT).organization_name == "Head office"
     with pytest.raises(ServiceUnreachable, match="malformed at epoch"):
-        link.enrol("t.ticket", "sha256:00", "instance")
-    sent = json.loads(stage.requests[0].body)
-    assert (sent["ticket"], sent["public_key"], sent["instance"]) == ("t.ticket", "sha256:00", "instance")
-    assert "Authorization" not in stage.requests[0].headers
+        link.enrol({"ticket": "t.ticket"}, FINGERPRINT)
+    assert json.loads(stage.requests[0].body) == {"ticket": "t.ticket"}
+    assert "Gatepost-Signature" not in stage.requests[0].headers
 
 
 HEAD = {"incarnation": "history", "revision": 1, "orders": 0, "sync": "none", "lease_seconds": 1}
@@ -327,15 +365,102 @@ def test_a_retry_after_past_all_reason_is_bounded(
     assert caught.value.retry_after == pause
 
 
-@pytest.mark.parametrize(("name", "value"), [("epoch", 10**400), ("tenant", "t\r\nX: y"), ("connector", "\u4e00")])
-def test_an_enrolment_that_could_not_travel_in_headers_is_not_the_services(
-    stage: Stage, name: str, value: object
-) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epoch", 10**400),
+        ("tenant", "t\r\nX: y"),
+        ("connector", "\u4e00"),
+        ("certificate", "x"),
+        ("certificate", None),
+        ("organization_name", "\n"),
+        ("service_key", "x"),
+        ("service_key", None),
+    ],
+)
+def test_an_enrolment_that_could_not_be_used_is_not_the_services(stage: Stage, name: str, value: object) -> None:
     """What an enrolment gives is sent with every request later."""
-    whole = {"tenant": "t", "organization": "o", "connector": "c", "epoch": 1, "incarnation": "h"}
-    stage.answers = [lambda _: Reply(body=json.dumps(whole | {name: value}).encode())]
+    stage.answers = [lambda _: Reply(body=json.dumps(ENROLLED | {name: value}).encode())]
     with pytest.raises(ServiceUnreachable, match="does not speak like the service"):
-        Uplink(UplinkSettings(url=stage.url)).enrol("t.ticket", "sha256:00", "instance")
+        Uplink(UplinkSettings(url=stage.url)).enrol({"ticket": "t.ticket"}, FINGERPRINT)
+
+
+# -- what the service has not signed ---------------------------------------------------------------------------------
+
+UNSIGNED = [
+    Reply(403, b"<h1>Blocked by proxy</h1>", HTML, signed=False),
+    Reply(200, b"<h1>Welcome</h1>", HTML, signed=False),
+    Reply(302, b"", {"Location": "http://elsewhere.invalid/"}, signed=False),
+    replace(problem(403, "superseded", by="mail2"), signed=False),
+    replace(problem(409, "sequence-gap", expected=7), signed=False),
+    replace(problem(401, "clock", server_time="2030-01-01T00:00:00Z"), signed=False),
+    replace(problem(401, "signature"), signed=False),
+    replace(problem(403, "revoked"), headers={**PROBLEM, "Gatepost-Signature": "AAAA"}),
+    replace(problem(403, "removed"), headers={**PROBLEM, "Gatepost-Signature": "?"}),
+]
+
+
+@pytest.mark.parametrize("reply", UNSIGNED, ids=[str(number) for number in range(len(UNSIGNED))])
+def test_an_answer_that_the_service_has_not_signed_is_not_used(
+    stage: Stage, identity: Identity, reply: Reply, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither a page nor a refusal, nor a clock: it is as if the service were away, and is told once."""
+    stage.answers = [lambda _: reply]
+    link = uplink(stage, identity)
+    told: list[AnswerUnsigned] = []
+    link.tell_unsigned = told.append
+    for _ in range(2):
+        with pytest.raises(AnswerUnsigned, match=r"is not signed by the service, so nothing in it is used") as caught:
+            link.check_in(DOCUMENT)
+    assert "somebody between changes answers. Check the url, and what stands between" in str(caught.value)
+    assert len(stage.requests) == 2
+    assert len(told) == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        "an answer is not signed by the service: somebody between changes answers"
+    ]
+    moment = datetime.fromisoformat(stage.requests[1].headers["Gatepost-Time"])
+    assert abs(moment - datetime.now(UTC)) < timedelta(seconds=30)
+    stage.answers = [good]
+    link.check_in(DOCUMENT)
+    stage.answers = [lambda _: reply]
+    with pytest.raises(AnswerUnsigned):
+        link.check_in(DOCUMENT)
+    assert len(told) == 2
+
+
+def test_an_answer_to_another_request_is_not_used(stage: Stage, identity: Identity) -> None:
+    """Its signature is right, and not over this request's: nobody can keep an answer for later."""
+    stage.answers = [good]
+    link = uplink(stage, identity)
+    link.check_in(DOCUMENT)
+    kept = good(stage.requests[0])
+    kept = replace(kept, headers=kept.headers | signature_of(stage.requests[0], kept))
+    stage.answers = [lambda _: kept]
+    with pytest.raises(AnswerUnsigned):
+        link.check_in(DOCUMENT)
+
+
+def test_a_status_is_signed_too(stage: Stage, identity: Identity) -> None:
+    """A refusal cannot be made a success, nor the other way round."""
+
+    def turned(request: Request) -> Reply:
+        refusal = problem(409, "sequence-gap", expected=7)
+        return replace(refusal, status=403, headers=refusal.headers | signature_of(request, refusal))
+
+    stage.answers = [turned]
+    with pytest.raises(AnswerUnsigned):
+        uplink(stage, identity).check_in(DOCUMENT)
+
+
+def test_a_proxy_that_is_busy_is_only_waited_for(stage: Stage, identity: Identity) -> None:
+    """A server error needs no signature: it makes us try again, at most five minutes later, and says nothing else."""
+    stage.answers = [lambda _: Reply(503, b"", {"Retry-After": "1e9"}, signed=False)]
+    told: list[AnswerUnsigned] = []
+    link = uplink(stage, identity)
+    link.tell_unsigned = told.append
+    with pytest.raises(ServiceUnreachable, match="fails with status 503") as caught:
+        link.check_in(DOCUMENT)
+    assert (type(caught.value), caught.value.retry_after, told) == (ServiceUnreachable, 300.0, [])
 
 
 class Drip:

@@ -8,12 +8,17 @@ import gzip
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.x509.oid import NameOID
 
 from gatepost.domain.contract import (
     DEVICE_COLUMNS,
@@ -68,47 +73,95 @@ def mailbox(number: int, **fields: Any) -> list[Any]:
     return [values.get(name) for name in MAILBOX_COLUMNS]
 
 
+SIGNED = ("Gatepost-Key", "Gatepost-Epoch", "Gatepost-Instance", "Gatepost-Time", "Content-Digest")
+
+
+def digest_of(body: bytes) -> str:
+    """The value of Content-Digest."""
+    return f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:"
+
+
+def request_of(key: ec.EllipticCurvePrivateKey) -> str:
+    """A certificate request with this key; what it says of its subject does not count."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody else")])
+    made = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def check_answer(answer: requests.Response, about: str, service_key: str) -> None:
+    """See that the service has signed this answer to the request whose signature is ``about``."""
+    text = f"gatepost answer 1\n{answer.status_code}\n{digest_of(answer.content)}\n{about}"
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(service_key))
+    key.verify(base64.b64decode(answer.headers["Gatepost-Signature"]), text.encode())
+
+
 @dataclass
 class Speaker:
-    """One enrolled connector: its secret, its instance (one store), its next sequence."""
+    """One enrolled connector: its key, its instance (one store of it), its next sequence.
+
+    Every answer's signature is checked; ``serial`` names the certificate that it uses.
+    """
 
     url: str
-    secret: str = field(default_factory=lambda: uuid4().hex)
+    key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     instance: str = field(default_factory=lambda: str(uuid4()))
     identity: dict[str, Any] = field(default_factory=dict)
+    serial: str = ""
     sequence: int = 0
     revision: int = 0
     clock: datetime | None = None
 
-    @property
-    def public_key(self) -> str:
-        """What enrolment is told of the secret."""
-        return "sha256:" + hashlib.sha256(self.secret.encode()).hexdigest()
+    def clone(self, url: str = "", instance: str = "") -> "Speaker":
+        """Somebody with a copy of its folder, or with its folder at another replica."""
+        return replace(self, url=url or self.url, instance=instance or str(uuid4()))
 
     def enrol(self, ticket: str, **changes: Any) -> requests.Response:
-        """Spend a ticket; a good answer becomes the identity."""
-        document = {"ticket": ticket, "public_key": self.public_key, "instance": self.instance, "host": "mail1"}
-        answer = requests.post(
-            f"{self.url}/connector/v1/enrolments", json={**document, "version": "0.1.0", **changes}, timeout=30
-        )
+        """Spend a ticket, in the place of another connector; a good answer becomes the identity."""
+        document = {"ticket": ticket, "csr": request_of(self.key), "instance": self.instance, "host": "mail1"}
+        body = json.dumps({**document, "version": "0.1.0", "replace": True, **changes}).encode()
+        answer = requests.post(f"{self.url}/connector/v1/enrolments", data=body, timeout=30)
         if answer.status_code == 200:
+            check_answer(answer, digest_of(body), answer.json()["service_key"])
             self.identity, self.sequence = answer.json(), 0
+            self.use(self.key, self.identity["certificate"])
         return answer
 
-    def headers(self, body: bytes = b"", **changes: str) -> dict[str, str]:
-        """The headers of a request with this body."""
-        digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
-        return {
-            "Authorization": f"Bearer {self.secret}",
-            "Gatepost-Key": f"{self.identity['tenant']}/{self.identity['connector']}",
+    def use(self, key: ec.EllipticCurvePrivateKey, certificate: str) -> None:
+        """Sign with this key, as this certificate."""
+        self.key = key
+        self.serial = f"{x509.load_pem_x509_certificate(certificate.encode()).serial_number:x}"
+
+    def headers(
+        self, body: bytes = b"", target: str = "/connector/v1/check-ins", method: str = "POST", **changes: str
+    ) -> dict[str, str]:
+        """The headers of a request; what is changed in those that are signed is signed."""
+        found = {
+            "Gatepost-Key": f"{self.identity['tenant']}/{self.identity['connector']}/{self.serial}",
             "Gatepost-Epoch": str(self.identity["epoch"]),
             "Gatepost-Instance": self.instance,
             "Gatepost-Time": (self.clock or datetime.now(UTC)).isoformat(),
-            "Content-Digest": f"sha-256=:{digest}:",
-            "Content-Encoding": "gzip",
+            "Content-Digest": digest_of(body),
             "Content-Type": "application/json",
             **changes,
         }
+        text = "\n".join(["gatepost request 1", method, target, *(found[name] for name in SIGNED)])
+        signature = self.key.sign(text.encode(), ec.ECDSA(hashes.SHA256()))
+        return {"Gatepost-Signature": base64.b64encode(signature).decode(), **found}
+
+    def ask(
+        self, method: str, path: str, body: bytes = b"", changes: Mapping[str, str] | None = None, timeout: float = 60
+    ) -> requests.Response:
+        """One request; the signature of its answer is checked, where the request's own is not told to be wrong."""
+        target = f"/connector/v1/{path}"
+        headers = self.headers(body, target, method, **(changes or {}))
+        answer = requests.request(method, self.url + target, data=body, headers=headers, timeout=timeout)
+        if (answer.status_code, answer.headers.get("Gatepost-Signature")) != (401, None):
+            check_answer(answer, headers["Gatepost-Signature"], self.identity["service_key"])
+        return answer
+
+    def renew(self, key: ec.EllipticCurvePrivateKey) -> requests.Response:
+        """Ask for a certificate for this key."""
+        return self.ask("POST", "certificates", json.dumps({"csr": request_of(key)}).encode())
 
     def document(self, kind: Kind, sequence: int, **fields: Any) -> bytes:
         """A sealed check-in."""
@@ -123,10 +176,7 @@ class Speaker:
 
     def send(self, document: bytes, **headers: str) -> requests.Response:
         """One attempt with a sealed document."""
-        body = gzip.compress(document, mtime=0)
-        return requests.post(
-            f"{self.url}/connector/v1/check-ins", data=body, headers=self.headers(body, **headers), timeout=60
-        )
+        return self.ask("POST", "check-ins", gzip.compress(document, mtime=0), headers)
 
     def say(self, kind: Kind = Kind.CYCLE, **fields: Any) -> dict[str, Any]:
         """The next document, which must be accepted; its answer."""
@@ -178,13 +228,10 @@ class Speaker:
         results += [self.part(announced, number, **part) for number, part in enumerate(parts, 1)]
         return [*results, self.seal(announced)]
 
-    def wait(self, revision: int = 0, timeout: float = 60) -> requests.Response:
+    def wait(self, revision: int = 0, timeout: float = 60, *, stopped: bool = False) -> requests.Response:
         """Hold a request open."""
-        return requests.get(
-            f"{self.url}/connector/v1/wait?revision={revision}&orders=0", headers=self.headers(), timeout=timeout
-        )
+        return self.ask("GET", f"wait?revision={revision}&orders=0&stopped={int(stopped)}", timeout=timeout)
 
     def farewell(self, outcomes: Sequence[Mapping[str, Any]] = ()) -> requests.Response:
         """Say goodbye."""
-        body = gzip.compress(json.dumps({"outcomes": list(outcomes)}).encode())
-        return requests.post(f"{self.url}/connector/v1/farewell", data=body, headers=self.headers(body), timeout=30)
+        return self.ask("POST", "farewell", gzip.compress(json.dumps({"outcomes": list(outcomes)}).encode()))

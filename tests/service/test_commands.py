@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from base64 import b64decode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 from typer.testing import CliRunner
 
 from gatepost.cli.main import app
+from gatepost.domain.signing import same_fingerprint
 from gatepost.errors import GatepostError
 from tests.fixtures.database import Urls
 from tests.fixtures.service import Service
@@ -83,14 +85,15 @@ def test_a_small_organization_needs_one_command(data: Path) -> None:
         ticket = data.parent / "ticket"
         wanted = ("--organization", "HQ", "--output", ticket, "--url", url)
         written = gatepost("admin", "ticket", "create", *wanted, *named)
-        assert (
-            f"gatepost connector setup --ticket-file ticket --config connector.toml --service {url}" in written.stderr
-        )
-        assert json.loads(written.stdout)["ticket_file"] == str(ticket)
+        told = json.loads(written.stdout)
+        assert told["ticket_file"] == str(ticket)
+        command = "gatepost connector setup --ticket-file ticket --config connector.toml --service-fingerprint"
+        assert f"{command} '{told['fingerprint']}' --service {url}" in written.stderr
         assert stat.S_IMODE(ticket.stat().st_mode) == 0o600
         assert ticket.read_text().strip() not in written.stdout + written.stderr
         speaker = Speaker(url)
         assert speaker.enrol(ticket.read_text().strip()).status_code == 200
+        assert same_fingerprint(b64decode(speaker.identity["service_key"]), told["fingerprint"])
         speaker.synchronise([device(1)])
         server = int((data / "postgres" / "data" / "postmaster.pid").read_text().splitlines()[0])
     finally:

@@ -1,16 +1,39 @@
 """Tickets, enrolment, and who is let in: what each refusal says, and what none of them tells."""
 
+import base64
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from gatepost.domain.contract import Kind
 from tests.fixtures.service import Service
 from tests.service.conftest import Look
-from tests.service.speaker import Speaker
+from tests.service.speaker import Speaker, check_answer, digest_of, request_of
+
+
+def other_kind() -> str:
+    """A request with a key of Ed25519."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    made = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, None)
+    return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def not_own() -> str:
+    """A request whose last bytes, which are of its signature, are others."""
+    made = x509.load_pem_x509_csr(request_of(ec.generate_private_key(ec.SECP256R1())).encode())
+    der = bytearray(made.public_bytes(serialization.Encoding.DER))
+    der[-1] ^= 1
+    return f"-----BEGIN CERTIFICATE REQUEST-----\n{base64.b64encode(der).decode()}\n-----END CERTIFICATE REQUEST-----\n"
+
+
+OTHER_CURVE, OTHER_KIND, NOT_OWN = request_of(ec.generate_private_key(ec.SECP384R1())), other_kind(), not_own()
 
 
 def refused(answer: requests.Response, status: int, kind: str) -> str:
@@ -21,7 +44,7 @@ def refused(answer: requests.Response, status: int, kind: str) -> str:
 
 
 def test_a_ticket_enrols_one_connector(service: Service, look: Look) -> None:
-    """The answer names the identity; epoch, host and key are kept, the secret never is."""
+    """The answer names the identity; epoch, host and certificate are kept, the key never left the connector."""
     speaker = Speaker(service.url)
     answer = speaker.enrol(service.ticket("Head office")).json()
     assert answer["tenant"] == str(service.tenant_id)
@@ -29,14 +52,33 @@ def test_a_ticket_enrols_one_connector(service: Service, look: Look) -> None:
     assert look("SELECT name, state, epoch FROM organizations") == [
         {"name": "Head office", "state": "connected", "epoch": 1}
     ]
-    row = look("SELECT host, version, public_key FROM connectors")[0]
-    assert row == {"host": "mail1", "version": "0.1.0", "public_key": speaker.public_key}
+    assert look("SELECT host, version FROM connectors") == [{"host": "mail1", "version": "0.1.0"}]
+    [row] = look("SELECT serial, certificate FROM connector_certificates")
+    assert (row["serial"], row["certificate"]) == (speaker.serial, answer["certificate"])
+
+
+def test_a_certificate_names_tenant_and_connector_and_lives_for_seven_days(service: Service) -> None:
+    """Whatever the request said of its subject; the tenant's authority has signed it."""
+    speaker = Speaker(service.url)
+    answer = speaker.enrol(service.ticket()).json()
+    made = x509.load_pem_x509_certificate(answer["certificate"].encode())
+    authority = x509.load_pem_x509_certificate(answer["authority"].encode())
+    made.verify_directly_issued_by(authority)
+    names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.UniformResourceIdentifier) == [
+        f"gatepost:tenant/{answer['tenant']}/connector/{answer['connector']}"
+    ]
+    assert "somebody else" not in made.subject.rfc4514_string()
+    left = made.not_valid_after_utc - datetime.now(UTC)
+    assert timedelta(days=6, hours=23) < left <= timedelta(days=7)
+    assert made.public_key() == speaker.key.public_key()
 
 
 def test_a_lost_answer_is_given_again(service: Service) -> None:
     """The same ticket with the same key enrols nobody anew."""
     speaker, ticket = Speaker(service.url), service.ticket()
-    assert speaker.enrol(ticket).json() == speaker.enrol(ticket).json()
+    first, second = speaker.enrol(ticket).json(), speaker.enrol(ticket).json()
+    assert first | {"server_time": 0} == second | {"server_time": 0}
     assert speaker.say()["sequence"] == 1
 
 
@@ -59,8 +101,12 @@ def test_an_unknown_and_an_expired_ticket_get_the_same_answer(service: Service, 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"public_key": "x"}, "public_key"),
-        ({"public_key": "sha256:" + "G" * 64}, "public_key"),
+        ({"csr": "x"}, "csr is not a certificate request"),
+        ({"csr": "\u4e00"}, "csr is not a certificate request"),
+        ({"csr": "x" * 20_000}, "csr is not a certificate request"),
+        ({"csr": OTHER_CURVE}, "another kind of key than P-256"),
+        ({"csr": OTHER_KIND}, "another kind of key than P-256"),
+        ({"csr": NOT_OWN}, "not signed with its own key"),
         ({"host": "a\0b"}, "host and version"),
         ({"version": "v" * 201}, "host and version"),
         ({"host": 7}, "are texts"),
@@ -88,21 +134,48 @@ def test_an_organization_has_one_name_per_tenant(service: Service, look: Look) -
     assert [row["name"] for row in look("SELECT name FROM organizations ORDER BY name")] == ["Depot", "Head office"]
 
 
+def test_another_connector_at_work_is_named_and_stays(service: Service, speaker: Speaker, look: Look) -> None:
+    """Who did not say that it is to be replaced is told what it is; the ticket is not spent."""
+    speaker.say()
+    other, ticket = Speaker(service.url), service.ticket()
+    answer = other.enrol(ticket, replace=False, host="mail2")
+    assert "Another connector works for this organization" in refused(answer, 409, "occupied")
+    told = answer.json()
+    assert (told["host"], told["version"]) == ("mail1", "0.1.0")
+    [row] = look("SELECT last_at FROM checkins")
+    assert datetime.fromisoformat(told["last_contact"]) == row["last_at"]
+    assert speaker.say()["lease_seconds"] == 120
+    assert other.enrol(ticket, host="mail2").json()["epoch"] == 2
+
+
+def test_what_a_ticket_is_refused_with_is_signed(service: Service) -> None:
+    """Whoever has the fingerprint can tell that the service says so, and nobody between."""
+    ticket = service.ticket()
+    Speaker(service.url).enrol(ticket)
+    late = json.dumps({"ticket": ticket, "csr": request_of(Speaker(service.url).key)}).encode()
+    answer = requests.post(f"{service.url}/connector/v1/enrolments", data=late, timeout=30)
+    refused(answer, 409, "ticket-used")
+    check_answer(answer, digest_of(late), answer.json()["service_key"])
+
+
 @pytest.mark.parametrize(
     "changes",
     [
-        {"Authorization": "Bearer wrong"},
-        {"Authorization": "Basic eDp5"},
-        {"Authorization": ""},
+        {"Gatepost-Signature": ""},
+        {"Gatepost-Signature": "x"},
+        {"Gatepost-Signature": "AAAA"},
         {"Gatepost-Key": "x"},
         {"Gatepost-Key": f"{uuid4()}/{uuid4()}"},
+        {"Gatepost-Key": f"{uuid4()}/{uuid4()}/"},
+        {"Gatepost-Key": f"{uuid4()}/{uuid4()}/../x"},
+        {"Gatepost-Key": f"{uuid4()}/{uuid4()}/1/1"},
         {"Gatepost-Epoch": "one"},
         {"Gatepost-Instance": ""},
         {"Gatepost-Time": "now"},
     ],
 )
 def test_a_request_that_is_not_signed_is_refused(speaker: Speaker, changes: dict[str, str]) -> None:
-    """A wrong secret, an unknown tenant and missing headers are one type of problem."""
+    """A wrong signature, an unknown tenant and missing headers are one type of problem, which nobody signs."""
     document = speaker.document(Kind.CYCLE, 1)
     refused(speaker.send(document, **changes), 401, "signature")
     assert speaker.send(document).status_code == 200
@@ -110,9 +183,9 @@ def test_a_request_that_is_not_signed_is_refused(speaker: Speaker, changes: dict
 
 def test_a_connector_of_another_tenant_does_not_exist_here(service: Service, speaker: Speaker) -> None:
     """Naming the connector under another tenant finds nothing, and says what an unknown one is told."""
-    key = f"{uuid4()}/{speaker.identity['connector']}"
+    key = f"{uuid4()}/{speaker.identity['connector']}/{speaker.serial}"
     told = refused(speaker.send(speaker.document(Kind.CYCLE, 1), **{"Gatepost-Key": key}), 401, "signature")
-    assert told == "The connector is unknown, or its secret is not right."
+    assert told == "The connector is unknown, or its signature is not right."
 
 
 @pytest.mark.parametrize("minutes", [-6, 6, 60 * 24])
@@ -134,13 +207,15 @@ def test_a_revoked_connector_may_say_farewell_only(speaker: Speaker, look: Look)
     refused(speaker.farewell(), 403, "revoked")
 
 
-def test_an_organization_that_is_removed_takes_no_connector(service: Service, speaker: Speaker, look: Look) -> None:
-    """Neither documents nor enrolments; a farewell is still heard."""
-    ticket = service.ticket()
+def test_an_organization_that_is_removed_takes_no_connector(speaker: Speaker, look: Look) -> None:
+    """While its entries are taken back it goes on; then its farewell is heard for a day, and nothing else."""
     look("UPDATE organizations SET state = 'removing'")
-    refused(speaker.send(speaker.document(Kind.CYCLE, 1)), 403, "removed")
-    refused(Speaker(service.url).enrol(ticket), 403, "removed")
+    assert speaker.say()["lease_seconds"] == 120
+    look("UPDATE organizations SET state = 'removed', removed_at = now()")
+    refused(speaker.send(speaker.document(Kind.CYCLE, 2)), 403, "removed")
     assert speaker.farewell().status_code == 200
+    look("UPDATE organizations SET removed_at = now() - interval '25 hours'")
+    refused(speaker.farewell(), 403, "removed")
 
 
 def test_an_epoch_that_the_connector_never_had_is_malformed(speaker: Speaker) -> None:

@@ -113,9 +113,9 @@ def test_a_farewell_of_a_day_ago_is_too_late(service: Service, speaker: Speaker,
 
 
 def test_another_instance_waits_for_the_lease(service: Service, speaker: Speaker, look: Look) -> None:
-    """A clone with the same secret may not speak while the first holds the lease; after it, it may."""
+    """A clone with the same key may not speak while the first holds the lease; after it, it may."""
     speaker.say()
-    clone = Speaker(service.url, secret=speaker.secret, identity=speaker.identity)
+    clone = speaker.clone()
     seconds = problem(clone.send(clone.document(Kind.CYCLE, 2)), 409, "lease-held")["seconds"]
     assert 110 <= seconds <= 121
     problem(clone.wait(), 409, "lease-held")
@@ -127,7 +127,7 @@ def test_another_instance_waits_for_the_lease(service: Service, speaker: Speaker
 def test_a_clones_farewell_does_not_end_the_lease_of_another(service: Service, speaker: Speaker) -> None:
     """Only the instance that holds the lease ends it."""
     speaker.say()
-    clone = Speaker(service.url, secret=speaker.secret, identity=speaker.identity)
+    clone = speaker.clone()
     assert clone.farewell().status_code == 200
     problem(clone.send(clone.document(Kind.CYCLE, 2)), 409, "lease-held")
 
@@ -209,8 +209,7 @@ def test_findings_of_a_full_listing_replace_those_of_the_one_before(speaker: Spe
 def test_orders_and_notices_are_gone(speaker: Speaker) -> None:
     """There are none yet; claiming one is answered as the protocol says."""
     for path in (f"orders/{uuid4()}/claim", "notices/claim"):
-        answer = requests.post(f"{speaker.url}/connector/v1/{path}", headers=speaker.headers(), timeout=30)
-        problem(answer, 409, "gone")
+        problem(speaker.ask("POST", path), 409, "gone")
 
 
 def test_a_superseded_connector_that_waits_gets_no_lease(service: Service, speaker: Speaker, look: Look) -> None:
@@ -222,6 +221,7 @@ def test_a_superseded_connector_that_waits_gets_no_lease(service: Service, speak
         UUID(speaker.identity["organization"]),
         speaker.identity["epoch"],
         UUID(speaker.instance),
+        datetime.now(UTC),
     )
     before = look("SELECT lease_until FROM checkins")
     Speaker(service.url).enrol(service.ticket())

@@ -67,7 +67,7 @@ def test_a_wait_on_one_replica_hears_the_other(
     """The connector waits at one process while the request is committed by another."""
     listening(other_replica)
     speaker.say()
-    elsewhere = Speaker(other_replica.url, speaker.secret, speaker.instance, speaker.identity)
+    elsewhere = speaker.clone(other_replica.url, speaker.instance)
     timer = in_a_moment(look, REQUEST, "quick")
     started = time.monotonic()
     assert elsewhere.wait().json()["sync"] == "quick"
@@ -126,7 +126,7 @@ def test_the_same_document_at_two_replicas_at_once_is_applied_once(
     service: Service, speaker: Speaker, other_replica: Replica, look: Look
 ) -> None:
     """Whoever comes second finds it applied, and gives the same answer."""
-    other = Speaker(other_replica.url, speaker.secret, speaker.instance, speaker.identity)
+    other = speaker.clone(other_replica.url, speaker.instance)
     with ThreadPoolExecutor(2) as pool:
         for number in range(1, 11):
             document = speaker.document(Kind.SYNC_BEGIN, number, sync=Sync(f"sync-{number}"))

@@ -115,19 +115,26 @@ def create_ticket(
     organization: str = typer.Option(..., "--organization", help="Name of the Exchange organization."),
     url: str | None = typer.Option(None, "--url", help="The service's address, for the set-up command that is shown."),
     data: Path = DATA,
+    key_file: Path | None = typer.Option(
+        None, "--key-file", help="The service's key file. Default: service.key in --data."
+    ),
     operator_url_file: Path | None = OPERATOR,
 ) -> None:
-    """Make a ticket that enrols one connector within 24 hours."""
+    """Make a ticket that enrols one connector within 24 hours, and tell the fingerprint of the service's key."""
     from gatepost.service.app import administration
 
+    vault_file = ServiceSettings(data=data, key_file=key_file).vault_file
     with _new_secret_file(file) as handle, operator(data, operator_url_file) as operator_url:
-        os.write(handle, administration.create_ticket(operator_url, slug, organization).encode() + b"\n")
-    print(json.dumps({"ticket_file": str(file), "organization": organization, "url": url}))
+        made, fingerprint = administration.create_ticket(operator_url, vault_file, slug, organization)
+        os.write(handle, made.encode() + b"\n")
+    print(json.dumps({"ticket_file": str(file), "organization": organization, "url": url, "fingerprint": fingerprint}))
     output.talk.print(
-        "The ticket is valid once, for 24 hours. Carry the file to the connector's host, keep it secret, and run there:"
+        "The ticket is valid once, for 24 hours. Carry the file to the connector's host and keep it secret. Tell the"
+        " fingerprint on another way: it is how set-up knows the service. Then run there:"
     )
     words = ["gatepost", "connector", "setup", "--ticket-file", file.name, "--config", "connector.toml"]
-    output.talk.print(shlex.join([*words, *(["--service", url] if url else [])]), markup=False, soft_wrap=True)
+    words += ["--service-fingerprint", fingerprint, *(["--service", url] if url else [])]
+    output.talk.print(shlex.join(words), markup=False, soft_wrap=True)
 
 
 def _print(rows: list[dict[str, Any]], as_json: bool, shown: tuple[str, ...]) -> None:

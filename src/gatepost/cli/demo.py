@@ -159,7 +159,7 @@ def _enrol(programs: Programs, place: Place, console: str) -> None:
     """A ticket, and the connector that pays with it."""
     ticket = place.folder / "ticket"
     ticket.unlink(missing_ok=True)
-    programs.do(
+    _, made = programs.do(
         "Making a ticket",
         *("admin", "ticket", "create", "--tenant", TENANT, "--organization", ORGANIZATION),
         *("--output", ticket, "--data", place.data),
@@ -167,6 +167,7 @@ def _enrol(programs: Programs, place: Place, console: str) -> None:
     programs.do(
         "Enrolling the connector",
         *("connector", "setup", "--config", place.config, "--service", console, "--ticket-file", ticket),
+        *("--service-fingerprint", json.loads(made)["fingerprint"], "--replace"),
     )
 
 

@@ -15,6 +15,8 @@ from gatepost.connector import connection, credentials, host, log
 from gatepost.connector.connection import Connection
 from gatepost.connector.courier import Courier
 from gatepost.connector.cycle import Cycle
+from gatepost.connector.doctor import examine
+from gatepost.connector.doctor.visits import Visits
 from gatepost.connector.inventory import Inventory, Report
 from gatepost.connector.listing import Listing
 from gatepost.connector.looks import Looks, Pace
@@ -39,6 +41,7 @@ from gatepost.exchange.organization import Organization
 from gatepost.settings import ConnectorSettings
 
 QUIET_PAUSE = 0.1
+DOCTOR_SECONDS = 5.0  # for the doctor's session to be closed, when asked to stop
 COMMAND_PATIENCE = 180.0  # longer than a lease, which another instance may hold
 
 __all__ = ["COMMAND_PATIENCE", "Agent", "Progress", "Report", "Scope", "State", "start_process", "status"]
@@ -63,6 +66,7 @@ class Agent:
         self.troubles = Troubles()
         self.stop = Stop()
         self.cycle = Cycle(self)
+        self._visits = Visits(lambda began: examine(settings, began=began), tell=self.cycle.wake.set)
 
     def __enter__(self) -> Self:
         """Take the folder and open what is in it. Raises SettingsError or StoreError."""
@@ -133,13 +137,16 @@ class Agent:
         """Work until a signal asks to stop. Raises what ends a connector: it was replaced, or its store is broken."""
         settings = self._settings
         log.info("connector started", version=__version__, folder=str(settings.folder), mode=settings.mode)
+        self._visits.start()
         self.cycle.run()
         log.info("connector stopped")
 
     def hang_up(self) -> None:
         """End all work at Exchange and close its shells, for good."""
+        doctor = self._visits.close()
         self._connection.close()
         self._end_opening()
+        doctor.join(DOCTOR_SECONDS)
 
     def _opening(self, end: Callable[[], None]) -> None:
         """An organization begins to be opened, which ``end`` ends."""
@@ -161,6 +168,8 @@ class Agent:
             raise
         self.schedule.done(report.scope)
         self._succeed(report)
+        if report.scope is Scope.FULL:
+            self._visits.ask()
         if report.state == "sealed":
             self.reconcile.compare()
         return report
@@ -245,8 +254,10 @@ class Agent:
             failure=self._failure,
             mode=self._settings.mode,
             scope=self._settings.scope,
+            certificate_until=iso(self._keys.certificate.ends),
             load=_load(self._connection.load),
             errors=self.troubles.documents(),
+            doctor=self._visits.told,
         )
 
 

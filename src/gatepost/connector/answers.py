@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn, TypeVar
 
+from gatepost.connector.keys import Certificate, raw_key
 from gatepost.domain.contract import Answer, ContractError, read_answer
-from gatepost.errors import ServiceRefused, ServiceUnreachable
+from gatepost.errors import AnswerUnsigned, ServiceRefused, ServiceUnreachable
 
 T = TypeVar("T")
 
@@ -39,13 +40,16 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """What a ticket paid for."""
+    """What a ticket paid for; ``service_key`` is what the service signs with, base64, and ``certificate`` PEM."""
 
     tenant: str
     organization: str
+    organization_name: str
     connector: str
     epoch: int
     incarnation: str
+    service_key: str
+    certificate: str
 
 
 def read(body: bytes, reader: Callable[[Mapping[str, Any]], T]) -> T:
@@ -70,9 +74,45 @@ def head(raw: Mapping[str, Any]) -> Head:
 
 
 def enrolment(raw: Mapping[str, Any]) -> Enrolment:
-    """The answer to an enrolment; all of it travels in headers later."""
-    texts = {name: _text(raw, name) for name in ("tenant", "organization", "connector", "incarnation")}
-    return Enrolment(**texts, epoch=whole(raw, "epoch"))
+    """The answer to an enrolment; most of it travels in headers later."""
+    texts = {name: _text(raw, name) for name in ("tenant", "organization", "connector", "incarnation", "service_key")}
+    name = raw.get("organization_name")
+    if not isinstance(name, str) or len(name) > WORDS or not name.isprintable():
+        raise ContractError("organization_name", "expected a short text")
+    return Enrolment(**texts, organization_name=name, epoch=whole(raw, "epoch"), certificate=certificate(raw))
+
+
+def certificate(raw: Mapping[str, Any]) -> str:
+    """The certificate in an answer, as PEM. Raises ContractError where there is none."""
+    text = raw.get("certificate")
+    try:
+        Certificate(str(text))
+    except ValueError as error:
+        raise ContractError("certificate", "expected a certificate in PEM") from error
+    return str(text)
+
+
+def service_key(raw: Mapping[str, Any]) -> bytes:
+    """The key that an answer to an enrolment says it is signed with. Raises ContractError."""
+    try:
+        return raw_key(_text(raw, "service_key"))
+    except ValueError as error:
+        raise ContractError("service_key", "expected a public key") from error
+
+
+def unsigned(status: int, media: str, retry_after: str | None) -> NoReturn:
+    """Raise what an answer stands for that the service has not signed: nothing that it says is believed.
+
+    A proxy may say that it is busy, or cannot reach the service: that only makes us try again.
+    """
+    if status >= 500 or status in BUSY:
+        raise ServiceUnreachable(
+            f"What answers at the service's address fails with status {status}.",
+            "It is tried again.",
+            retry_after=_retry_after(retry_after),
+        )
+    shown = media.partition(";")[0].strip()[:40]
+    raise AnswerUnsigned(status, f"status {status}, {shown if shown.isprintable() and shown else 'of no type'}")
 
 
 def problem(status: int, media: str, retry_after: str | None, body: bytes) -> NoReturn:

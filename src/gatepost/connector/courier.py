@@ -18,6 +18,7 @@ from gatepost.connector.credentials import Credentials, Identity
 from gatepost.connector.lease import Lease
 from gatepost.connector.patience import Patience
 from gatepost.connector.permission import ENFORCE
+from gatepost.connector.renewal import Renewal
 from gatepost.connector.store import Store
 from gatepost.connector.uplink import Uplink, pack
 from gatepost.domain.contract import (
@@ -33,10 +34,10 @@ from gatepost.domain.contract import (
     iso,
     seal,
 )
-from gatepost.errors import ServiceRefused, UplinkError
+from gatepost.errors import AnswerUnsigned, ServiceRefused, UplinkError
 
 SAY_AGAIN = frozenset({"sequence-gap", "sequence-reused", "incarnation", "contract"})
-REPLACED = frozenset({"superseded", "revoked", "removed"})
+REPLACED = frozenset({"superseded", "revoked", "removed", "retired"})
 ATTEMPTS = 5
 FINDINGS_AT_ONCE = 100
 UNREADABLE_HELP = "Update the connector, then set or remove the pin again. Until then the device keeps what it has."
@@ -74,7 +75,9 @@ class Courier:
         self._spoken = spoken
         self._quiet = quiet
         self._findings: list[Mapping[str, Any]] = []
+        self._renewal = Renewal(folder, identity, uplink, keys)
         self.lease = Lease()
+        uplink.tell_unsigned = self._find_unsigned
 
     def send(self, kind: Kind, sync: Sync | None = None, facts: Facts | None = None) -> Answer:
         """Seal a document and send it until it is answered.
@@ -83,6 +86,7 @@ class Courier:
         anew; with ``too-large`` it says less at a time; with one in ``REPLACED`` this connector has ended.
         """
         with self._lock:
+            self._renew()
             self._clear_way()
             sequence = (self._store.sequence or 0) + 1
             document = self._seal(sequence, kind, sync, facts or Facts())
@@ -123,6 +127,18 @@ class Courier:
         with suppress(UplinkError):
             for outcomes in self._store.last_outcomes():
                 self._uplink.farewell(outcomes)
+
+    def _renew(self) -> None:
+        """Renew the certificate where it is time. Raises ServiceRefused where this connector has ended by that."""
+        try:
+            self._renewal.look()
+        except ServiceRefused as refused:
+            if refused.type in REPLACED:
+                self._end(refused)
+            raise
+
+    def _find_unsigned(self, error: AnswerUnsigned) -> None:
+        self.find("answer-unsigned", self._identity.connector, error.cause, error.remedy)
 
     # -- before a document -----------------------------------------------------------------------------------------
 
@@ -198,7 +214,7 @@ class Courier:
         self.lease.taken_away = answer.taken_away  # before the rows of this answer may be worked on
         self._store.settle(sequence, answer)
         self._tell_unreadable(answer)
-        self.lease.renew(asked_at, answer.lease_seconds, answer.write_in_seconds)
+        self.lease.hear(asked_at, answer.lease_seconds, answer.write_in_seconds)
         return answer
 
     def _tell_unreadable(self, answer: Answer) -> None:
@@ -273,7 +289,8 @@ class Courier:
             self.farewell()
         finally:
             credentials.wipe(self._folder, str(refused))
-        log.warning("this connector was replaced", why=refused.type)
+        said = {name: str(refused.fields[name])[:200] for name in ("by", "at") if refused.fields.get(name)}
+        log.warning("this connector was replaced", why=refused.type, **said)
 
     @property
     def _enforcing(self) -> bool:

@@ -1,13 +1,12 @@
-"""Who this connector is, at rest and on the wire: the seam where signatures will sit.
+"""Who this connector is, at rest and on the wire.
 
-The connector makes its own secret; the service is told only its hash, at enrolment. The identity, secret and all, is
-one file in the connector's folder that only its user may read, so that it is replaced whole or not at all.
+The connector makes its own key and the service certifies it. The identity, key and all, is one file in the connector's
+folder that only its user may read, so that it is replaced whole or not at all. A key that was not certified yet lies in
+a file of its own: what is asked for with it may be asked for again.
 """
 
-import base64
 import hashlib
 import json
-import secrets
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -16,40 +15,45 @@ from pathlib import Path
 from typing import Any
 
 from gatepost.connector import host
+from gatepost.connector.keys import Certificate, Key, is_signed, new_key, raw_key
+from gatepost.connector.secrets import Secrets
+from gatepost.domain import signing
 from gatepost.domain.contract import iso
 from gatepost.errors import SettingsError
 
 IDENTITY = "identity.json"
-PENDING = "enrolment.json"
+PENDING, RENEWAL = "enrolment.json", "renewal.json"
 INSTANCE = "instance"
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What an enrolment gave. ``incarnation`` is the database's at that time; ``epoch`` fences later enrolments."""
+    """What an enrolment gave. ``incarnation`` is the database's at that time; ``epoch`` fences later enrolments.
+
+    ``service_key`` is the key that every answer must be signed with (base64), ``certificate`` is PEM, ``key`` ours.
+    """
 
     tenant: str
     organization: str
+    organization_name: str
     connector: str
     epoch: int
     incarnation: str
-    secret: str = field(repr=False)
+    service_key: str
+    certificate: str
+    key: str = field(repr=False)
 
-
-def new_secret() -> str:
-    """A secret of 256 bits."""
-    return secrets.token_urlsafe(32)
-
-
-def public_key(secret: str) -> str:
-    """What the service keeps of a secret."""
-    return "sha256:" + hashlib.sha256(secret.encode()).hexdigest()
+    def shown(self) -> dict[str, Any]:
+        """What people and scripts may see of it."""
+        document = {name: value for name, value in asdict(self).items() if name not in ("key", "certificate")}
+        return document | {"certificate_until": iso(Certificate(self.certificate).ends)}
 
 
 def save(folder: Path, identity: Identity) -> None:
-    """Keep an identity: the enrolment is done."""
+    """Keep an identity: the enrolment or the renewal is done."""
     host.write_private(folder / IDENTITY, json.dumps(asdict(identity)))
-    (folder / PENDING).unlink(missing_ok=True)
+    for pending in (PENDING, RENEWAL):
+        host.destroy(folder / pending)
 
 
 def load(folder: Path) -> Identity:
@@ -77,11 +81,20 @@ def load(folder: Path) -> Identity:
 def _identity(folder: Path, raw: Mapping[str, Any]) -> Identity:
     """What a file says, where it says all of it: the values travel in headers."""
     values = {each.name: raw.get(each.name) for each in fields(Identity)}
-    epoch = values.pop("epoch")
+    epoch, name = values.pop("epoch"), values.pop("organization_name")
     texts = {name: text for name, text in values.items() if isinstance(text, str) and text.isascii()}
-    if len(texts) < len(values) or not all(texts.values()) or type(epoch) is not int or not 0 < epoch < 2**63:
+    known = len(texts) == len(values) and all(texts.values()) and isinstance(name, str)
+    if not known or type(epoch) is not int or not 0 < epoch < 2**63:
         raise _damaged(folder)
-    return Identity(epoch=epoch, **texts)
+    identity = Identity(epoch=epoch, organization_name=str(name), **texts)
+    try:
+        raw_key(identity.service_key)
+        fitting = Key(identity.key).fits(Certificate(identity.certificate))
+    except ValueError as error:
+        raise _damaged(folder) from error
+    if not fitting:
+        raise _damaged(folder)
+    return identity
 
 
 def _damaged(folder: Path) -> SettingsError:
@@ -89,23 +102,44 @@ def _damaged(folder: Path) -> SettingsError:
 
 
 def wipe(folder: Path, why: str) -> None:
-    """Forget the secret of a connector that the service does not accept any more; ``why`` stays for people to read."""
+    """Forget every secret of a connector that the service does not accept any more; ``why`` stays for people to read.
+
+    The identity is the last to go: until then, whoever is cut off here meets the same refusal again, and this.
+    """
+    Secrets(folder).forget()
+    for pending in (PENDING, RENEWAL):
+        host.destroy(folder / pending)
     host.write_private(folder / IDENTITY, json.dumps({"replaced": why}))
 
 
-def secret_for(folder: Path, ticket: str) -> str:
-    """The secret to enrol with: the same again for the same ticket, so that a lost answer is no dead end."""
-    key = hashlib.sha256(ticket.encode()).hexdigest()
-    path = folder / PENDING
+def key_for(folder: Path, ticket: str) -> str:
+    """The key to enrol with: the same again for the same ticket, so that a lost answer is no dead end."""
+    about = hashlib.sha256(ticket.encode()).hexdigest()
+    found = _pending(folder / PENDING, about)
+    return found or _keep(folder / PENDING, about)
+
+
+def next_key(folder: Path, identity: Identity) -> str:
+    """The key to renew this identity with: the same again until it was answered."""
+    about = Certificate(identity.certificate).serial
+    return _pending(folder / RENEWAL, about) or _keep(folder / RENEWAL, about)
+
+
+def _pending(path: Path, about: str) -> str | None:
     try:
         pending = json.loads(path.read_text(encoding="utf-8"))
-        if pending["ticket"] == key:
-            return str(pending["secret"])
-    except (OSError, ValueError, KeyError, TypeError):
+        if pending["about"] == about:
+            Key(pending["key"])
+            return str(pending["key"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
-    secret = new_secret()
-    host.write_private(path, json.dumps({"ticket": key, "secret": secret}))
-    return secret
+    return None
+
+
+def _keep(path: Path, about: str) -> str:
+    key = new_key()
+    host.write_private(path, json.dumps({"about": about, "key": key}))
+    return key
 
 
 def instance(folder: Path) -> str:
@@ -125,12 +159,25 @@ def new_instance(folder: Path) -> str:
 
 
 class Credentials:
-    """Makes the headers that prove who asks. ``correct`` takes the service's clock where this host's is off."""
+    """Makes the headers that prove who asks, and knows the service's answers from others.
+
+    ``correct`` takes the service's clock where this host's is off; ``use`` takes a renewed identity. Safe to use from
+    several threads.
+    """
 
     def __init__(self, identity: Identity, instance_id: str) -> None:
-        self._identity = identity
         self.instance = instance_id
         self._offset = timedelta()
+        self.use(identity)
+
+    def use(self, identity: Identity) -> None:
+        """Sign with this identity from now on."""
+        self._held = (identity, Key(identity.key), Certificate(identity.certificate))
+
+    @property
+    def certificate(self) -> Certificate:
+        """The certificate in use."""
+        return self._held[2]
 
     def correct(self, server_time: datetime) -> None:
         """Count from the service's clock from now on; this host's own is left alone."""
@@ -140,14 +187,20 @@ class Credentials:
         """This moment on the service's clock, as far as it is known."""
         return datetime.now(UTC) + self._offset
 
-    def headers(self, method: str, path: str, body: bytes) -> Mapping[str, str]:  # noqa: ARG002 - a signature covers them
-        """The headers of one request: ``path`` with its query, ``body`` as sent."""
-        identity = self._identity
-        return {
-            "Gatepost-Key": f"{identity.tenant}/{identity.connector}",
-            "Gatepost-Epoch": str(identity.epoch),
-            "Gatepost-Instance": self.instance,
-            "Gatepost-Time": iso(self.now()) or "",
-            "Content-Digest": f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:",
-            "Authorization": f"Bearer {identity.secret}",
-        }
+    def headers(self, method: str, target: str, body: bytes) -> dict[str, str]:
+        """The headers of one request: ``target`` is path and query from ``/connector/v1`` on, ``body`` as sent."""
+        identity, key, certificate = self._held
+        values = (
+            f"{identity.tenant}/{identity.connector}/{certificate.serial}",
+            str(identity.epoch),
+            self.instance,
+            iso(self.now()) or "",
+            signing.content_digest(body),
+        )
+        signature = key.sign(signing.request_bytes(method, target, values))
+        return dict(zip(signing.SIGNED_HEADERS, values, strict=True)) | {signing.SIGNATURE: signature}
+
+    def knows(self, status: int, body: bytes, signature: str | None, headers: Mapping[str, str]) -> bool:
+        """Whether the service has signed this answer to the request with these ``headers``."""
+        about = signing.answer_bytes(status, body, headers[signing.SIGNATURE])
+        return is_signed(self._held[0].service_key, about, signature)

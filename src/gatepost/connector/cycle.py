@@ -152,7 +152,7 @@ class Cycle:
             agent.stop.check()
             asked_at = lease.now()
             try:
-                head = agent.uplink.wait(agent.store.revision)
+                head = agent.uplink.wait(agent.store.revision, stopped=lease.stopped)
             except UplinkError as error:
                 if isinstance(error, ServiceRefused):  # a document will meet it too, and then it is followed
                     self.wake.set()
@@ -171,7 +171,7 @@ class Cycle:
         store, lease = self._agent.store, self._agent.courier.lease
         known = head.incarnation == store.incarnation
         if known:
-            lease.renew(asked_at, head.lease_seconds)
+            lease.hear(asked_at, head.lease_seconds)
         if not known or head.sync != "none" or head.orders or head.revision != store.revision:
             self._listen.clear()
             self.wake.set()

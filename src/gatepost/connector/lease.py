@@ -16,7 +16,8 @@ class Lease:
     """Permission to write, held by this process; safe to ask from any thread.
 
     ``taken_away`` is how many writes of the last hour took access away, as the service last told with it: known before
-    any write may begin, so that a lost store does not open the ceiling.
+    any write may begin, so that a lost store does not open the ceiling. ``stopped``: the service gives nobody
+    a lease now.
     """
 
     def __init__(self, clock: Callable[[], float] = host.monotonic) -> None:
@@ -26,6 +27,15 @@ class Lease:
         self._not_before = 0.0
         self._dropped_at = float("-inf")
         self.taken_away = 0
+        self.stopped = False
+
+    def hear(self, asked_at: float, seconds: float, write_in: float = 0.0) -> None:
+        """Take what an answer says: that all writing is stopped, which ends the lease at once, or a renewal."""
+        self.stopped = seconds <= 0
+        if self.stopped:
+            self.drop()
+        else:
+            self.renew(asked_at, seconds, write_in)
 
     def renew(self, asked_at: float, seconds: float, write_in: float = 0.0) -> None:
         """Take what an answer grants: ``seconds`` from ``asked_at``, writes from ``write_in`` seconds after now.

@@ -2,34 +2,43 @@
 
 Every answer is either what the contract says, or an error of ours: ``ServiceUnreachable`` where trying the same again
 may help, ``ServiceRefused`` where the service itself said no with a problem document. What a proxy or another web
-server answers is never taken for the service's word.
+server answers is never taken for the service's word: what the service's key has not signed is not read.
 """
 
+import base64
 import gzip
 import json
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from gatepost import __version__
-from gatepost.connector import answers, host, log
+from gatepost.connector import answers, log
 from gatepost.connector.answers import Enrolment, Head
 from gatepost.connector.credentials import Credentials
-from gatepost.connector.line import Line, Password
+from gatepost.connector.keys import is_signed
+from gatepost.connector.line import Line, Password, Received
+from gatepost.domain import signing
 from gatepost.domain.contract import Answer
-from gatepost.errors import ServiceRefused, SettingsError
+from gatepost.errors import AnswerUnsigned, ServiceRefused, SettingsError
 from gatepost.settings import UplinkSettings
 
 BASE = "/connector/v1"
 REQUEST_SECONDS = 60.0
 WAIT_SECONDS = 65.0  # the service holds a wait for up to 50 s
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+HEADERS = {"User-Agent": f"gatepost-connector/{__version__}", "Accept": "application/json"}
+JSON = {"Content-Type": "application/json"}
+GZIPPED = {"Content-Encoding": "gzip"}
+UNSIGNED = frozenset({"ticket", "malformed", "too-large"})  # said before the service knows whose key is to sign
 
 
 class Uplink:
     """Requests to one service. Safe to use from several threads; each request is one attempt.
 
     ``seconds`` limits a request as a whole; one that is held open has ``WAIT_SECONDS``. ``proxy_password``
-    gives the password of the proxy's user, as it is now.
+    gives the password of the proxy's user, as it is now. ``tell_unsigned`` hears once of each time in which answers
+    come that the service has not signed.
     """
 
     def __init__(
@@ -49,31 +58,52 @@ class Uplink:
         if address.scheme == "http" and address.hostname not in LOOPBACK:
             raise SettingsError("The service's url is plain HTTP, which sends secrets in clear.", "Use https.")
         self._root = settings.url.rstrip("/")
-        self._prefix = address.path.rstrip("/")
         self._line = Line(settings, proxy_password)
         self._credentials = credentials
         self._seconds = seconds
+        self._unsigned = False
+        self.tell_unsigned: Callable[[AnswerUnsigned], None] = lambda _: None
 
-    def enrol(self, ticket: str, public_key: str, instance: str) -> Enrolment:
-        """Pay with a ticket for an identity; the same ticket and key give the same answer again."""
-        document = {
-            "ticket": ticket,
-            "public_key": public_key,
-            "instance": instance,
-            "host": host.name(),
-            "version": __version__,
-        }
-        return answers.read(
-            self._request("POST", "/enrolments", json.dumps(document).encode(), packed=False), answers.enrolment
-        )
+    def enrol(self, application: Mapping[str, Any], fingerprint: str) -> Enrolment:
+        """Pay with a ticket for an identity; the same ticket and key give the same answer again.
+
+        The answer names the key that it is signed with. Nothing in it is believed before that key has the
+        ``fingerprint`` that was told apart. Raises SettingsError where it has another.
+        """
+        body = json.dumps(application).encode()
+        found = self._line.request("POST", self._root + BASE + "/enrolments", HEADERS | JSON, body, self._seconds)
+        refused = _refusal(found)
+        if refused is not None and refused.type in UNSIGNED:
+            raise refused
+        key = answers.read(found.body, answers.service_key)
+        if not signing.same_fingerprint(key, fingerprint):
+            raise SettingsError(
+                f"The service's key has another fingerprint than the one that was given: {signing.fingerprint(key)}.",
+                "Compare it with what the service's administrator sees. Where it differs, somebody stands between: the "
+                "ticket may be known to others, so ask for a new one.",
+            )
+        about = signing.answer_bytes(found.status, found.body, signing.content_digest(body))
+        if not is_signed(base64.b64encode(key).decode("ascii"), about, found.headers.get(signing.SIGNATURE)):
+            raise AnswerUnsigned(found.status, "to an enrolment")
+        if refused is not None:
+            raise refused
+        return answers.read(found.body, answers.enrolment)
+
+    def renew(self, request: str) -> str:
+        """The next certificate, PEM, for the key that has signed this certificate request."""
+        body = json.dumps({"csr": request}).encode()
+        return answers.read(self._request("POST", "/certificates", body, packed=False), answers.certificate)
 
     def check_in(self, document: bytes) -> Answer:
         """Send one sealed document, gzipped already."""
         return answers.answer(self._request("POST", "/check-ins", document))
 
-    def wait(self, revision: int, orders: int = 0) -> Head:
-        """Hold a request open until there may be something to do, at most some 50 s."""
-        path = f"/wait?revision={revision}&orders={orders}"
+    def wait(self, revision: int, orders: int = 0, *, stopped: bool = False) -> Head:
+        """Hold a request open until there may be something to do, at most some 50 s.
+
+        ``stopped`` is whether this side knows that all writing is stopped.
+        """
+        path = f"/wait?revision={revision}&orders={orders}&stopped={int(stopped)}"
         return answers.read(self._request("GET", path, b"", seconds=WAIT_SECONDS), answers.head)
 
     def farewell(self, outcomes: list[dict[str, Any]]) -> None:
@@ -85,32 +115,58 @@ class Uplink:
     def _request(
         self, method: str, path: str, body: bytes, *, seconds: float | None = None, packed: bool = True
     ) -> bytes:
-        """One request; once more where only this host's clock was wrong."""
+        """One request; once more where only this host's clock was wrong, or the certificate was renewed meanwhile."""
+        assert self._credentials is not None, "all but an enrolment is signed"
         limit = seconds or self._seconds
+        serial = self._credentials.certificate.serial
         try:
-            return self._attempt(method, path, body, limit, packed)
+            return self._attempt(self._credentials, method, path, body, limit, packed)
         except ServiceRefused as refused:
-            if refused.type != "clock" or self._credentials is None:
+            renewed = refused.type == "retired" and self._credentials.certificate.serial != serial
+            if refused.type != "clock" and not renewed:
                 raise
-            moment = answers.moment(refused.fields)
-            log.warning("this host's clock is off, the service's is used", server_time=moment.isoformat())
-            self._credentials.correct(moment)
-        return self._attempt(method, path, body, limit, packed)
+            if not renewed:
+                moment = answers.moment(refused.fields)
+                log.warning("this host's clock is off, the service's is used", server_time=moment.isoformat())
+                self._credentials.correct(moment)
+        return self._attempt(self._credentials, method, path, body, limit, packed)
 
-    def _attempt(self, method: str, path: str, body: bytes, seconds: float, packed: bool) -> bytes:
-        headers = {"User-Agent": f"gatepost-connector/{__version__}", "Accept": "application/json"}
-        if body:
-            headers["Content-Type"] = "application/json"
-            if packed:
-                headers["Content-Encoding"] = "gzip"
-        if self._credentials is not None:
-            headers |= self._credentials.headers(method, self._prefix + BASE + path, body)
+    def _attempt(self, keys: Credentials, method: str, path: str, body: bytes, seconds: float, packed: bool) -> bytes:
+        """One request, whose answer is read only once the service's signature was found on it."""
+        signed = keys.headers(method, BASE + path, body)
+        headers = HEADERS | (JSON if body else {}) | (GZIPPED if body and packed else {}) | signed
         found = self._line.request(method, self._root + BASE + path, headers, body, seconds)
-        if found.status != 200:
-            answers.problem(
-                found.status, found.headers.get("Content-Type", ""), found.headers.get("Retry-After"), found.body
-            )
+        if not keys.knows(found.status, found.body, found.headers.get(signing.SIGNATURE), signed):
+            self._take_unsigned(found)
+        self._unsigned = False
+        if refused := _refusal(found):
+            raise refused
         return found.body
+
+    def _take_unsigned(self, found: Received) -> NoReturn:
+        """Tell once that somebody between changes answers; raise what it stands for."""
+        try:
+            answers.unsigned(found.status, _media(found), found.headers.get("Retry-After"))
+        except AnswerUnsigned as error:
+            if not self._unsigned:
+                self._unsigned = True
+                log.warning("an answer is not signed by the service: somebody between changes answers", why=str(error))
+                self.tell_unsigned(error)
+            raise
+
+
+def _media(found: Received) -> str:
+    return found.headers.get("Content-Type", "")
+
+
+def _refusal(found: Received) -> ServiceRefused | None:
+    """What a problem document says, None where there is none. Raises ServiceUnreachable for what is no answer."""
+    if found.status == 200:
+        return None
+    try:
+        answers.problem(found.status, _media(found), found.headers.get("Retry-After"), found.body)
+    except ServiceRefused as refused:
+        return refused
 
 
 def pack(document: bytes) -> bytes:

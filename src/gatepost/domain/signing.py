@@ -12,7 +12,7 @@ DIGEST, SIGNATURE = "Content-Digest", "Gatepost-Signature"
 SIGNED_HEADERS = (KEY, EPOCH, INSTANCE, TIME, DIGEST)
 REQUEST, ANSWER, MANIFEST = "gatepost request 1", "gatepost answer 1", "gatepost manifest 1"
 HEX_DIGITS = frozenset("0123456789abcdef")
-GROUP = 8
+GROUP, DIGITS = 8, 64
 
 
 def content_digest(body: bytes) -> str:
@@ -21,7 +21,10 @@ def content_digest(body: bytes) -> str:
 
 
 def request_bytes(method: str, target: str, headers: tuple[str, ...]) -> bytes:
-    """What a request's signature covers: ``target`` is path and query as sent, ``headers`` in SIGNED_HEADERS' order."""
+    """What a request's signature covers: ``headers`` are the values of SIGNED_HEADERS, in their order.
+
+    ``target`` is path and query from ``/connector/v1`` on, so that a proxy may put the service below another path.
+    """
     return _lines(REQUEST, method.upper(), target, *headers)
 
 
@@ -43,9 +46,17 @@ def fingerprint(public_key: bytes) -> str:
 
 def same_fingerprint(public_key: bytes, told: str) -> bool:
     """Whether what a person typed or pasted names this key; spaces, colons, hyphens and case do not matter."""
-    digits = told.lower().removeprefix("sha256:")
-    kept = "".join(digit for digit in digits if digit not in " :-\t\n")
-    return set(kept) <= HEX_DIGITS and kept == fingerprint(public_key).replace(" ", "")
+    return is_fingerprint(told) and _digits(told) == _digits(fingerprint(public_key))
+
+
+def is_fingerprint(told: str) -> bool:
+    """Whether what a person typed or pasted could name a key."""
+    digits = _digits(told)
+    return len(digits) == DIGITS and set(digits) <= HEX_DIGITS
+
+
+def _digits(told: str) -> str:
+    return "".join(digit for digit in told.lower().strip().removeprefix("sha256:") if digit not in " :-\t\n")
 
 
 def _lines(*lines: str) -> bytes:

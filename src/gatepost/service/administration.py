@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -18,6 +19,8 @@ from gatepost.service import enrolment, migrations, restored, roles, tenants
 from gatepost.service.administrators import accounts
 from gatepost.service.database import Database, Scope, check_url
 from gatepost.service.embedded import Postgres, find_binaries
+from gatepost.service.keys import Keys
+from gatepost.service.vault import Vault
 from gatepost.settings import ServiceSettings
 
 T = TypeVar("T")
@@ -70,10 +73,10 @@ def migrate(owner_url: str) -> str:
     return migrations.head()
 
 
-def check(app_url: str) -> str:
-    """See that the service could run on this database; returns the schema's revision.
+def check(app_url: str, key_file: Path | None = None) -> str:
+    """See that the service could run on this database, with this key file if it is there; the schema's revision.
 
-    Raises SettingsError for the wrong role, DatabaseError.
+    Raises SettingsError for the wrong role or key, DatabaseError.
     """
 
     async def look() -> None:
@@ -81,6 +84,8 @@ def check(app_url: str) -> str:
             await roles.check_app(database)
             await database.check()
             await restored.refuse_unfinished(database)
+            if key_file and key_file.exists():
+                await Keys(Vault.open_file(key_file)).check(database)
 
     asyncio.run(look())
     return migrations.head()
@@ -130,13 +135,23 @@ def set_password(operator_url: str, slug: str, name: str, password: str) -> int:
     return _in_tenant(operator_url, slug, change)
 
 
-def create_ticket(operator_url: str, slug: str, organization: str) -> str:
-    """A ticket for one enrolment. Raises ServiceError."""
+def create_ticket(operator_url: str, vault_file: Path, slug: str, organization: str) -> tuple[str, str]:
+    """A ticket for one enrolment, and the fingerprint of the service's key, to be told apart from it.
 
-    async def create(scope: Scope) -> str:
-        return await enrolment.create_ticket(scope, organization)
+    Raises ServiceError, and SettingsError where ``vault_file`` is not the key that seals this database.
+    """
+    keys = Keys(Vault.open_file(vault_file))
 
-    return _in_tenant(operator_url, slug, create)
+    async def create(scope: Scope) -> tuple[str, str]:
+        made = await keys.of(scope)
+        return await enrolment.create_ticket(scope, organization), made.fingerprint
+
+    async def checked() -> tuple[str, str]:
+        async with operating(operator_url) as database:
+            await keys.check(database)
+            return await _within(database, slug, create)
+
+    return asyncio.run(checked())
 
 
 @contextlib.asynccontextmanager
@@ -151,9 +166,13 @@ async def operating(operator_url: str) -> AsyncIterator[Database]:
 def _in_tenant(operator_url: str, slug: str, task: Callable[[Scope], Awaitable[T]]) -> T:
     async def run() -> T:
         async with operating(operator_url) as database:
-            tenant_id = await tenants.find(database, slug)
-            if tenant_id is None:
-                raise ServiceError(f"There is no tenant {slug}.", "See: gatepost admin tenant list.")
-            return await database.work(tenant_id, task)
+            return await _within(database, slug, task)
 
     return asyncio.run(run())
+
+
+async def _within(database: Database, slug: str, task: Callable[[Scope], Awaitable[T]]) -> T:
+    tenant_id = await tenants.find(database, slug)
+    if tenant_id is None:
+        raise ServiceError(f"There is no tenant {slug}.", "See: gatepost admin tenant list.")
+    return await database.work(tenant_id, task)

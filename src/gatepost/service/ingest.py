@@ -56,7 +56,8 @@ class Document:
 class Head:
     """Revision and requested synchronisation; ``untold`` if the connector was not told of that request yet.
 
-    ``incarnation`` is the database's history, without which a revision means nothing.
+    ``incarnation`` is the database's history, without which a revision means nothing. ``stopped``: an administrator has
+    stopped all writing. ``current``: the connector is still the one that works for its organization.
     """
 
     incarnation: str
@@ -64,6 +65,8 @@ class Head:
     sync: str
     requested_at: datetime | None
     untold: bool
+    stopped: bool
+    current: bool
 
 
 async def read(body: bytes) -> Document:
@@ -84,21 +87,15 @@ async def check_in(database: Database, connector: Connector, document: Document)
 
 
 async def renew(scope: Scope, connector: Connector, told: Head | None = None) -> int:
-    """A waiting connector renews its lease, and is ``told`` something; its seconds.
+    """A waiting connector renews its lease, and is ``told`` something; its seconds, 0 where all writing is stopped.
 
     Raises Problem ``lease-held``, ``superseded``.
     """
     row = await _lock(scope, connector)
-    await _lock_epoch(scope, connector)
+    organization = await _lock_epoch(scope, connector)
     _refuse_other_instance(row, connector)
-    await scope.run(
-        "ingest.renew",
-        connector_id=connector.connector_id,
-        instance=connector.instance,
-        lease_until=_lease(),
-        told_at=told.requested_at if told else None,
-    )
-    return LEASE_SECONDS
+    await scope.run("ingest.renew", **_lease(connector), told_at=told.requested_at if told else None)
+    return _lease_seconds(organization)
 
 
 async def head(scope: Scope, connector: Connector) -> Head:
@@ -108,15 +105,31 @@ async def head(scope: Scope, connector: Connector) -> Head:
     )
     assert row is not None, "enrolment makes the row"
     incarnation = await _incarnation(scope)
-    return Head(incarnation, row["revision"] or 0, row["sync_requested"], row["sync_requested_at"], row["untold"])
+    return Head(
+        incarnation,
+        row["revision"] or 0,
+        row["sync_requested"],
+        row["sync_requested_at"],
+        row["untold"],
+        row["stopped"],
+        row["current"],
+    )
 
 
 async def farewell(scope: Scope, connector: Connector, last_words: tuple[Mapping[str, Any], ...]) -> None:
-    """The last outcomes of a connector, and the end of its lease."""
+    """The last outcomes of a connector, and the end of its lease.
+
+    A farewell that comes again ends no lease that was renewed after it: only words newer than all others do.
+    """
     last = await _lock(scope, connector)
     if last_words:
         await outcomes.keep(scope, connector, last_words, await memories.recall(scope, connector, last))
-    ended = await scope.run("ingest.end_lease", connector_id=connector.connector_id, instance=connector.instance)
+    ended = await scope.run(
+        "ingest.end_lease",
+        connector_id=connector.connector_id,
+        instance=connector.instance,
+        spoken_at=connector.time,
+    )
     details = {"outcomes": len(last_words), "lease_ended": bool(ended)}
     await audit.record(scope, Event.CONNECTOR_FAREWELL, str(connector.connector_id), details, connector.organization_id)
 
@@ -158,12 +171,7 @@ async def _check_in(scope: Scope, connector: Connector, document: Document) -> A
     incarnation = await _incarnation(scope)
     _refuse_foreign(sealed, connector, incarnation)
     _refuse_other_instance(last, connector)
-    lease = {
-        "connector_id": connector.connector_id,
-        "instance": connector.instance,
-        "lease_until": _lease(),
-        "told_at": organization["sync_requested_at"],
-    }
+    lease = _lease(connector) | {"told_at": organization["sync_requested_at"]}
     if _is_repeated(sealed.sequence, document.digest, last):
         await scope.run("ingest.renew", **lease)
         result, memory = _as_result(last["result"]), memories.known(last)
@@ -303,6 +311,7 @@ async def _answer(
     older = await scope.one("ingest.older_lease", **key, connector_id=connector.connector_id)
     until = older["lease_until"] if older else None
     organization = await scope.one("ingest.organization", **key)
+    assert organization is not None
     head = await scope.one("ingest.head", **key)
     held = await scope.one("syncs.held", **key)
     revision = head["revision"] if head else 0
@@ -321,13 +330,13 @@ async def _answer(
         sequence=sealed.sequence,
         server_time=iso(datetime.now(UTC)) or "",
         incarnation=incarnation,
-        lease_seconds=LEASE_SECONDS,
+        lease_seconds=_lease_seconds(organization),
         write_in_seconds=max(0, round((until - now).total_seconds() + 0.5)) if until else 0,
         revision_from=begin_at,
         revision=reached,
         more=reached < revision,
         desired=desired,
-        sync=organization["sync_requested"] if organization else "none",
+        sync=organization["sync_requested"],
         held={"count": held["held"] if held else 0},
         result=result,
         taken_away=await outcomes.taken_away(scope, connector.organization_id),
@@ -338,8 +347,19 @@ def _as_result(stored: Mapping[str, Any] | None) -> SyncResult | None:
     return SyncResult(stored["state"], stored["why"], tuple(stored["rejected"])) if stored else None
 
 
-def _lease() -> datetime:
-    return datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS)
+def _lease_seconds(organization: Mapping[str, Any]) -> int:
+    """What a connector may write for: nothing while an administrator has stopped all writing."""
+    return 0 if organization["stopped"] else LEASE_SECONDS
+
+
+def _lease(connector: Connector) -> dict[str, Any]:
+    """Who holds the lease from now on. While writing is stopped it gives no right, and still says who is at work."""
+    return {
+        "connector_id": connector.connector_id,
+        "instance": connector.instance,
+        "lease_until": datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS),
+        "spoken_at": connector.time,
+    }
 
 
 def _status(sealed: CheckIn) -> dict[str, Any]:

@@ -130,7 +130,8 @@ class Story:
     def connector(self, name: str = "", write_timeout: float | None = None, **limits: object) -> Connector:
         """Another connector of the organization, enrolled, with relays of its own."""
         exchange = self._stack.enter_context(ExchangeRelay(self.site.lab))
-        service = self._stack.enter_context(ServiceRelay(int(self.site.service_url.rpartition(":")[2]), self.lease))
+        port = int(self.site.service_url.rpartition(":")[2])
+        service = self._stack.enter_context(ServiceRelay(port, self.lease, self.site.keys))
         site = self.site.beside(name) if name else self.site
         seconds = write_timeout or (self.lease / 3 if self.lease else WRITE_TIMEOUT)
         site = replace(site, exchange_url=exchange.url, service_url=service.url, write_timeout=seconds)

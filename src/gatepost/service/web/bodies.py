@@ -14,10 +14,14 @@ from gatepost.errors import Problem
 
 DIGEST = re.compile(r"(?:^|[,\s])sha-256=:([A-Za-z0-9+/=]+):")
 GZIP = zlib.MAX_WBITS | 16
+GZIP_BEGINS = b"\x1f\x8b"
 
 
 async def read_sent(request: Request) -> bytes:
-    """The bytes sent, at most 1 MiB, as their digest says. Raises Problem 413 ``too-large``, 400 ``malformed``."""
+    """The bytes sent, at most 1 MiB, as their digest says, which is signed.
+
+    Raises Problem 413 ``too-large``, 401 ``signature`` where the bytes are others: the same may be sent again.
+    """
     body = await read_limited(request)
     _check_digest(request.headers.get("content-digest", ""), body)
     return body
@@ -36,12 +40,13 @@ async def read_limited(request: Request) -> bytes:
     return bytes(sent)
 
 
-def unpack(body: bytes, encoding: str) -> bytes:
-    """The document in a body, at most 4 MiB: never more is unpacked than that."""
-    if encoding in ("", "identity"):
+def unpack(body: bytes) -> bytes:
+    """The document in a body, at most 4 MiB: never more is unpacked than that.
+
+    A body that begins as gzip does is gzip; ``Content-Encoding`` is not signed, so it is not asked.
+    """
+    if not body.startswith(GZIP_BEGINS):
         return body
-    if encoding != "gzip":
-        raise Problem(400, "malformed", "Content-Encoding may be gzip or identity.")
     stream = zlib.decompressobj(GZIP)
     try:
         document = stream.decompress(body, BYTES_UNPACKED + 1)
@@ -61,7 +66,7 @@ def _check_digest(header: str, body: bytes) -> None:
     except binascii.Error:
         told = b""
     if not hmac.compare_digest(told, hashlib.sha256(body).digest()):
-        raise Problem(400, "malformed", "Content-Digest is missing or is not the sha-256 of the bytes sent.")
+        raise Problem(401, "signature", "Content-Digest is missing or is not the sha-256 of the bytes that came.")
 
 
 def _too_large(what: str, limit: int) -> Problem:

@@ -39,3 +39,38 @@ CREATE POLICY tenant ON tenant_settings
     USING (tenant_id = (SELECT gatepost_tenant())) WITH CHECK (tenant_id = (SELECT gatepost_tenant()));
 GRANT SELECT, INSERT, UPDATE ON tenant_settings TO gatepost_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON tenant_settings TO gatepost_operator;
+
+-- Certificates of connectors (service/certificates.py); serial is what a request names. A new one is in use from the
+-- first request that it signs on (first_used_at), which retires the one before. revoked_at: refused at once.
+CREATE TABLE connector_certificates (
+    tenant_id uuid NOT NULL DEFAULT gatepost_tenant(),
+    connector_id uuid NOT NULL,
+    serial text NOT NULL,
+    public_key bytea NOT NULL,
+    certificate text NOT NULL,
+    not_after timestamptz NOT NULL,
+    issued_at timestamptz NOT NULL DEFAULT now(),
+    first_used_at timestamptz,
+    retired_at timestamptz,
+    revoked_at timestamptz,
+    PRIMARY KEY (tenant_id, connector_id, serial),
+    FOREIGN KEY (tenant_id, connector_id) REFERENCES connectors
+);
+ALTER TABLE connector_certificates ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON connector_certificates
+    USING (tenant_id = (SELECT gatepost_tenant())) WITH CHECK (tenant_id = (SELECT gatepost_tenant()));
+GRANT SELECT, INSERT, UPDATE ON connector_certificates TO gatepost_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON connector_certificates TO gatepost_operator;
+
+-- late_renewal_until: until when an administrator lets an expired certificate be renewed. A ticket remembers the key
+-- that paid with it as its SHA-256. spoken_at: the time that the newest request of the instance gave itself.
+ALTER TABLE connectors DROP COLUMN public_key, DROP COLUMN certificate_serial,
+    ADD COLUMN late_renewal_until timestamptz;
+ALTER TABLE tickets DROP COLUMN public_key, ADD COLUMN key_hash bytea;
+ALTER TABLE checkins ADD COLUMN spoken_at timestamptz;
+
+-- A connector that waits hears at once that another took its place, or that it was revoked.
+CREATE TRIGGER wake_epoch AFTER UPDATE OF epoch ON organizations
+    FOR EACH ROW WHEN (NEW.epoch <> OLD.epoch) EXECUTE FUNCTION gatepost_wake();
+CREATE TRIGGER wake_revoked AFTER UPDATE OF revoked_at ON connectors
+    FOR EACH ROW WHEN (NEW.revoked_at IS DISTINCT FROM OLD.revoked_at) EXECUTE FUNCTION gatepost_wake();

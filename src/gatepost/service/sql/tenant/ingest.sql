@@ -7,7 +7,7 @@ WHERE connector_id = %(connector_id)s FOR UPDATE
 -- name: organization
 -- The epoch that counts, read so that no enrolment can pass it before this transaction ends; and what is asked for.
 -- example: {"organization_id": ""}
-SELECT epoch, state, sync_requested, sync_requested_at FROM organizations
+SELECT epoch, state, sync_requested, sync_requested_at, writing_stopped_at IS NOT NULL AS stopped FROM organizations
 WHERE organization_id = %(organization_id)s FOR SHARE
 
 -- name: older_lease
@@ -18,11 +18,12 @@ WHERE organization_id = %(organization_id)s AND connector_id <> %(connector_id)s
 
 -- name: remember
 -- A document is applied: its number, its digest, what was answered, who sent it; the lease is renewed.
--- example: {"connector_id": "", "sequence": 1, "digest": "", "result": {}, "instance": null, "lease_until": null, "status": {}, "told_at": null, "memory": 1, "held": 0, "doubted": 0}
+-- example: {"connector_id": "", "sequence": 1, "digest": "", "result": {}, "instance": null, "lease_until": null, "spoken_at": null, "status": {}, "told_at": null, "memory": 1, "held": 0, "doubted": 0}
 UPDATE checkins SET
     sequence = %(sequence)s, digest = %(digest)s, result = %(result)s, instance = %(instance)s,
-    lease_until = %(lease_until)s, status = %(status)s, told_at = %(told_at)s, memory = %(memory)s, held = %(held)s,
-    doubted = %(doubted)s, last_at = clock_timestamp()
+    lease_until = %(lease_until)s, status = %(status)s, told_at = %(told_at)s,
+    memory = %(memory)s, held = %(held)s, doubted = %(doubted)s, last_at = clock_timestamp(),
+    spoken_at = CASE instance WHEN %(instance)s THEN greatest(spoken_at, %(spoken_at)s) ELSE %(spoken_at)s END
 WHERE connector_id = %(connector_id)s
 
 -- name: host
@@ -33,17 +34,19 @@ WHERE connector_id = %(connector_id)s AND (host, version) <> (%(host)s, %(versio
 
 -- name: renew
 -- A repeated document or a wait renews the lease and changes nothing else.
--- example: {"connector_id": "", "instance": null, "lease_until": null, "told_at": null}
+-- example: {"connector_id": "", "instance": null, "lease_until": null, "spoken_at": null, "told_at": null}
 UPDATE checkins SET
     lease_until = %(lease_until)s, instance = %(instance)s, last_at = clock_timestamp(),
-    told_at = coalesce(%(told_at)s, told_at)
+    told_at = coalesce(%(told_at)s, told_at),
+    spoken_at = CASE instance WHEN %(instance)s THEN greatest(spoken_at, %(spoken_at)s) ELSE %(spoken_at)s END
 WHERE connector_id = %(connector_id)s
 
 -- name: end_lease
--- The instance that says farewell writes no more.
--- example: {"connector_id": "", "instance": null}
-UPDATE checkins SET lease_until = now()
+-- The instance that says farewell writes no more, unless it has spoken since.
+-- example: {"connector_id": "", "instance": null, "spoken_at": "2026-01-01T00:00:00Z"}
+UPDATE checkins SET lease_until = now(), spoken_at = %(spoken_at)s
 WHERE connector_id = %(connector_id)s AND instance = %(instance)s AND lease_until > now()
+  AND (spoken_at IS NULL OR spoken_at < %(spoken_at)s)
 
 -- name: outcomes
 -- Outcomes, each once; those that were not told before.
@@ -94,9 +97,11 @@ WHERE organization_id = %(organization_id)s AND took_away AND received_at > %(si
 -- name: waiting
 -- What a connector that waits would be told.
 -- example: {"organization_id": "", "connector_id": ""}
-SELECT h.revision, o.sync_requested, o.sync_requested_at,
-       o.sync_requested <> 'none' AND o.sync_requested_at IS DISTINCT FROM c.told_at AS untold
+SELECT h.revision, o.sync_requested, o.sync_requested_at, o.writing_stopped_at IS NOT NULL AS stopped,
+       o.sync_requested <> 'none' AND o.sync_requested_at IS DISTINCT FROM c.told_at AS untold,
+       n.epoch = o.epoch AND n.revoked_at IS NULL AND o.state <> 'removed' AS current
 FROM organizations o
 JOIN checkins c ON c.organization_id = o.organization_id AND c.connector_id = %(connector_id)s
+JOIN connectors n ON n.connector_id = c.connector_id
 LEFT JOIN desired_heads h ON h.organization_id = o.organization_id
 WHERE o.organization_id = %(organization_id)s
