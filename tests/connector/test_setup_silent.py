@@ -314,3 +314,33 @@ def test_a_change_needs_settings_and_a_subject_that_is_one(host: Host) -> None:
     done = host.change("colour", mode="enforce")
     assert done.returncode == 2
     assert "choose one of server, account, proxy, notices, mode, service" in " ".join(done.stderr.split())
+
+
+@pytest.mark.needs("squid")
+def test_the_answers_of_the_guide_are_answers(host: Host, basic_proxy: Squid) -> None:
+    """The example is run as it stands, with the names of this place in it."""
+    lab, proxy = host.site.lab, basic_proxy.url.removeprefix("http://")
+    for name, secret in (("exchange", lab.password), ("proxy", PROXY_PASSWORD), ("notices", lab.password)):
+        host.write(f"{name}-password", secret)
+    (host.folder / "exchange-ca.pem").write_bytes(lab.ca_file.read_bytes())
+    guide = (Path(__file__).parents[2] / "docs" / "administrators-guide.md").read_text(encoding="utf-8")
+    [example] = [block for block in guide.split("```") if block.startswith("toml\nenvironment")]
+    names = {
+        '"ex1.example.com"': json.dumps(lab.https_url),
+        '"EXAMPLE\\\\svc-gatepost"': json.dumps(lab.user),
+        "proxy.example.com:3128": proxy,
+        "gatepost@example.com": lab.mail.account,
+        "https://gatepost.example.com": host.site.service_url,
+        '"clerk"': json.dumps(USER),
+        '"…"': json.dumps(host.site.fingerprint),
+    }
+    for word, here in names.items():
+        assert word in example
+        example = example.replace(word, here)
+    host.answers = {}
+    command = host.command("--json")
+    (host.folder / "answers.toml").write_text(example.removeprefix("toml\n"))
+    done = run(*command[3:])
+    assert done.returncode in (0, 3), done.stderr
+    assert json.loads(done.stdout)["epoch"] == 1
+    assert not list(host.folder.glob("*-password"))

@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -326,11 +327,11 @@ class Session:
                     return answer
 
     def _ask_password(self, question: "Question", answers: Mapping[str, str], there: bool) -> str:
-        """A password, which is not shown; empty keeps the one that is there."""
+        """A password, which is not shown: nothing is echoed before the question stands there. Empty keeps the old."""
         needed = question.needed(answers) and not there
-        asks = f"{question.asks} [dim](Enter keeps the present one)[/dim]" if there else question.asks
+        asks = f"{question.asks} (Enter keeps the present one): " if there else f"{question.asks}: "
         while True:
-            answer = Prompt.ask(asks, password=True, default="", show_default=False, console=output.talk)
+            answer = getpass(asks)
             if answer or not needed:
                 return answer
 

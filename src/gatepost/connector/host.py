@@ -83,16 +83,22 @@ def is_root() -> bool:
     return sys.platform != "win32" and os.geteuid() == 0
 
 
-def give(path: Path, user: str) -> bool:
-    """Make a user of this system the owner of a file or folder, where root asks for it; whether that was done."""
-    if sys.platform == "win32" or os.geteuid() != 0:
+def has_user(name: str) -> bool:
+    """Whether this system has a user of this name."""
+    if sys.platform == "win32":
         return False
     try:
-        entry = pwd.getpwnam(user)
+        pwd.getpwnam(name)
     except KeyError:
         return False
-    os.chown(path, entry.pw_uid, entry.pw_gid)
     return True
+
+
+def give(path: Path, user: str) -> None:
+    """Make a user of this system, who is there, the owner of a file or folder. For root."""
+    if sys.platform != "win32":
+        entry = pwd.getpwnam(user)
+        os.chown(path, entry.pw_uid, entry.pw_gid)
 
 
 def destroy(path: Path) -> None:

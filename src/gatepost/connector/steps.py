@@ -83,10 +83,16 @@ class Wanted:
 def place(config: Path | None, folder: Path | None, packaged: Path | None) -> Place:
     """Where a connector goes: as told, as its settings say, or by default.
 
-    By default that is beside the unzipped package, or the current folder; for root the system's own folders.
+    By default that is beside the unzipped package, or the current folder; for root the system's own folders. Raises
+    UsageError where those are meant, and the user whose they are to be is missing.
     """
     base = packaged or Path.cwd()
     system = host.is_root() and config is None and folder is None
+    if system and not host.has_user(SERVICE_USER):
+        raise UsageError(
+            f"There is no user {SERVICE_USER}, as which the connector is to run.",
+            f"Make it (useradd --system {SERVICE_USER}), or name other places: --config and --folder.",
+        )
     file = (config or (SYSTEM_CONFIG if system else base / CONFIG)).absolute()
     known = load(ConnectorSettings, file).folder if file.exists() and folder is None else None
     chosen = folder or known or (SYSTEM_FOLDER if system else file.parent / "connector")
@@ -111,7 +117,7 @@ def alone(place: Place) -> Iterator[None]:
     """One set-up at a time on a folder; a connector may work on it meanwhile. Raises StoreError."""
     fresh = not place.folder.exists()
     host.private_folder(place.folder)
-    if fresh:
+    if fresh and host.is_root() and place.folder == SYSTEM_FOLDER:
         host.give(place.folder, SERVICE_USER)
     with host.FolderLock(place.folder, SETUP_LOCK):
         yield
