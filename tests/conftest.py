@@ -22,6 +22,7 @@ SERVERS = {
         and all(map(shutil.which, ("samba", "samba-tool", "ldbmodify", "kinit", "faketime", "curl")))
         and importlib.util.find_spec("gssapi") is not None
     ),
+    "systemd-analyze": lambda: shutil.which("systemd-analyze") is not None,
     "squid": lambda: shutil.which("squid") is not None and shutil.which("openssl") is not None,
 }
 WORDS = {"samba": "samba, root's rights and Kerberos in Python, not all of which are here"}

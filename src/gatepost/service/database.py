@@ -210,6 +210,15 @@ def check_url(url: str) -> None:
         ) from None
 
 
+def passwords_of(url: str | None) -> list[str]:
+    """The passwords in a connection string, for what must never show them. Raises DatabaseError where it is none."""
+    if not url:
+        return []
+    check_url(url)
+    given = conninfo_to_dict(url)
+    return [str(given[name]) for name in ("password", "sslpassword") if given.get(name)]
+
+
 def unreachable(error: psycopg.Error | PoolTimeout) -> DatabaseError:
     """An error of the connection, as ours. The message never holds the address with its password."""
     lines = str(error).strip().splitlines()

@@ -147,7 +147,7 @@ async def run(database: Database, pause: float = RESTART_SECONDS) -> None:
                 if away:
                     log.info("jobs run again")
                 away = False
-                await app.run_worker_async(install_signal_handlers=False, concurrency=2, shutdown_graceful_timeout=10)
+                await app.run_worker_async(install_signal_handlers=False, concurrency=2, shutdown_graceful_timeout=3)
         except (psycopg.Error, ProcrastinateException, GatepostError) as error:
             if not away:
                 log.warning("jobs stopped (%s); they go on when the database is back", type(error).__name__)
