@@ -20,7 +20,10 @@ Examine = Callable[[Callable[[End], None]], Iterable[Check]]
 
 
 class Visits:
-    """``examine`` looks, and tells its argument how to end it. Safe to use from several threads; ``close`` it."""
+    """``examine`` looks, and tells its argument how to end it. Safe to use from several threads.
+
+    ``start`` it, and ``close`` it at the end.
+    """
 
     def __init__(self, examine: Examine, tell: Callable[[], None] = lambda: None) -> None:
         self._examine = examine
@@ -28,13 +31,19 @@ class Visits:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._end: End = lambda: None
-        self._closed = False
+        self._closed = True
         self._told: Mapping[str, Any] = {}
 
     @property
     def told(self) -> Mapping[str, Any]:
         """What the last visit found, as the service is told: at and checks; empty before the first."""
         return self._told
+
+    def start(self) -> None:
+        """Begin the first visit; before that, none can be asked for."""
+        with self._lock:
+            self._closed = False
+        self.ask()
 
     def ask(self) -> bool:
         """Begin a visit, unless one is under way; whether one was begun."""
@@ -52,12 +61,13 @@ class Visits:
         if thread is not None:
             thread.join(seconds)
 
-    def close(self) -> None:
-        """End the visit that is under way, and begin no other; its session at Exchange is closed."""
+    def close(self) -> threading.Thread:
+        """Begin no other visit and end the one under way; when the thread is done, its session is closed."""
         with self._lock:
             self._closed = True
-            end = self._end
-        end()
+            ending = threading.Thread(target=self._end, name="doctor leaves", daemon=True)
+        ending.start()
+        return ending
 
     def _visit(self) -> None:
         checks = document(self._examine(self._began), datetime.now(UTC))
