@@ -92,7 +92,8 @@ def crowd(writer: Writer, look: Look, count: int = 6) -> None:
     writer.say(facts=Facts(settings=CLOSED))
     look(
         "INSERT INTO list_entries (organization_id, mailbox_guid, device_id, list, ownership, intended_revision) "
-        "SELECT organization_id, mailbox_guid, device_id, 'allow', 'ours', 1 FROM devices WHERE gone_at IS NULL"
+        "SELECT organization_id, mailbox_guid, device_id, 'allow', 'ours', 1 FROM devices WHERE gone_at IS NULL "
+        "ON CONFLICT DO NOTHING"
     )
 
 

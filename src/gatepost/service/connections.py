@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Self
 from uuid import UUID
 
 from gatepost import __version__
 from gatepost.domain.checks import Check, Level
-from gatepost.domain.contract import LEASE_SECONDS, iso
+from gatepost.domain.contract import iso
 from gatepost.domain.events import Event
 from gatepost.domain.versions import Product, product_of
 from gatepost.errors import Problem
@@ -21,7 +21,6 @@ FINDINGS_SHOWN = 50
 SCOPE_SHOWN = 20
 KINDS = ("quick", "full")
 LONGEST_REASON = 500
-SILENT = timedelta(seconds=LEASE_SECONDS)
 ERRORS_SHOWN = 10
 CHECKS_SHOWN = 200
 SEVERITY = (Level.BAD, Level.WARNING, Level.GOOD, Level.SKIPPED)
@@ -200,15 +199,10 @@ async def connection(scope: Scope, organization_id: UUID) -> Connection:
 
 
 def _status(row: Row, now: datetime) -> str:
-    """The organization's state, where connected is split by whether the connector's lease runs.
-
-    While all writing is stopped there are no leases; then it is whether the connector was heard for as long as one.
-    """
+    """The organization's state, where connected is split by whether the connector's lease runs."""
     if row["state"] != "connected":
         return str(row["state"])
-    leased = row["lease_until"] is not None and row["lease_until"] > now
-    heard = row["last_contact"] is not None and now - row["last_contact"] < SILENT
-    return "connected" if leased or (row["writing_stopped_at"] is not None and heard) else "disconnected"
+    return "connected" if row["lease_until"] and row["lease_until"] > now else "disconnected"
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -76,9 +76,7 @@ LEFT JOIN list_entries b ON b.organization_id = %(organization_id)s AND b.mailbo
 -- name: mode
 -- What the organization's connector last said of the limits that it works in.
 -- example: {"organization_id": ""}
-SELECT i.status ->> 'mode' AS mode, coalesce(
-           i.lease_until > now() OR (o.writing_stopped_at IS NOT NULL AND i.last_at > now() - interval '120 seconds'),
-           false) AS connected
+SELECT i.status ->> 'mode' AS mode, coalesce(i.lease_until > now(), false) AS connected
 FROM organizations o
 JOIN connectors c ON c.organization_id = o.organization_id AND c.epoch = o.epoch AND c.revoked_at IS NULL
 JOIN checkins i ON i.connector_id = c.connector_id

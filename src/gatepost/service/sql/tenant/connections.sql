@@ -4,7 +4,7 @@ SELECT organization_id, name FROM organizations ORDER BY name, organization_id
 
 -- name: overview
 -- Every organization with its state, and whether its connector's lease runs.
-SELECT o.organization_id, o.name, o.state, o.writing_stopped_at, i.lease_until, i.last_at AS last_contact
+SELECT o.organization_id, o.name, o.state, i.lease_until
 FROM organizations o
 LEFT JOIN connectors c ON c.organization_id = o.organization_id AND c.epoch = o.epoch AND c.revoked_at IS NULL
 LEFT JOIN checkins i ON i.connector_id = c.connector_id
