@@ -62,7 +62,7 @@ def repacked(file: Path, target: Path, **members: bytes) -> Path:
 
 
 def test_the_real_file_runs_with_nothing_but_python(connector_file: Path, tmp_path: Path) -> None:
-    """Without environment (and network, where that can be tried) it unpacks into a private folder and is ``gatepost``."""
+    """Without environment and, where that can be tried, network, it unpacks into a private folder and runs."""
     home = tmp_path / "gatepost"
     lonely = ["unshare", "-rn"]
     alone = lonely if not subprocess.run([*lonely, "true"], capture_output=True).returncode else []
