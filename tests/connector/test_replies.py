@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gatepost.connector import replies, settings_file
-from gatepost.connector.questions import QUESTIONS, Group, of_group
-from gatepost.connector.replies import Replies
 from gatepost.connector.secrets import EXCHANGE, EXCHANGE_PROXY, NOTICES, SERVICE_PROXY
+from gatepost.connector.setup import replies, settings_file
+from gatepost.connector.setup.questions import QUESTIONS, Group, of_group
+from gatepost.connector.setup.replies import Replies
 from gatepost.errors import SettingsError
 from gatepost.settings import ConnectorSettings, SyncSettings, build, load
 

@@ -1,8 +1,6 @@
 """``gatepost connector setup``: guided in a terminal, or silent with a file of answers."""
 
 import json
-import os
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from getpass import getpass
@@ -17,9 +15,9 @@ from gatepost.domain.checks import Check, Level, worst
 from gatepost.errors import GatepostError, OrganizationOccupied, SettingsError, UsageError
 
 if TYPE_CHECKING:
-    from gatepost.connector.questions import Group, Question
-    from gatepost.connector.replies import Replies
-    from gatepost.connector.steps import Place, Step, Wanted
+    from gatepost.connector.setup.questions import Group, Question
+    from gatepost.connector.setup.replies import Replies
+    from gatepost.connector.setup.steps import Place, Step, Wanted
 
 FINDINGS = 3
 NOTHING = "none"
@@ -53,12 +51,12 @@ def setup(
     finds what must be mended (the connector is enrolled all the same), 4 where another connector is to be replaced
     first.
     """
-    from gatepost.connector import package, steps
+    from gatepost.connector.setup import steps
 
     if change is None and answers_file is None and ticket_file is not None and config is not None and config.exists():
         _enrol_by_settings(config, ticket_file, service, fingerprint, replace=replace, as_json=as_json)
         return
-    packaged = package.beside_program() if ticket_file is None else None
+    packaged = steps.find_package() if ticket_file is None else None
     place = steps.place(config, folder, packaged)
     if answers_file is None and not sys.stdin.isatty():
         raise UsageError("Nobody is there to answer: this is no terminal.", "Give the answers in a file: --answers.")
@@ -72,7 +70,7 @@ def setup(
 
 
 def _group(subject: str) -> "Group":
-    from gatepost.connector.questions import Group
+    from gatepost.connector.setup.questions import Group
 
     try:
         return Group(subject)
@@ -84,14 +82,13 @@ def _enrol_by_settings(
     config: Path, ticket_file: Path, service: str | None, fingerprint: str | None, *, replace: bool, as_json: bool
 ) -> None:
     """Enrol as the settings are; nothing is asked, tried or examined."""
-    from gatepost.connector.enrolment import enrol
-    from gatepost.connector.setup import configure
+    from gatepost.connector.setup import steps
 
     if not fingerprint:
         raise UsageError(
             "The fingerprint of the service's key is missing.", "Give it as you were told: --service-fingerprint."
         )
-    identity = enrol(configure(config, service), ticket_file, fingerprint, replace=replace)
+    identity = steps.enrol_as_written(config, service, ticket_file, fingerprint, replace=replace)
     if as_json:
         output.print_json_lines([identity.shown()])
     else:
@@ -122,14 +119,14 @@ class Session:
 
     def connect(self) -> None:
         """Ask, try, keep, enrol and examine."""
-        from gatepost.connector import package, steps
+        from gatepost.connector.setup import steps
 
         ticket = self._ticket()
         resumed = self._place.enrolled is not None and (ticket is None or not ticket.exists())
         values = self._before()
         fixed = {"service"} if "service" in self._options else set()
         if self._packaged and not resumed:
-            values["service"] = package.read(self._packaged).service_url
+            values["service"] = steps.service_of(self._packaged)
             fixed.add("service")
         given, want = self._agree(None, values, fixed, ticket, resumed=resumed)
         ticket = self._ticket(given)
@@ -140,7 +137,7 @@ class Session:
                     raise UsageError("There is no ticket.", "Give its file: --ticket-file.")
                 fingerprint = self._options["service_fingerprint"]
                 steps.enrol(settings, ticket, fingerprint, lambda other: self._may_replace(other, given), self._tell)
-            self._delete(given)
+            steps.delete(given.files if "delete_password_files" in given.switches else ())
         checks = steps.ask_doctor(settings, self._tell, lambda _: None)
         self._conclude(checks)
 
@@ -148,7 +145,7 @@ class Session:
         self, group: "Group | None", values: dict[str, str], fixed: set[str], ticket: Path | None, *, resumed: bool
     ) -> "tuple[Replies, Wanted]":
         """Answers that were tried and work. In a terminal they may be mended until they do."""
-        from gatepost.connector import replies, steps
+        from gatepost.connector.setup import replies, steps
 
         kept = replies.passwords_kept(self._place.settings)
         passwords: dict[str, str] = {}
@@ -176,7 +173,7 @@ class Session:
 
     def _know_service(self, given: "Replies", ticket: Path | None) -> None:
         """The fingerprint and the ticket are there, and the package is the service's. Raises SettingsError."""
-        from gatepost.connector import steps
+        from gatepost.connector.setup import steps
 
         self._options.update({name: value for name, value in given.extra.items() if name not in self._options})
         terminal = self._answers_file is None
@@ -209,7 +206,7 @@ class Session:
             raise SettingsError(f"There is no ticket file {file}.", "Check the path, or ask for a new ticket.")
 
     def _ask_fingerprint(self) -> None:
-        from gatepost.connector import steps
+        from gatepost.connector.setup import steps
 
         self._explain("64 hex digits, beside the download on the console; have them told apart from the package.")
         while True:
@@ -244,19 +241,11 @@ class Session:
         )
         return Confirm.ask("Replace it?", default=False, console=output.talk)
 
-    def _delete(self, given: "Replies") -> None:
-        """Remove the files of passwords where that is wanted, now that they are sealed."""
-        from gatepost.connector import host
-
-        if "delete_password_files" in given.switches:
-            for file in given.files:
-                host.destroy(file)
-
     # -- changing --------------------------------------------------------------------------------------------------
 
     def change(self, group: "Group") -> None:
         """Ask for one subject, try it, and write it; the identity stays."""
-        from gatepost.connector import host, steps
+        from gatepost.connector.setup import steps
 
         before = self._place.settings
         if before is None:
@@ -270,8 +259,8 @@ class Session:
         given, want = self._agree(group, values, set(), None, resumed=True)
         with steps.alone(self._place):
             after = steps.keep(want, self._tell)
-            self._delete(given)
-        running, same = host.is_locked(self._place.folder), after == before
+            steps.delete(given.files if "delete_password_files" in given.switches else ())
+        running, same = self._place.running, after == before
         if self._as_json:
             print(json.dumps({"changed": str(group), "running": running, "restart": running and not same}))
         elif not running:
@@ -284,7 +273,7 @@ class Session:
     # -- asking ----------------------------------------------------------------------------------------------------
 
     def _before(self) -> dict[str, str]:
-        from gatepost.connector import replies
+        from gatepost.connector.setup import replies
 
         values = replies.present(self._place.settings)
         return values | {name: value for name, value in self._options.items() if name == "service"}
@@ -292,7 +281,7 @@ class Session:
     def _answers(
         self, group: "Group | None", values: Mapping[str, str], kept: Mapping[str, str], fixed: set[str]
     ) -> "Replies":
-        from gatepost.connector import questions, replies
+        from gatepost.connector.setup import questions, replies
 
         if self._answers_file is not None:
             return replies.read(self._answers_file, values, kept, group)
@@ -358,6 +347,8 @@ class Session:
 
     def _conclude(self, checks: Sequence[Check]) -> None:
         """The doctor's findings, what to run next, and the exit code."""
+        from gatepost.connector.setup import steps
+
         identity = self._place.enrolled
         bad = [check for check in checks if check.level in {Level.BAD, Level.WARNING}]
         output.talk.print(f"{sum(check.level is Level.GOOD for check in checks)} checks are good, {len(bad)} are not")
@@ -372,17 +363,9 @@ class Session:
                 " ".join(filter(None, (check.why, check.remedy))), markup=False, soft_wrap=True, style="dim"
             )
         output.talk.print("\nThe connector is set up. Start it:", highlight=False)
-        output.talk.print(self._next(), markup=False, soft_wrap=True)
+        output.talk.print(steps.command_of(self._place), markup=False, soft_wrap=True)
         if worst(checks) is Level.BAD:
             raise typer.Exit(FINDINGS)
-
-    def _next(self) -> str:
-        from gatepost.connector import package, steps
-
-        if self._place.config == steps.SYSTEM_CONFIG:
-            return "systemctl enable --now gatepost-connector"
-        program = os.environ.get(package.PROGRAM) or "gatepost"
-        return shlex.join([program, "connector", "run", "--config", str(self._place.config)])
 
 
 class Occupied(OrganizationOccupied):

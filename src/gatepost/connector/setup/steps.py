@@ -4,7 +4,9 @@ Everything that can be known is tried before anything is written, and everything
 so a set-up that is ended at any moment goes on when it is run again (docs/administrators-guide.md has the table).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,13 +14,15 @@ from pathlib import Path
 
 import msgspec
 
-from gatepost.connector import credentials, enrolment, host, package, replies, secrets, settings_file
+from gatepost.connector import credentials, enrolment, host, package, secrets
 from gatepost.connector.credentials import Identity
 from gatepost.connector.doctor import examine
 from gatepost.connector.line import Line
 from gatepost.connector.package import SetupPackage
-from gatepost.connector.questions import Group
-from gatepost.connector.replies import KEYTAB, Replies
+from gatepost.connector.setup import replies, settings_file
+from gatepost.connector.setup.by_hand import configure
+from gatepost.connector.setup.questions import Group
+from gatepost.connector.setup.replies import KEYTAB, Replies
 from gatepost.domain import signing
 from gatepost.domain.checks import Check
 from gatepost.errors import OrganizationOccupied, ServiceUnreachable, SettingsError, UsageError
@@ -62,6 +66,11 @@ class Place:
         return load(ConnectorSettings, self.config) if self.config.exists() else None
 
     @property
+    def running(self) -> bool:
+        """Whether a connector works on the folder now."""
+        return self.folder.exists() and host.is_locked(self.folder)
+
+    @property
     def enrolled(self) -> Identity | None:
         """The identity in the folder, if it holds one that counts."""
         try:
@@ -78,6 +87,35 @@ class Wanted:
     settings: ConnectorSettings
     passwords: Mapping[str, str] = field(repr=False)
     fresh: Mapping[str, str | None] = field(repr=False)
+
+
+def find_package() -> Path | None:
+    """The folder of the unzipped set-up package that this program runs from, if it does."""
+    return package.beside_program()
+
+
+def service_of(packaged: Path) -> str:
+    """The service that a package was made by. Raises SettingsError, which names the file that is not as it was."""
+    return package.read(packaged).service_url
+
+
+def command_of(place: Place) -> str:
+    """What starts the connector from now on."""
+    if place.config == SYSTEM_CONFIG:
+        return f"systemctl enable --now {SERVICE_USER}"
+    program = os.environ.get(package.PROGRAM) or "gatepost"
+    return shlex.join([program, "connector", "run", "--config", str(place.config)])
+
+
+def enrol_as_written(config: Path, service: str | None, ticket: Path, fingerprint: str, *, replace: bool) -> Identity:
+    """Enrol by settings that are there; nothing is tried before. Raises as ``enrolment.enrol``."""
+    return enrolment.enrol(configure(config, service), ticket, fingerprint, replace=replace)
+
+
+def delete(files: Iterable[Path]) -> None:
+    """Remove the files of passwords that are sealed now. Raises StoreError."""
+    for file in files:
+        host.destroy(file)
 
 
 def place(config: Path | None, folder: Path | None, packaged: Path | None) -> Place:

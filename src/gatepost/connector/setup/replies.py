@@ -13,7 +13,7 @@ import msgspec
 
 from gatepost.connector import secrets
 from gatepost.connector.passwords import Passwords
-from gatepost.connector.questions import (
+from gatepost.connector.setup.questions import (
     AUTODISCOVER,
     HOSTED,
     ON_PREMISES,

@@ -1,4 +1,4 @@
-"""Set-up: the settings of a connector, as a file that its commands read and change."""
+"""A settings file that a person wrote: completed and changed in place, with its comments and its order."""
 
 import json
 import re
@@ -48,7 +48,8 @@ def set_mode(config: Path, mode: str) -> ConnectorSettings:
     head, count = _MODE.subn(lambda found: found[1] + line + found[2], head, count=1)
     if not count:
         head = f"{line}\n{head}"
-    host.write_private(beside := config.with_name(f"{config.name}.new"), head + rest)
+    readers = before.folder if before.folder.exists() else None
+    host.write_private(beside := config.with_name(f"{config.name}.new"), head + rest, readers)
     try:
         if load(ConnectorSettings, beside) != wanted:
             raise SettingsError(f"The mode cannot be written into {config}.", f"Put this line at its top: {line}")
