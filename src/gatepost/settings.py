@@ -191,7 +191,8 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     ``packages`` is the folder with the connector's packages (``make package``), else ``packages`` in ``data``.
     Alerts leave by ``mail_relay`` (``host:port``), with ``mail_security`` starttls, tls or none. ``alert_networks`` are
     networks inside which webhooks and syslog servers may be; ``alert_ca_file`` has authorities of theirs and of the
-    relay, beside the system's.
+    relay, beside the system's. Every ``alerts_every`` seconds the service sees whether something needs a person; 0:
+    never.
     """
 
     data: Path
@@ -212,6 +213,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     mail_security: str = "starttls"
     alert_networks: tuple[str, ...] = ()
     alert_ca_file: Path | None = None
+    alerts_every: float = 60.0
 
     @property
     def vault_file(self) -> Path:

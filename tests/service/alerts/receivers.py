@@ -79,7 +79,7 @@ class Relay:
                 data = b""
                 while not data.endswith(b"\r\n.\r\n"):
                     data += file.readline()
-                self.messages.append(message_from_bytes(data[:-5].replace(b"\r\n..", b"\r\n."), policy=policy.default))  # type: ignore[arg-type]
+                self.messages.append(message_from_bytes(data[:-5].replace(b"\r\n..", b"\r\n."), policy=policy.default))
                 self.secured.append(tls)
                 self.got.set()
                 if self.hang:
@@ -115,6 +115,7 @@ class Hook:
     location: str = ""
     port: int = 0
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    arrived: threading.Event = field(default_factory=threading.Event)
 
     @property
     def url(self) -> str:
@@ -130,6 +131,7 @@ def hooking(hook: Hook, certificate: Certificate) -> Iterator[Hook]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             hook.got.append((dict(self.headers), body))
+            hook.arrived.set()
             self.send_response(hook.status)
             if hook.location:
                 self.send_header("Location", hook.location)

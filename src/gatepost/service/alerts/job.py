@@ -15,17 +15,17 @@ from gatepost.service.database import Database
 from gatepost.service.keys import Keys
 from gatepost.settings import ServiceSettings
 
-EVERY_SECONDS = 60.0
-TESTS_EVERY_SECONDS = 5.0
-"""A test and what is tried again need not wait for the minute."""
+SEND_EVERY = 5.0
+"""Seconds; a test and what is tried again need not wait for the next look."""
 log = logging.getLogger("gatepost.service")
 
 
 async def run(database: Database, keys: Keys, settings: ServiceSettings, ways: outbox.Ways) -> None:
-    """Look and tell until cancelled; an outage of the database is told once."""
-    away, looked = False, -EVERY_SECONDS
-    while True:
-        look = time.monotonic() - looked >= EVERY_SECONDS
+    """Look and tell until cancelled; an outage of the database is told once. Nothing where the settings say never."""
+    away, every = False, settings.alerts_every
+    looked = time.monotonic() - every
+    while every > 0:
+        look = time.monotonic() - looked >= every
         try:
             await _all(database, keys, ways, settings.tls_certificate, look=look)
             looked = time.monotonic() if look else looked
@@ -34,7 +34,7 @@ async def run(database: Database, keys: Keys, settings: ServiceSettings, ways: o
             if not away:
                 log.warning("alerts stopped (%s); they go on by themselves", type(error).__name__)
             away = True
-        await asyncio.sleep(TESTS_EVERY_SECONDS)
+        await asyncio.sleep(min(SEND_EVERY, every))
 
 
 async def _all(database: Database, keys: Keys, ways: outbox.Ways, tls_certificate: Path | None, *, look: bool) -> None:

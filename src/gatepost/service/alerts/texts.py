@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any
@@ -57,10 +57,10 @@ def language_of(code: str) -> Language:
     return LANGUAGES.get(code, LANGUAGES[SOURCE_LANGUAGE])
 
 
-def sentence(row: Row, language: Language, *, over: bool = False) -> str:
-    """What an alert says."""
+def sentence(row: Row, language: Language, *, over: bool = False, zone: tzinfo = UTC) -> str:
+    """What an alert says, with times of a zone."""
     key = _key(row)
-    return language.text((END if over else BEGIN)[key], detail=_detail(row["detail"], language))
+    return language.text((END if over else BEGIN)[key], detail=_detail(row["detail"], language, zone))
 
 
 def remedy(row: Row, language: Language) -> str:
@@ -135,9 +135,9 @@ def _key(row: Row) -> str:
     return f"{row['condition']}/{row['subject']}" if row["condition"] == "held" else str(row["condition"])
 
 
-def _detail(detail: str, language: Language) -> str:
-    """A count as it is, a time as the language writes it, in UTC."""
+def _detail(detail: str, language: Language, zone: tzinfo) -> str:
+    """A count as it is, a time as the language writes it."""
     try:
-        return language.moment(datetime.fromisoformat(detail), UTC) if len(detail) > 9 else detail
+        return language.moment(datetime.fromisoformat(detail), zone) if len(detail) > 9 else detail
     except ValueError:
         return detail

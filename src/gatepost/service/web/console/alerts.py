@@ -80,7 +80,7 @@ async def _page(
     secret: str = "",
     made: str = "",
 ) -> Response:
-    language = render.language_of(request)
+    language, zone = render.language_of(request), render.zone_of(request)
     async with tenant_of(request, session) as scope:
         known = await targets.all_of(scope)
         told = await register.shown(scope, datetime.now(UTC))
@@ -88,7 +88,7 @@ async def _page(
         {
             **row,
             "place": texts.place(row, language),
-            "text": texts.sentence(row, language, over=row["ended_at"] is not None),
+            "text": texts.sentence(row, language, over=row["ended_at"] is not None, zone=zone),
             "remedy": texts.remedy(row, language),
         }
         for row in told
