@@ -372,6 +372,35 @@ def test_a_new_password_ends_the_sessions_of_the_old_one(service: Service, tmp_p
     assert event["body"] == {"name": "anna", "sessions": 1}
 
 
+def test_the_operator_takes_lost_passkeys_away(service: Service, tmp_path: Path, look: Look) -> None:
+    """Nobody else can, where the last tenant administrator lost them; the trail tells how many there were."""
+    service.with_administrator()
+    look(
+        "INSERT INTO passkeys (administrator_id, credential_id, public_key, sign_count, name) "
+        "SELECT administrator_id, 'x', 'x', 1, 'Lost' FROM administrators"
+    )
+    file = tmp_path / "password"
+    file.write_text("another horse battery\n")
+    named = ("--tenant", service.slug, "--name", "anna", "--password-file", file)
+    told("administrator", "password", *named, operator_url=service.urls.operator)
+    assert len(look("SELECT 1 FROM passkeys")) == 1
+    told("administrator", "password", *named, "--forget-passkeys", operator_url=service.urls.operator)
+    assert look("SELECT 1 FROM passkeys") == []
+    bodies = look("SELECT body FROM events WHERE name = 'operator:administrator:password-set' ORDER BY at")
+    assert bodies[1]["body"] == {"name": "anna", "sessions": 0, "passkeys": 1}
+
+
+def test_a_role_that_does_not_exist_is_refused_in_words(service: Service, tmp_path: Path, look: Look) -> None:
+    """The message names the roles that there are, and nobody was made."""
+    file = tmp_path / "password"
+    file.write_text("another horse battery\n")
+    named = ("--tenant", service.slug, "--name", "eve", "--password-file", file, "--role", "emperor")
+    error = refused("admin", "administrator", "create", *named, operator_url=service.urls.operator)
+    assert "There is no role emperor." in str(error)
+    assert "Choose from reader, helpdesk, operator, policy-author, approver, administrator." in str(error)
+    assert look("SELECT 1 FROM administrators") == []
+
+
 @pytest.mark.parametrize(
     ("name", "password", "expected"),
     [

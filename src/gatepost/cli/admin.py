@@ -96,6 +96,7 @@ def set_password(
     slug: str = TENANT,
     name: str = typer.Option(..., "--name", help="The name to sign in with."),
     password_file: Path = typer.Option(..., "--password-file", help="File with the new password, on one line."),
+    forget_passkeys: bool = typer.Option(False, "--forget-passkeys", help="Take the passkeys too: for who lost them."),
     data: Path = DATA,
     operator_url_file: Path | None = OPERATOR,
 ) -> None:
@@ -104,7 +105,7 @@ def set_password(
 
     password = read_secret(password_file)
     with operator(data, operator_url_file) as url:
-        ended = administration.set_password(url, slug, name, password)
+        ended = administration.set_password(url, slug, name, password, forget_passkeys=forget_passkeys)
     print(json.dumps({"name": name, "sessions_ended": ended}))
 
 

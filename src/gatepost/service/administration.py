@@ -126,11 +126,11 @@ def list_administrators(operator_url: str, slug: str) -> list[dict[str, Any]]:
     return [row | {name: iso(row[name]) for name in row if name.endswith("_at")} for row in found]
 
 
-def set_password(operator_url: str, slug: str, name: str, password: str) -> int:
+def set_password(operator_url: str, slug: str, name: str, password: str, *, forget_passkeys: bool = False) -> int:
     """Another password for an administrator; returns how many sessions it ended. Raises ServiceError."""
 
     async def change(scope: Scope) -> int:
-        return await accounts.set_password(scope, name, password)
+        return await accounts.set_password(scope, name, password, forget_passkeys=forget_passkeys)
 
     return _in_tenant(operator_url, slug, change)
 

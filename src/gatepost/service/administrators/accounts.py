@@ -46,14 +46,19 @@ def check_name(name: str) -> str:
     return name
 
 
-async def set_password(scope: Scope, name: str, password: str) -> int:
-    """Another password for an administrator, whose sessions end; how many did. Raises ServiceError."""
+async def set_password(scope: Scope, name: str, password: str, *, forget_passkeys: bool = False) -> int:
+    """Another password for an administrator, whose sessions end; how many did. Raises ServiceError.
+
+    ``forget_passkeys`` is for somebody who lost them, and whom no colleague can invite anew.
+    """
     password_hash = await passwords.make(password)
     changed = await scope.one("administrators.set_password", name=name.strip(), password_hash=password_hash)
     if changed is None:
         raise ServiceError(f"There is no administrator named {name}.", "See: gatepost admin administrator list.")
     ended: int = changed["sessions"]
     details = {"name": changed["name"], "sessions": ended}
+    if forget_passkeys:
+        details["passkeys"] = await scope.run("passkeys.remove_all", administrator_id=changed["administrator_id"])
     await audit.record(scope, Event.ADMINISTRATOR_PASSWORD, OPERATOR, details)
     return ended
 

@@ -18,7 +18,7 @@ WITH changed AS (
 ), ended AS (
     DELETE FROM sessions WHERE administrator_id IN (SELECT administrator_id FROM changed) RETURNING session_id
 )
-SELECT name, (SELECT count(*) FROM ended) AS sessions FROM changed
+SELECT administrator_id, name, (SELECT count(*) FROM ended) AS sessions FROM changed
 
 -- name: by_name
 -- Who signs in with a name, and the hash to compare the password with.
