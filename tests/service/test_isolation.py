@@ -139,11 +139,11 @@ class Filled:
         self.run(
             sql.SQL(
                 "INSERT INTO invitations (tenant_id, administrator_id, code_hash, made_by, expires_at) "
-                "VALUES (%s, %s, 'x', %s, '2100-01-01')"
+                "VALUES (%s, %s, 'x', %s, '2099-01-01')"
             ),
             [self.acme, administrator, SECRET],
         )
-        self.run(sql.SQL("INSERT INTO sign_in_rules (tenant_id) VALUES (%s)"), [self.acme])
+        self.run(sql.SQL("INSERT INTO sign_in_rules (tenant_id, passkeys_required) VALUES (%s, true)"), [self.acme])
         self.run(
             sql.SQL(
                 "INSERT INTO alerts (tenant_id, condition, subject, detail, seen_at, begun_at, ended_at) "
@@ -166,6 +166,13 @@ class Filled:
         """A device that is gone, a head, a request, and synchronisations that were accepted and that are held."""
         self.run(sql.SQL("UPDATE devices SET gone_at = now() WHERE guid = %s"), [UUID(device(3)[0])])
         self.run(sql.SQL("UPDATE desired_heads SET revision = 1"))
+        self.disabled = self.run(
+            sql.SQL(
+                "INSERT INTO administrators (tenant_id, name, disabled_at) VALUES (%s, 'disabled', now()) "
+                "RETURNING administrator_id"
+            ),
+            [self.acme],
+        )[0]["administrator_id"]
         self.run(
             sql.SQL(
                 "UPDATE organizations SET writing_stopped_at = now(), writing_stopped_by = %s, writing_stopped_why = %s"
@@ -205,6 +212,7 @@ class Filled:
         return {
             "alerts.add_target": {"target_id": uuid4()},
             "alerts.done": self.one("SELECT array_agg(delivery_id) AS delivery_ids FROM alert_deliveries"),
+            "administrators.enable": {"administrator_id": self.disabled},
             "administrators.create": {"name": "another", "administrator_id": uuid4()},
             "sessions.end": {"but": None},
             "sessions.open": {"session_id": uuid4()},
@@ -216,8 +224,11 @@ class Filled:
             "devices_queries.mailbox": {"guid": UUID(mailbox(0)[0])},
             "enrolment.add_connector": {"epoch": 2},
             "enrolment.add_ticket": {"ticket_hash": b"new"},
+            "certificates.of_key": self.one("SELECT connector_id, public_key FROM connector_certificates"),
+            "enrolment.connector": self.one("SELECT connector_id, serial FROM connector_certificates"),
             "enrolment.supersede": {"epoch": 2},
             "enrolment.use_ticket": self.one("SELECT ticket_hash FROM tickets WHERE used_at IS NULL"),
+            "ingest.end_lease": {"spoken_at": datetime(2100, 1, 1, tzinfo=UTC)},
             "ingest.older_lease": {"connector_id": uuid4()},
             "merge.forget_words": self.one("SELECT array_agg(word) AS words FROM device_words"),
             "sealing.advance": {"seq": 1_000_000},
