@@ -212,6 +212,14 @@ async def add(database: Database, keys: Keys, service: Service, kind: str, addre
     return secret
 
 
+def documented() -> dict[str, Any]:
+    """The example of the operations page, as its reader would have it."""
+    text = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(text.partition("## Alerts")[2].partition("```python\n")[2].partition("```")[0], names)
+    return names
+
+
 def stored(look: Look) -> list[tuple[Any, ...]]:
     """State and attempts of what is to be told."""
     return [(row["state"], row["attempts"]) for row in look("SELECT state, attempts FROM alert_deliveries")]
@@ -259,6 +267,9 @@ async def test_a_webhook_gets_json_that_its_secret_signs(
         await evaluate(13)
         await outbox.send_due(database, keys, ways(certificate), service.tenant_id, NOW + timedelta(minutes=13))
     ((headers, body),) = hook.got
+    assert documented()["is_genuine"](secret, headers["Gatepost-Signature"], body)
+    assert not documented()["is_genuine"](secret + "x", headers["Gatepost-Signature"], body)
+    assert not documented()["is_genuine"](secret, headers["Gatepost-Signature"], body + b" ")
     at, signature = (part.partition("=")[2] for part in headers["Gatepost-Signature"].split(","))
     assert hmac.compare_digest(
         hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest(), signature

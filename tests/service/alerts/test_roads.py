@@ -215,7 +215,7 @@ def test_options_that_cannot_work_are_told_at_the_start(changes: dict[str, objec
 
 def test_the_relays_password_comes_from_a_file_or_a_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its port follows from the security; the password is in no text of it."""
-    (tmp_path / "gatepost.mail-relay").write_text("s3cret\n", encoding="utf-8")
+    (tmp_path / "gatepost.mail-password").write_text("s3cret\n", encoding="utf-8")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     given = {"data": Path(), "mail_relay": "mx.example.com", "mail_from": "g@example.com", "mail_user": "g"}
     relay = Ways.of(ServiceSettings(**given, mail_security="tls")).relay  # type: ignore[arg-type]

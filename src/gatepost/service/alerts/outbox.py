@@ -27,7 +27,7 @@ PAUSES = (1, 5, 15, 60, 240, 720)
 """Minutes after each attempt that failed; after the last one nothing more is tried."""
 LOST_AFTER = timedelta(minutes=5)
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-CREDENTIAL = "gatepost.mail-relay"
+CREDENTIAL = "gatepost.mail-password"
 SECURITY_PORTS = {"starttls": 587, "tls": 465, "none": 25}
 log = logging.getLogger("gatepost.service")
 
