@@ -4,6 +4,7 @@ import base64
 import json
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,6 +48,30 @@ def test_a_ticket_becomes_an_identity_and_is_deleted(site: Site) -> None:
     assert (kept["certificate"], kept["first_used_at"]) == (identity.certificate, None)
     assert base64.b64decode(identity.service_key) == site.keys.public
     assert identity.organization_name == site.name
+
+
+def test_an_end_between_identity_and_ticket_is_no_dead_end(site: Site) -> None:
+    """The ticket is still there, and so is its key: enrolling again gives the same identity and removes both."""
+    ticket = site.ticket()
+    text, folder = ticket.read_text(), site.settings.folder
+    folder.mkdir(mode=0o700)
+    credentials.key_for(folder, text.strip())
+    pending = (folder / credentials.PENDING).read_bytes()
+    identity = enrol(site.settings, ticket, site.fingerprint)
+    assert not (folder / credentials.PENDING).exists()
+    ticket.write_text(text)
+    (folder / credentials.PENDING).write_bytes(pending)
+    assert enrol(site.settings, ticket, site.fingerprint) == identity
+    assert not ticket.exists()
+    assert not (folder / credentials.PENDING).exists()
+
+
+def test_a_ticket_that_cannot_be_removed_is_told(site: Site) -> None:
+    """The connector is enrolled; what is left is a person's to remove."""
+    ticket = site.ticket()
+    with ticket.open() as held, pytest.raises(StoreError, match=r"cannot be removed: .* Remove it by hand"):
+        enrol(site.settings, Path(f"/proc/self/fd/{held.fileno()}"), site.fingerprint)
+    assert credentials.load(site.settings.folder).epoch == 1
 
 
 def test_a_lost_answer_is_no_dead_end(site: Site) -> None:

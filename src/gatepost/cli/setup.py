@@ -123,6 +123,11 @@ class Session:
 
         ticket = self._ticket()
         resumed = self._place.enrolled is not None and (ticket is None or not ticket.exists())
+        if self._place.running and not resumed:
+            raise UsageError(
+                f"A connector runs on the folder {self._place.folder}.",
+                "Stop it first; or change a subject: --change account, for instance.",
+            )
         values = self._before()
         fixed = {"service"} if "service" in self._options else set()
         if self._packaged and not resumed:

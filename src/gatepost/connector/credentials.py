@@ -49,9 +49,15 @@ class Identity:
         return document | {"certificate_until": iso(Certificate(self.certificate).ends)}
 
 
-def save(folder: Path, identity: Identity) -> None:
-    """Keep an identity: the enrolment or the renewal is done."""
+def save(folder: Path, identity: Identity, spent: Path | None = None) -> None:
+    """Keep an identity: the enrolment or the renewal is done.
+
+    ``spent`` is the file of the ticket that paid. It goes before the key that was made for it: a process that ends in
+    between finds both again, or neither.
+    """
     host.write_private(folder / IDENTITY, json.dumps(asdict(identity)))
+    if spent is not None:
+        host.destroy(spent)
     for pending in (PENDING, RENEWAL):
         host.destroy(folder / pending)
 

@@ -62,8 +62,7 @@ def enrol(
         except ServiceRefused as refused:
             raise _in_words(refused) from refused
         identity = _identity(got, key)
-        credentials.save(folder, identity)
-    ticket_file.unlink(missing_ok=True)
+        credentials.save(folder, identity, spent=ticket_file)
     return identity
 
 
