@@ -15,6 +15,7 @@ import typer
 
 from gatepost.cli.main import app
 from gatepost.lab.server import Lab
+from gatepost.package import unpack
 from gatepost.settings import ConnectorSettings, ExchangeSettings, build
 
 ROOT = Path(__file__).parent.parent
@@ -40,8 +41,8 @@ def commands() -> list[tuple[str, str]]:
 
 
 def known_options() -> set[str]:
-    """Every option of every command, from the program itself."""
-    found, left = set(), [typer.main.get_command(app)]
+    """Every option of every command, from the program itself, and those of the connector's own file."""
+    found, left = {unpack.ABOUT_OPTION, unpack.HOME_OPTION}, [typer.main.get_command(app)]
     while left:
         command: Any = left.pop()
         left += getattr(command, "commands", {}).values()
