@@ -39,6 +39,16 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What the service takes a connector for: its organization by name, its state and epoch, at the service's time."""
+
+    organization: str
+    state: str
+    epoch: int
+    server_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Enrolment:
     """What a ticket paid for; ``service_key`` is what the service signs with, base64, and ``certificate`` PEM."""
 
@@ -71,6 +81,14 @@ def head(raw: Mapping[str, Any]) -> Head:
     """The answer to a wait."""
     incarnation, sync = _text(raw, "incarnation"), _text(raw, "sync")
     return Head(incarnation, whole(raw, "revision"), whole(raw, "orders"), sync, whole(raw, "lease_seconds"))
+
+
+def standing(raw: Mapping[str, Any]) -> Standing:
+    """The answer to who this connector is taken for."""
+    name = raw.get("organization")
+    if not isinstance(name, str) or len(name) > WORDS or not name.isprintable():
+        raise ContractError("organization", "expected a short text")
+    return Standing(name, _text(raw, "state"), whole(raw, "epoch"), moment(raw))
 
 
 def enrolment(raw: Mapping[str, Any]) -> Enrolment:

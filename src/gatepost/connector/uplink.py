@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from gatepost import __version__
 from gatepost.connector import answers, log
-from gatepost.connector.answers import Enrolment, Head
+from gatepost.connector.answers import Enrolment, Head, Standing
 from gatepost.connector.credentials import Credentials
 from gatepost.connector.keys import is_signed
 from gatepost.connector.line import Line, Password, Received
@@ -106,9 +106,13 @@ class Uplink:
         path = f"/wait?revision={revision}&orders={orders}&stopped={int(stopped)}"
         return answers.read(self._request("GET", path, b"", seconds=WAIT_SECONDS), answers.head)
 
-    def farewell(self, outcomes: list[dict[str, Any]]) -> None:
-        """Hand in the last outcomes and end the lease."""
-        self._request("POST", "/farewell", pack(json.dumps({"outcomes": outcomes}).encode()))
+    def status(self) -> Standing:
+        """What the service takes this connector for; asking renews nothing."""
+        return answers.read(self._request("GET", "/status", b""), answers.standing)
+
+    def farewell(self, outcomes: list[dict[str, Any]], seconds: float | None = None) -> None:
+        """Hand in the last outcomes and end the lease, in so many seconds if they are given."""
+        self._request("POST", "/farewell", pack(json.dumps({"outcomes": outcomes}).encode()), seconds=seconds)
 
     # -- one request ------------------------------------------------------------------------------------------------
 

@@ -208,6 +208,13 @@ async def admit(scope: Scope, proven: Proven, *, fenced_too: bool = False, late:
     )
 
 
+async def standing(scope: Scope, connector: Connector) -> dict[str, Any]:
+    """What an admitted connector is taken for; nothing is changed by it, no lease and no contact."""
+    row = await scope.one("enrolment.standing", organization_id=connector.organization_id)
+    assert row is not None, "a connector has an organization"
+    return {"organization": row["name"], "state": row["state"], "epoch": connector.epoch}
+
+
 async def revoke(scope: Scope, organization_id: UUID, actor: str) -> bool:
     """The connector of an organization is let in no more, from now on; whether there was one."""
     row = await scope.one("enrolment.revoke", organization_id=organization_id)

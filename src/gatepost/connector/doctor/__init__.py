@@ -7,7 +7,7 @@ running connector: it takes no lock, and its one session at Exchange is of the r
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from gatepost.connector.doctor import exchange, machine, mail
+from gatepost.connector.doctor import exchange, machine, mail, service
 from gatepost.connector.doctor.examination import PART_SECONDS, Part, Patient, Progress, examine_parts
 from gatepost.connector.secrets import Secrets
 from gatepost.domain.checks import Check
@@ -15,7 +15,13 @@ from gatepost.settings import ConnectorSettings
 
 __all__ = ["PARTS", "Progress", "examine"]
 
-PARTS: dict[str, Part] = {"machine": machine.look, "exchange": exchange.look, "notices": mail.look}
+PARTS: dict[str, Part] = {
+    "machine": machine.look,
+    "service": service.look,
+    "limits": service.limits,
+    "exchange": exchange.look,
+    "notices": mail.look,
+}
 
 
 def examine(

@@ -109,6 +109,15 @@ async def wait(
     }
 
 
+@router.get("/status", dependencies=SIGNED)
+async def status(request: Request) -> dict[str, Any]:
+    """What the service takes a connector for: a reading that renews no lease, for a doctor beside a running one."""
+    connector = await _authenticate(request)
+    async with _database(request).tenant(connector.tenant_id) as scope:
+        found = await enrolment.standing(scope, connector)
+    return found | {"server_time": iso(datetime.now(UTC))}
+
+
 @router.post("/farewell", dependencies=SIGNED)
 async def farewell(request: Request) -> dict[str, Any]:
     """Take the last outcomes and end the lease, also from a connector that was replaced within the last day."""

@@ -87,6 +87,11 @@ JOIN organizations o ON o.organization_id = c.organization_id
 LEFT JOIN connectors n ON n.organization_id = c.organization_id AND n.epoch = o.epoch
 WHERE c.connector_id = %(connector_id)s
 
+-- name: standing
+-- The organization that a connector works for, as it is told who asks.
+-- example: {"organization_id": ""}
+SELECT name, state FROM organizations WHERE organization_id = %(organization_id)s
+
 -- name: revoke
 -- The connector that works for an organization does so no more.
 -- example: {"organization_id": ""}
