@@ -144,6 +144,8 @@ async def publish(scope: Scope, organization_id: UUID, key: Key, level: Level, r
         "level": level.value,
         "was": now["level"] if now else None,
         "reason": reason,
+        "before": {"level": now["level"], "reason": now["reason"]} if now else None,
+        "after": {"level": level.value, "reason": reason},
         "revision": revision,
     }
     await audit.record(scope, Event.LEVEL_PUBLISHED, "service", details, organization_id)

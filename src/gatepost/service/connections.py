@@ -274,10 +274,12 @@ async def request_sync(scope: Scope, organization_id: UUID, kind: str, actor: st
     """
     if kind not in KINDS:
         raise Problem(400, "malformed", "kind is quick or full.")
-    if (await organization(scope, organization_id))["state"] != "connected":
+    known = await organization(scope, organization_id)
+    if known["state"] != "connected":
         raise Problem(409, "not-connected", "No connector is enrolled that could sync. Enrol one first.")
     if await scope.run("connections.request_sync", organization_id=organization_id, kind=kind):
-        await audit.record(scope, Event.SYNC_REQUESTED, actor, {"kind": kind}, organization_id)
+        details = {"kind": kind, "before": known["sync_requested"], "after": kind}
+        await audit.record(scope, Event.SYNC_REQUESTED, actor, details, organization_id)
 
 
 async def stop_writing(scope: Scope, organization_id: UUID, reason: str, actor: str) -> None:
@@ -317,7 +319,8 @@ async def accept(scope: Scope, organization_id: UUID, sync_id: str, actor: str) 
     row = await scope.one("connections.accept", organization_id=organization_id, sync_id=sync_id, actor=actor)
     if row is None:
         raise Problem(409, "not-held", "This inventory is not held any more. Load the page anew.")
-    details = {"sync_id": sync_id, "devices": row["announced_devices"], "mailboxes": row["announced_mailboxes"]}
+    counted = {"devices": row["announced_devices"], "mailboxes": row["announced_mailboxes"]}
+    details = {"sync_id": sync_id, **counted, "before": "held", "after": "accepted"}
     await audit.record(scope, Event.SYNC_ACCEPTED, actor, details, organization_id)
     await scope.run("connections.request_sync", organization_id=organization_id, kind="full")
 

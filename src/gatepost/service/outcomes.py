@@ -102,6 +102,8 @@ def _events(outcome: Outcome) -> list[tuple[Event, dict[str, Any]]]:
         "revision": outcome.revision,
         "controller": outcome.controller,
         "why": outcome.why[:LONGEST_WHY],
+        "before": {"lists": outcome.before.document()} if outcome.before else None,
+        "after": {"lists": outcome.after.document()} if outcome.after else None,
     }
     happened: list[tuple[Event, ListName | None]] = [
         *((Event.ENTRY_WRITTEN, name) for name in outcome.added),

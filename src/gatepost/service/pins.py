@@ -64,8 +64,11 @@ async def set_pin(
     if (await connections.organization(scope, organization_id))["state"] in REMOVED_STATES:
         raise Problem(409, "cannot-pin", WHY_NOT["removed"], why="removed")
     values = {"level": chosen.value, "reason": reason.strip(), "until": until}
+    before = await scope.one("pins.find", **_columns(organization_id, key))
     await scope.run("pins.set", **_columns(organization_id, key), **values, by=actor)
-    details = {**values, "mailbox": str(key[0]), "device_id": key[1], "until": iso(until)}
+    after = {**values, "until": iso(until)}
+    change = {"before": _told(before) if before else None, "after": after}
+    details = {**after, "mailbox": str(key[0]), "device_id": key[1], **change}
     await audit.record(scope, Event.PIN_SET, actor, details, organization_id)
     await access.publish(scope, organization_id, key, chosen, reason.strip())
 
@@ -126,10 +129,17 @@ async def _remove(
         "until": iso(removed["until"]),
         "by": removed["by"],
         "why": reason,
+        "before": _told(removed),
+        "after": None,
     }
     await audit.record(scope, event, actor, details, organization_id)
     await access.publish(scope, organization_id, key, Level.LEAVE, reason)
     return True
+
+
+def _told(pin: Mapping[str, Any]) -> dict[str, Any]:
+    """A pin for the audit trail."""
+    return {"level": pin["level"], "reason": pin["reason"], "until": iso(pin["until"])}
 
 
 def _columns(organization_id: UUID, key: Key) -> dict[str, Any]:

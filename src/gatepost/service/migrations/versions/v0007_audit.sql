@@ -62,3 +62,6 @@ GRANT INSERT ON incarnation TO gatepost_operator;
 -- A subject may have two words: console:alert-target:added.
 ALTER TABLE events DROP CONSTRAINT events_name_check;
 ALTER TABLE events ADD CONSTRAINT events_name_check CHECK (name ~ '^[a-z]+:[a-z-]+:[a-z-]+$');
+
+-- Events of one transaction keep their order.
+ALTER TABLE events ALTER at SET DEFAULT clock_timestamp();

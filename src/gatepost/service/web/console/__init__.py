@@ -4,6 +4,7 @@ from gatepost.service.web.console.account import router as account
 from gatepost.service.web.console.administration import router as administration
 from gatepost.service.web.console.administrators import router as administrators
 from gatepost.service.web.console.alerts import router as alerts
+from gatepost.service.web.console.audit import router as audit
 from gatepost.service.web.console.by_hand import router as by_hand
 from gatepost.service.web.console.control import router as control
 from gatepost.service.web.console.device import router as device
@@ -31,6 +32,7 @@ router.routes.extend(
         *control.routes,
         *removal.routes,
         *by_hand.routes,
+        *audit.routes,
         *alerts.routes,
         *exchange_setup.routes,
     ]

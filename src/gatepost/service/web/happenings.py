@@ -1,0 +1,182 @@
+"""The console's words for events and for what they say; and the lines in which an event's body is shown."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gatepost.domain.contract import iso
+from gatepost.domain.events import Event
+from gatepost.service.web.i18n import N_
+
+EVENTS: Mapping[Event, str] = {
+    Event.DATABASE_RESTORED: N_("Database restored"),
+    Event.TENANT_CREATED: N_("Tenant made"),
+    Event.ADMINISTRATOR_CREATED: N_("Administrator made by the operator"),
+    Event.ADMINISTRATOR_PASSWORD: N_("Password set by the operator"),
+    Event.ADMINISTRATOR_ADDED: N_("Administrator added"),
+    Event.TICKET_CREATED: N_("Ticket made"),
+    Event.SESSION_OPENED: N_("Signed in"),
+    Event.SESSION_REFUSED: N_("Sign-in refused"),
+    Event.SESSION_CLOSED: N_("Signed out"),
+    Event.SESSION_STEP_UP: N_("Identity confirmed again"),
+    Event.PASSKEY_ADDED: N_("Passkey added"),
+    Event.PASSKEY_REFUSED: N_("Passkey refused"),
+    Event.PASSKEY_RENAMED: N_("Passkey renamed"),
+    Event.PASSKEY_REMOVED: N_("Passkey removed"),
+    Event.PASSWORD_CHANGED: N_("Password changed"),
+    Event.ADMINISTRATOR_ROLES: N_("Roles changed"),
+    Event.ADMINISTRATOR_DISABLED: N_("Administrator disabled"),
+    Event.ADMINISTRATOR_ENABLED: N_("Administrator enabled"),
+    Event.ADMINISTRATOR_INVITED: N_("Administrator invited"),
+    Event.INVITATION_USED: N_("Invitation used"),
+    Event.INVITATION_REFUSED: N_("Invitation refused"),
+    Event.SIGN_IN_RULES: N_("Sign-in rules changed"),
+    Event.SESSIONS_ENDED: N_("Sessions ended"),
+    Event.SYNC_REQUESTED: N_("Synchronisation asked for"),
+    Event.SYNC_ACCEPTED: N_("Held inventory accepted"),
+    Event.PACKAGE_MADE: N_("Set-up package downloaded"),
+    Event.AUTHORITY_CHOSEN: N_("Management authority chosen"),
+    Event.WRITING_STOPPED: N_("All writing stopped"),
+    Event.WRITING_RELEASED: N_("Writing released"),
+    Event.REMOVAL_ASKED: N_("Removal of the connection asked for"),
+    Event.REMOVAL_APPROVED: N_("Removal of the connection approved"),
+    Event.REMOVAL_BEGUN: N_("Removal of the connection begun"),
+    Event.REMOVAL_CANCELLED: N_("Removal of the connection cancelled"),
+    Event.REMOVAL_FILE: N_("File for undoing taken"),
+    Event.CONNECTION_REMOVED: N_("Connection removed"),
+    Event.PIN_SET: N_("Device pinned"),
+    Event.PIN_REMOVED: N_("Pin removed"),
+    Event.CONNECTOR_ENROLLED: N_("Connector enrolled"),
+    Event.CONNECTOR_REVOKED: N_("Connector revoked"),
+    Event.CERTIFICATE_RENEWED: N_("Certificate renewed"),
+    Event.LATE_RENEWAL_ALLOWED: N_("Late renewal of the certificate allowed"),
+    Event.SYNC_HELD: N_("Synchronisation held"),
+    Event.SYNC_MERGED: N_("Part of a synchronisation taken in"),
+    Event.SYNC_SEALED: N_("Synchronisation done"),
+    Event.CONNECTOR_FAREWELL: N_("Connector said farewell"),
+    Event.ENTRY_WRITTEN: N_("Entry written to a mailbox's list"),
+    Event.ENTRY_WITHDRAWN: N_("Entry taken off a mailbox's list"),
+    Event.ENTRY_CONFLICT: N_("Entry of somebody else in the way"),
+    Event.ENTRY_REFUSED: N_("Write refused by Exchange"),
+    Event.OUTCOME_REFUSED: N_("Report of a connector not understood"),
+    Event.SYNC_ABANDONED: N_("Synchronisation broken off"),
+    Event.PIN_EXPIRED: N_("Pin ended"),
+    Event.ALERT_TARGET_ADDED: N_("Target of alerts added"),
+    Event.ALERT_TARGET_REMOVED: N_("Target of alerts removed"),
+    Event.ALERT_TESTED: N_("Target of alerts tested"),
+    Event.LEVEL_PUBLISHED: N_("Level published"),
+}
+FIELDS: Mapping[str, str] = {
+    "level": N_("Level"),
+    "was": N_("Level before"),
+    "reason": N_("Reason"),
+    "why": N_("Why"),
+    "until": N_("Until"),
+    "by": N_("By"),
+    "mailbox": N_("Mailbox"),
+    "device_id": N_("Device ID"),
+    "list": N_("List"),
+    "revision": N_("Revision"),
+    "controller": N_("Domain controller"),
+    "lists": N_("Lists of the mailbox"),
+    "name": N_("Name"),
+    "slug": N_("Short name"),
+    "roles": N_("Roles"),
+    "sessions": N_("Sessions ended"),
+    "sessions_ended": N_("Sessions ended"),
+    "tickets_ended": N_("Tickets ended"),
+    "ended": N_("Sessions ended"),
+    "factors": N_("Signed in with"),
+    "organization": N_("Organization"),
+    "platform": N_("Platform"),
+    "version": N_("Version"),
+    "host": N_("Host"),
+    "epoch": N_("Epoch"),
+    "connector": N_("Connector"),
+    "expires_at": N_("Valid until"),
+    "kind": N_("Kind"),
+    "sync_id": N_("Synchronisation"),
+    "state": N_("State"),
+    "devices": N_("Devices"),
+    "mailboxes": N_("Mailboxes"),
+    "gone": N_("Gone"),
+    "missing": N_("Missing"),
+    "digest": N_("Digest"),
+    "outcomes": N_("Reports"),
+    "lease_ended": N_("Lease ended"),
+    "disabled": N_("Disabled"),
+    "passkeys_required": N_("Passkeys required"),
+    "ending": N_("Ending"),
+    "file": N_("File"),
+    "incarnation": N_("Incarnation"),
+    "backup": N_("Backup of"),
+    "language": N_("Language"),
+}
+SAID_ELSEWHERE = frozenset({"address"})
+CHANGE = ("before", "after")
+YES_NO = {True: N_("yes"), False: N_("no")}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that an event says: a label to be translated (empty: only ``name`` says it), and a value or a change.
+
+    None is nothing. ``words``: the values are words of ours, to be translated.
+    """
+
+    label: str
+    name: str
+    value: str | None
+    before: str | None = None
+    changed: bool = False
+    words: bool = False
+
+
+def lines(body: Mapping[str, Any]) -> list[Line]:
+    """What an event says, changes first."""
+    plain = {name: value for name, value in body.items() if name not in {*CHANGE, *SAID_ELSEWHERE}}
+    return [*_changes(body), *(_line(name, value) for name, value in plain.items() if value not in (None, "", [], {}))]
+
+
+def plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """An event as JSON values."""
+    return {
+        "event_id": str(row["event_id"]),
+        "seq": row["seq"],
+        "at": iso(row["at"]),
+        "name": row["name"],
+        "actor": row["actor"],
+        "address": row["address"],
+        "organization_id": str(row["organization_id"]) if row["organization_id"] else None,
+        "body": row["body"],
+    }
+
+
+def _changes(body: Mapping[str, Any]) -> Iterator[Line]:
+    """The fields that differ before and after; whole values where they are no fields."""
+    if not any(name in body for name in CHANGE):
+        return
+    before, after = body.get("before"), body.get("after")
+    if isinstance(before, Mapping | None) and isinstance(after, Mapping | None):
+        old, new = before or {}, after or {}
+        for name in dict.fromkeys((*old, *new)):
+            if old.get(name) != new.get(name):
+                words = isinstance(old.get(name, new.get(name)), bool)
+                yield Line(FIELDS.get(name, ""), name, _text(new.get(name)), _text(old.get(name)), True, words)
+    else:
+        yield Line(FIELDS["state"], "state", _text(after), _text(before), True)
+
+
+def _line(name: str, value: object) -> Line:
+    return Line(FIELDS.get(name, ""), name, _text(value), words=isinstance(value, bool))
+
+
+def _text(value: object) -> str | None:
+    """A JSON value as people read it."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_text(entry) or '-'}" for name, entry in value.items())
+    if isinstance(value, list):
+        return ", ".join(_text(entry) or "-" for entry in value) or None
+    return YES_NO[value] if isinstance(value, bool) else str(value)
