@@ -17,6 +17,8 @@ from gatepost.service.administrators.sessions import Token
 from gatepost.service.database import Database, Scope
 
 LIVES = timedelta(hours=24)
+COUNTED_AS = "\ninvitation"
+"""What attempts are counted by in place of a name: no name of a person has a line break."""
 REFUSED = "This invitation is not right, was used already, or is older than 24 hours. Ask for a new one."
 
 
@@ -41,7 +43,7 @@ async def use(database: Database, slug: str, code: str, password: str, address: 
 
     A password that cannot be one does not use the invitation up.
     """
-    attempt = Attempt.of(slug, "invitation", address)
+    attempt = Attempt.of(slug, COUNTED_AS, address)
     await limits.admit(database, attempt)
     password_hash = await passwords.make(password)
     tenant_id = await tenants.find(database, slug)
