@@ -22,7 +22,6 @@ def found(settings: ConnectorSettings) -> dict[str, Check]:
 
 def test_an_enrolled_connector_is_known_and_its_lease_is_left_alone(site: Site) -> None:
     """Beside a connector that holds the folder: the answer is signed; lease, instance and contact stay as they are."""
-    site.enrol()
     with Agent(site.settings, patience=10) as agent:
         agent.sync(Scope.FULL)
         state = "SELECT * FROM checkins WHERE tenant_id = %s"
@@ -40,7 +39,6 @@ def test_an_enrolled_connector_is_known_and_its_lease_is_left_alone(site: Site) 
 
 def test_a_replaced_connector_says_who_took_its_place(site: Site) -> None:
     """The service's own word, in ours, with what to do; the second one is well."""
-    site.enrol()
     second = site.beside("second").enrol()
     checks = found(site.settings)
     refused = checks["service-signature"]
@@ -64,7 +62,6 @@ def test_before_enrolment_all_else_is_looked_at(lab: Lab, tmp_path: Path) -> Non
 
 def test_a_service_that_is_away_leaves_the_rest_to_be_told(site: Site) -> None:
     """Who this connector is, is known here; the signed question is skipped with the reason."""
-    site.enrol()
     away = changed(site.settings, {"service": UplinkSettings(url="http://localhost:1")})
     checks = found(away)
     assert checks["service-connection"].level is Level.BAD
@@ -75,7 +72,6 @@ def test_a_service_that_is_away_leaves_the_rest_to_be_told(site: Site) -> None:
 
 def test_another_server_at_the_address_is_not_believed(site: Site, lab: Lab) -> None:
     """What answers there without the service's signature is told as such."""
-    site.enrol()
     other = changed(site.settings, {"service": UplinkSettings(url=lab.https_url, ca_file=lab.ca_file)})
     found_there = found(other)["service-signature"]
     assert found_there.level is Level.BAD
@@ -103,7 +99,6 @@ def test_local_limits_are_told_and_what_cannot_be_meant_is_a_warning(
 
 def test_a_connector_that_runs_in_another_mode_is_a_warning(site: Site) -> None:
     """Settings are read at the start, so a change of them does not count yet."""
-    site.enrol()
     with Agent(site.settings):
         check = found(site.limited(mode="enforce").settings)["mode"]
     assert check.level is Level.WARNING
@@ -112,7 +107,7 @@ def test_a_connector_that_runs_in_another_mode_is_a_warning(site: Site) -> None:
 
 def test_an_old_synchronisation_is_a_warning(site: Site) -> None:
     """When the last one is older than two of its periods, new phones are not seen."""
-    site.enrol().synchronise()
+    site.synchronise()
     with Agent(site.settings) as agent:
         old = (datetime.now(UTC) - timedelta(days=3)).isoformat()
         agent.store.remember(last_full=old, last_quick=old)
