@@ -187,8 +187,15 @@ async def test_writes_that_are_refused_and_lists_changed_by_others_are_told(
             " SELECT organization_id, 'service', %s, 'm/d', '', '' FROM organizations",
             code,
         )
+    look(
+        "INSERT INTO findings (organization_id, origin, code, subject, cause, remedy)"
+        " SELECT organization_id, 'connector', 'entries-undone', 'm', '', '' FROM organizations"
+    )
     assert await evaluate() == [("begin", "lists"), ("begin", "refused")]
-    assert look("SELECT detail FROM alerts WHERE condition = 'refused'") == [{"detail": "2"}]
+    assert look("SELECT condition, detail FROM alerts ORDER BY condition") == [
+        {"condition": "lists", "detail": "2"},
+        {"condition": "refused", "detail": "2"},
+    ]
     look("UPDATE findings SET ended_at = now()")
     look("UPDATE checkins SET last_at = now() + interval '1 hour'")
     assert await evaluate(1) == []
@@ -439,13 +446,18 @@ async def test_targets_are_in_the_audit_trail_and_secrets_nowhere(
 async def test_the_service_looks_and_tells_by_itself(
     service: Service, database: Database, keys: Keys, speaker: Speaker, look: Look, certificate: Certificate
 ) -> None:
-    """As often as the settings say."""
+    """As often as the settings say; an alert of a kind that this version does not know is told too."""
     await asyncio.to_thread(speaker.synchronise, [device(0)], [mailbox(0)])
     look("UPDATE syncs SET state = 'held'")
+    look(
+        "INSERT INTO alerts (condition, seen_at, begun_at, clear_at) SELECT 'odd', now(), now(), now() - interval '1 h'"
+    )
     settings = msgspec.structs.replace(SETTINGS, alerts_every=0.05)
     with hooking(Hook(), certificate) as hook:
         await add(database, keys, service, "webhook", hook.url)
         loop = asyncio.create_task(job.run(database, keys, settings, ways(certificate)))
         assert await asyncio.to_thread(hook.arrived.wait, 20)
         loop.cancel()
-    assert json.loads(hook.got[0][1])["alerts"][0]["condition"] == "held"
+    told = {each["condition"]: each["text"] for each in json.loads(hook.got[0][1])["alerts"]}
+    assert told.keys() == {"held", "odd"}
+    assert told["odd"] == "Gatepost service: What needed a person is over; a newer version of Gatepost saw it."

@@ -34,6 +34,8 @@ async def run(database: Database, keys: Keys, settings: ServiceSettings, ways: o
             if not away:
                 log.warning("alerts stopped (%s); they go on by themselves", type(error).__name__)
             away = True
+        except Exception:  # what watches must not end by a fault of its own
+            log.exception("a fault of alerts")
         await asyncio.sleep(min(SEND_EVERY, every))
 
 
@@ -49,6 +51,8 @@ async def _all(database: Database, keys: Keys, ways: outbox.Ways, tls_certificat
             await outbox.send_due(database, keys, ways, tenant_id)
         except GatepostError as error:
             failed = error
+        except Exception:  # what watches must not end by a fault of its own
+            log.exception("a fault of alerts")
     if failed:
         raise failed
 

@@ -74,7 +74,7 @@ def send_mail(relay: Relay, message: EmailMessage) -> None:
         raise _smtp_refused(relay, error.smtp_code, error.smtp_error) from error
     except ssl.SSLCertVerificationError as error:
         raise _untrusted(f"the mail relay {relay.host}", error) from error
-    except (smtplib.SMTPException, OSError) as error:
+    except (smtplib.SMTPException, OSError, ValueError) as error:
         raise NotDelivered(
             f"The mail relay {relay.host} port {relay.port} cannot be used: {_reason(error)}.",
             "Check --mail-relay, --mail-security and the network.",
@@ -195,7 +195,7 @@ def write_log(url: str, lines: Sequence[bytes], allowed: Sequence[Network], ca_f
                 plain.shutdown(socket.SHUT_WR)
     except ssl.SSLCertVerificationError as error:
         raise _untrusted(host, error) from error
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise NotDelivered(
             f"The syslog server at {host} port {port} cannot be reached: {_reason(error)}.", "Check its address."
         ) from error

@@ -36,7 +36,7 @@ REMEDY = {
     "lists": N_("The connection page shows which entries stand against what Gatepost wants."),
 }
 END = {
-    "silent": N_("The connector is heard again."),
+    "silent": N_("The connector is heard again, or is not expected any more."),
     "sync": N_("Synchronisation with Exchange works again."),
     "held/inventory": N_("No inventory is held any more."),
     "held/removal": N_("The removal of the connection does not wait any more."),
@@ -47,6 +47,8 @@ END = {
     "refused": N_("No write to Exchange is refused any more."),
     "lists": N_("No entry stands against what Gatepost wants any more."),
 }
+OTHER = N_("Something needs a person; a newer version of Gatepost saw it.")
+OTHER_END = N_("What needed a person is over; a newer version of Gatepost saw it.")
 TEST = N_("This is a test. Alerts of Gatepost arrive here.")
 REMINDER = N_("(reminder)")
 _WHOLE = N_("Gatepost service")
@@ -60,12 +62,13 @@ def language_of(code: str) -> Language:
 def sentence(row: Row, language: Language, *, over: bool = False, zone: tzinfo = UTC) -> str:
     """What an alert says, with times of a zone."""
     key = _key(row)
-    return language.text((END if over else BEGIN)[key], detail=_detail(row["detail"], language, zone))
+    said = END.get(key, OTHER_END) if over else BEGIN.get(key, OTHER)
+    return language.text(said, detail=_detail(row["detail"], language, zone))
 
 
 def remedy(row: Row, language: Language) -> str:
     """What helps."""
-    return language.text(REMEDY[_key(row)])
+    return language.text(REMEDY.get(_key(row), REMEDY["sync"]))
 
 
 def place(row: Row, language: Language) -> str:
