@@ -7,6 +7,7 @@ Each name becomes one text marked for translation, with a tone that picks its co
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gatepost.service.web.check_names import CHECK_NAMES
 from gatepost.service.web.i18n import N_, Language
 
 
@@ -237,6 +238,7 @@ STEPS = {
 }
 VOCABULARIES = {
     "check": CHECKS,
+    "check_name": {name: Word(text) for name, text in CHECK_NAMES.items()},
     "step": STEPS,
     "access_state": ACCESS_STATES,
     "access_state_reason": REASONS,
