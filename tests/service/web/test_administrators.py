@@ -248,7 +248,7 @@ def test_what_is_dangerous_asks_again_who_it_is_and_leads_back(anna: Visitor, se
     before = anna.http.cookies["gatepost"]
     wrong = send(anna, "/step-up", password="wrong", next=HERE)
     assert wrong.status_code == 401
-    assert "The name or the password is not right." in wrong.text
+    assert "The password is not right." in wrong.text
     assert send(anna, "/step-up", password=service.password, next="//evil.example").headers["Location"] == "/connection"
     assert anna.http.cookies["gatepost"] != before
     old = requests.get(

@@ -82,3 +82,13 @@ def test_the_pages_are_accessible_and_fit_every_screen(open_page: OpenPage, serv
             page.set_viewport_size({"width": width, "height": 900})
             assert violations(page) == [], path
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+    page.goto(f"{start}/account")
+    page.fill("#passkey-name", "Laptop")
+    page.locator("form[action='/account/passkeys'] button").click()
+    page.locator("form[data-passkey] button").wait_for()
+    assert violations(page) == []
+    page.goto(f"{start}{HERE}")
+    page.fill("#name", "bob")
+    page.locator("#invite button").click()
+    page.locator("#address").wait_for()
+    assert violations(page) == []

@@ -49,7 +49,7 @@ async def use(database: Database, slug: str, code: str, password: str, address: 
     tenant_id = await tenants.find(database, slug)
     if tenant_id is None:
         raise Problem(401, "invitation", REFUSED)
-    async with database.tenant(tenant_id, attempt.address) as scope:
+    async with database.tenant(tenant_id, address) as scope:
         taken = await scope.one("invitations.take", code_hash=_digest(code.strip()))
         if taken is not None:
             person = taken["administrator_id"]
@@ -57,7 +57,7 @@ async def use(database: Database, slug: str, code: str, password: str, address: 
             await audit.record(scope, Event.INVITATION_USED, taken["name"], {"made_by": taken["made_by"]})
             await limits.succeeded(scope, attempt)
             return await sessions.begin(scope, person, taken["name"], "password")
-        await audit.record(scope, Event.INVITATION_REFUSED, "somebody with a code", {"address": attempt.address})
+        await audit.record(scope, Event.INVITATION_REFUSED, "somebody with a code", {"address": address})
     raise Problem(401, "invitation", REFUSED)
 
 

@@ -131,7 +131,7 @@ async def offer_sign_in(database: Database, place: Place, slug: str, address: st
     tenant_id = await tenants.find(database, slug)
     offer = ceremonies.offer_proof(place, [])
     if tenant_id:
-        async with database.tenant(tenant_id, limits.address_key(address)) as scope:
+        async with database.tenant(tenant_id, address) as scope:
             await _keep(scope, offer, SIGN_IN, None)
     return offer.options
 
@@ -149,7 +149,7 @@ async def sign_in(database: Database, place: Place, slug: str, answer: str, addr
     tenant_id = await tenants.find(database, slug)
     if tenant_id is None:
         raise Refused("tenant")
-    async with database.tenant(tenant_id, attempt.address) as scope:
+    async with database.tenant(tenant_id, address) as scope:
         proof = await _judge(scope, place, answer, (SIGN_IN, SECOND), None, UNNAMED)
         if isinstance(proof, Proof):
             token = await sessions.begin(scope, proof.administrator_id, proof.name, proof.factors)
@@ -162,7 +162,7 @@ async def confirm(database: Database, place: Place, session: Session, answer: st
     """Prove with a passkey that it is still the same person; the session's new token. Raises as ``sign_in``."""
     attempt = Attempt.of(session.tenant_slug, session.name, address)
     await limits.admit(database, attempt)
-    async with database.tenant(session.tenant_id, attempt.address) as scope:
+    async with database.tenant(session.tenant_id, address) as scope:
         proof = await _judge(scope, place, answer, (STEP_UP,), session.administrator_id, session.name)
         if isinstance(proof, Proof):
             token = await sessions.step_up(scope, session, proof.factors)
@@ -213,7 +213,7 @@ async def _keep(scope: Scope, offer: Offer, purpose: str, administrator_id: UUID
         challenge=offer.challenge,
         purpose=purpose,
         administrator_id=administrator_id,
-        address=scope.address,
+        address=limits.address_key(scope.address),
         made_after=_oldest(),
         most=MOST_CHALLENGES,
     )

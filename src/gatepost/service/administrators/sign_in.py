@@ -35,10 +35,10 @@ async def sign_in(
     if not tenant_id:
         raise Problem(401, "credentials", REFUSED)
     if not known or not right:
-        await _refused(database, tenant_id, name, attempt, "password")
+        await _refused(database, tenant_id, name, address, "password")
         raise Problem(401, "credentials", REFUSED)
     renewed = await passwords.renewed(known["password_hash"], password)
-    async with database.tenant(tenant_id, attempt.address) as scope:
+    async with database.tenant(tenant_id, address) as scope:
         if renewed:
             await scope.run(
                 "administrators.renew_hash", administrator_id=known["administrator_id"], password_hash=renewed
@@ -58,7 +58,7 @@ def _needed(place: Place | None) -> Place:
 async def confirm_password(database: Database, session: Session, password: str, address: str) -> Token:
     """Prove with the password that it is still the same person; the session's new token.
 
-    Raises Problem 401 ``credentials``, 429 or 503 ``busy``; 403 ``passkey`` where the person has one: it counts more.
+    Raises Problem 401 ``wrong-password``, 429 or 503 ``busy``; 403 ``passkey`` where the person has one: it counts more.
     """
     if session.has_passkey:
         raise Problem(403, "passkey", "Confirm with your passkey; the password alone does not count.")
@@ -66,9 +66,9 @@ async def confirm_password(database: Database, session: Session, password: str, 
     await limits.admit(database, attempt)
     known = await _find(database, session.tenant_id, session.name)
     if not await passwords.matches(known["password_hash"] if known else None, password):
-        await _refused(database, session.tenant_id, session.name, attempt, "password, confirming")
-        raise Problem(401, "credentials", "The password is not right.")
-    async with database.tenant(session.tenant_id, attempt.address) as scope:
+        await _refused(database, session.tenant_id, session.name, address, "password, confirming")
+        raise Problem(401, "wrong-password", "The password is not right.")
+    async with database.tenant(session.tenant_id, address) as scope:
         token = await sessions.step_up(scope, session, "password")
         await limits.succeeded(scope, attempt)
     return token
@@ -84,7 +84,7 @@ async def _find(database: Database, tenant_id: UUID, name: str) -> dict[str, Any
         return await scope.one("administrators.by_name", name=name)
 
 
-async def _refused(database: Database, tenant_id: UUID, name: str, attempt: Attempt, what: str) -> None:
-    async with database.tenant(tenant_id, attempt.address) as scope:
-        body = {"address": attempt.address, "factors": what}
+async def _refused(database: Database, tenant_id: UUID, name: str, address: str, what: str) -> None:
+    async with database.tenant(tenant_id, address) as scope:
+        body = {"address": address, "factors": what}
         await audit.record(scope, Event.SESSION_REFUSED, name, body)

@@ -67,6 +67,7 @@ WORDS = {
 REFUSALS = {
     "credentials": N_("The name or the password is not right."),
     "passkey": N_("Confirm with your passkey; the password alone does not count."),
+    "wrong-password": N_("The password is not right."),
     "passkey-refused": N_("This passkey was not accepted, or it took too long. Try again."),
     "passkey-name": N_("A passkey's name has 1 to 100 visible characters."),
     "no-passkeys-here": N_("You need your passkey, and none works at this address. Use the service's public address."),
