@@ -1,5 +1,7 @@
 """Set-up without anybody to answer: a real service, a lab, proxies with a sign-in, and kill -9 at every step."""
 
+import base64
+import hashlib
 import json
 import os
 import subprocess
@@ -16,7 +18,10 @@ from gatepost.cli.main import main
 from gatepost.connector import credentials
 from gatepost.connector.agent import Agent
 from gatepost.connector.secrets import EXCHANGE, NAMES, Secrets
+from gatepost.connector.setup import steps
+from gatepost.domain import signing
 from gatepost.domain.contract import Scope
+from gatepost.errors import UsageError
 from gatepost.settings import ConnectorSettings, load
 from tests.fixtures.lab import MakeLab
 from tests.fixtures.site import MakeSite, Site
@@ -344,3 +349,100 @@ def test_the_answers_of_the_guide_are_answers(host: Host, basic_proxy: Squid) ->
     assert done.returncode in (0, 3), done.stderr
     assert json.loads(done.stdout)["epoch"] == 1
     assert not list(host.folder.glob("*-password"))
+
+
+@dataclass
+class Package:
+    """An unzipped set-up package of the site's own service, and the answers that are enough with it."""
+
+    host: Host
+    folder: Path
+
+    def sign(self) -> "Package":
+        """Write the manifest of what is there now."""
+        files = [
+            {"name": path.name, "size": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+            for path in sorted(self.folder.iterdir())
+            if path.name in ("setup.toml", "ticket")
+        ]
+        keys = self.host.site.keys
+        manifest = json.dumps({"contract": 1, "key": base64.b64encode(keys.public).decode(), "files": files}).encode()
+        (self.folder / "manifest.json").write_bytes(manifest)
+        signature = base64.b64encode(keys.sign(signing.manifest_bytes(manifest)))
+        (self.folder / "manifest.signature").write_bytes(signature)
+        return self
+
+
+@pytest.fixture
+def package(host: Host, monkeypatch: pytest.MonkeyPatch) -> Package:
+    """A package in a folder of its own; the program runs from there, as its one file says when it starts."""
+    folder = host.folder / "package"
+    folder.mkdir()
+    (folder / "setup.toml").write_text(
+        f'service = "{host.site.service_url}"\ntenant = "acme"\norganization = "Lab"\nmade_by = "anna"\n'
+        "expires_at = 2999-01-01T00:00:00Z\n"
+    )
+    Path(host.answers["ticket_file"]).rename(folder / "ticket")
+    del host.answers["ticket_file"], host.answers["service"]
+    monkeypatch.setenv("GATEPOST_PACKAGE", str(folder / "gatepost-connector.pyz"))
+    return Package(host, folder).sign()
+
+
+def test_a_package_brings_the_service_and_the_ticket(package: Package) -> None:
+    """What was changed is named, another key is refused, and nothing is spent; then it enrols, and goes on for ever."""
+    host, setup = package.host, package.folder / "setup.toml"
+    done = host.run(service_fingerprint="ab" * 32)
+    assert done.returncode == 2
+    assert "was signed by another key than you were told" in done.stderr
+    whole = setup.read_bytes()
+    setup.write_bytes(whole.replace(b"127.0.0.1", b"127.0.0.2"))
+    done = host.run()
+    assert done.returncode == 2
+    assert f"The file {setup} was changed" in done.stderr
+    assert (package.folder / "ticket").exists()
+    setup.write_bytes(whole)
+    done = host.run("--json")
+    assert done.returncode in (0, 3), done.stderr
+    assert "made for Lab of acme; signed by the service that you were told" in done.stderr
+    assert str(package.folder / "gatepost-connector.pyz") + " connector run --config" in done.stderr
+    assert not (package.folder / "ticket").exists()
+    assert host.settings.service.url == host.site.service_url
+    identity = credentials.load(host.state)
+    again = host.run(mode="enforce")
+    assert again.returncode in (0, 3), again.stderr
+    assert (credentials.load(host.state), host.settings.mode) == (identity, "enforce")
+
+
+def test_set_up_is_not_run_under_a_connector_at_work(host: Host) -> None:
+    """What it has in memory would not be what is written; a change is what is meant."""
+    assert host.run().returncode in (0, 3)
+    with Agent(host.settings, patience=10):
+        done = host.run(ticket_file=str(host.site.ticket()))
+    assert done.returncode == 2
+    assert "A connector runs on the folder" in done.stderr
+
+
+def test_where_a_connector_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As told; else as its settings say; else beside the package or here, and for root where the system has it."""
+    monkeypatch.chdir(tmp_path)
+    assert steps.place(tmp_path / "c.toml", None, None) == steps.Place(tmp_path / "c.toml", tmp_path / "connector")
+    assert steps.place(Path("c.toml"), Path("f"), None) == steps.Place(tmp_path / "c.toml", tmp_path / "f")
+    (tmp_path / "c.toml").write_text(
+        'folder = "there"\n[exchange]\nurl = "https://x/P"\n[service]\nurl = "https://y"\n'
+    )
+    assert steps.place(tmp_path / "c.toml", None, None).folder == tmp_path / "there"
+    if os.geteuid() == 0:
+        with pytest.raises(UsageError, match=r"There is no user gatepost-connector.* Make it \(useradd --system"):
+            steps.place(None, None, None)
+    else:
+        assert steps.place(None, None, tmp_path / "p") == steps.Place(
+            tmp_path / "p" / "connector.toml", tmp_path / "p" / "connector"
+        )
+
+
+def test_another_folder_than_that_of_the_settings_is_refused(host: Host) -> None:
+    """Both are named by somebody; which one is meant cannot be known."""
+    assert host.run().returncode in (0, 3)
+    done = host.run("--folder", str(host.folder / "other"), ticket_file=str(host.site.ticket()))
+    assert done.returncode == 2
+    assert "names another folder" in done.stderr

@@ -121,34 +121,43 @@ class Session:
         """Ask, try, keep, enrol and examine."""
         from gatepost.connector.setup import steps
 
-        ticket = self._ticket()
-        resumed = self._place.enrolled is not None and (ticket is None or not ticket.exists())
-        if self._place.running and not resumed:
-            raise UsageError(
-                f"A connector runs on the folder {self._place.folder}.",
-                "Stop it first; or change a subject: --change account, for instance.",
-            )
         values = self._before()
         fixed = {"service"} if "service" in self._options else set()
-        if self._packaged and not resumed:
+        if self._packaged and self._spends:
             values["service"] = steps.service_of(self._packaged)
             fixed.add("service")
-        given, want = self._agree(None, values, fixed, ticket, resumed=resumed)
-        ticket = self._ticket(given)
+        self._refuse_under_a_running_one()
+        given, want = self._agree(None, values, fixed)
         with steps.alone(self._place):
             settings = steps.keep(want, self._tell)
-            if not resumed:
-                if ticket is None:
-                    raise UsageError("There is no ticket.", "Give its file: --ticket-file.")
+            if self._spends and (ticket := self._ticket) is not None:
                 fingerprint = self._options["service_fingerprint"]
                 steps.enrol(settings, ticket, fingerprint, lambda other: self._may_replace(other, given), self._tell)
             steps.delete(given.files if "delete_password_files" in given.switches else ())
         checks = steps.ask_doctor(settings, self._tell, lambda _: None)
         self._conclude(checks)
 
-    def _agree(
-        self, group: "Group | None", values: dict[str, str], fixed: set[str], ticket: Path | None, *, resumed: bool
-    ) -> "tuple[Replies, Wanted]":
+    @property
+    def _ticket(self) -> Path | None:
+        """The ticket's file: of the package, as told, or as answered; None while it is not known."""
+        if self._packaged:
+            return self._packaged / "ticket"
+        return Path(self._options["ticket_file"]) if "ticket_file" in self._options else None
+
+    @property
+    def _spends(self) -> bool:
+        """Whether a ticket is to be spent: not where there is an identity, and no ticket any more."""
+        ticket = self._ticket
+        return self._place.enrolled is None or (ticket is not None and ticket.exists())
+
+    def _refuse_under_a_running_one(self) -> None:
+        if self._spends and self._place.running:
+            raise UsageError(
+                f"A connector runs on the folder {self._place.folder}.",
+                "Stop it first; or change a subject: --change account, for instance.",
+            )
+
+    def _agree(self, group: "Group | None", values: dict[str, str], fixed: set[str]) -> "tuple[Replies, Wanted]":
         """Answers that were tried and work. In a terminal they may be mended until they do."""
         from gatepost.connector.setup import replies, steps
 
@@ -161,14 +170,15 @@ class Session:
             )
             values, passwords = dict(given.values), dict(given.passwords)
             try:
-                if group is None and not resumed:
-                    self._know_service(given, ticket)
+                if group is None and self._spends:
+                    self._refuse_under_a_running_one()
+                    self._know_service()
                 want = steps.wanted(self._place, given)
                 for attempt in steps.ALL_TRIES if group is None else steps.TRIES[group]:
                     attempt(want, self._tell)
             except GatepostError as error:
                 self._line_ends()
-                if self._answers_file is not None:
+                if self._answers_file is not None or isinstance(error, UsageError):
                     raise
                 output.say_error(error)
                 if not Confirm.ask("Change the answers and try again?", default=True, console=output.talk):
@@ -176,11 +186,10 @@ class Session:
             else:
                 return given, want
 
-    def _know_service(self, given: "Replies", ticket: Path | None) -> None:
+    def _know_service(self) -> None:
         """The fingerprint and the ticket are there, and the package is the service's. Raises SettingsError."""
         from gatepost.connector.setup import steps
 
-        self._options.update({name: value for name, value in given.extra.items() if name not in self._options})
         terminal = self._answers_file is None
         if "service_fingerprint" not in self._options:
             if not terminal:
@@ -190,7 +199,7 @@ class Session:
                 )
             self._ask_fingerprint()
         steps.check_fingerprint(self._options["service_fingerprint"])
-        if ticket is None and "ticket_file" not in self._options:
+        if self._ticket is None:
             if not terminal:
                 raise SettingsError(
                     f"ticket_file is missing in {self._answers_file}, and there is no set-up package here.",
@@ -224,13 +233,6 @@ class Session:
                 self._options["service_fingerprint"] = answer
                 return
 
-    def _ticket(self, given: "Replies | None" = None) -> Path | None:
-        """The ticket's file: of the package, as told, or as answered."""
-        if self._packaged:
-            return self._packaged / "ticket"
-        file = self._options.get("ticket_file") or (given.extra.get("ticket_file") if given else None)
-        return Path(file) if file else None
-
     def _may_replace(self, other: OrganizationOccupied, given: "Replies") -> bool:
         """Whether another connector is to end; a person is asked."""
         self._line_ends()
@@ -261,7 +263,7 @@ class Session:
         values = self._before()
         if str(group) == "proxy":
             values["environment"] = ""  # whoever changes the proxies is asked about both
-        given, want = self._agree(group, values, set(), None, resumed=True)
+        given, want = self._agree(group, values, set())
         with steps.alone(self._place):
             after = steps.keep(want, self._tell)
             steps.delete(given.files if "delete_password_files" in given.switches else ())
@@ -289,7 +291,9 @@ class Session:
         from gatepost.connector.setup import questions, replies
 
         if self._answers_file is not None:
-            return replies.read(self._answers_file, values, kept, group)
+            given = replies.read(self._answers_file, values, kept, group)
+            self._options = {**given.extra, **self._options}
+            return given
         asked = [question for question in questions.of_group(group) if question.name not in fixed]
         answers, passwords = dict(values), dict[str, str]()
         for question in asked:

@@ -5,6 +5,7 @@ A file of answers is TOML with the questions' names as keys. All that is wrong w
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,16 +81,20 @@ def present(settings: ConnectorSettings | None) -> dict[str, str]:
 
 
 def passwords_kept(settings: ConnectorSettings | None) -> dict[str, str]:
-    """The passwords that a connector has now, by the name of the secret. Raises SettingsError."""
+    """The passwords that a connector has now, by the name of the secret; one that cannot be read is not there."""
     if settings is None:
         return {}
     passwords = Passwords(settings)
-    found = {
-        secrets.EXCHANGE: passwords.exchange(),
-        secrets.EXCHANGE_PROXY: passwords.exchange_proxy(),
-        secrets.SERVICE_PROXY: passwords.service_proxy(),
-        secrets.NOTICES: passwords.notices(),
+    ways = {
+        secrets.EXCHANGE: passwords.exchange,
+        secrets.EXCHANGE_PROXY: passwords.exchange_proxy,
+        secrets.SERVICE_PROXY: passwords.service_proxy,
+        secrets.NOTICES: passwords.notices,
     }
+    found = {}
+    for name, find in ways.items():
+        with suppress(SettingsError):
+            found[name] = find()
     return {name: value for name, value in found.items() if value is not None}
 
 
