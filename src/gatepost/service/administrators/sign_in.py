@@ -58,7 +58,7 @@ def _needed(place: Place | None) -> Place:
 async def confirm_password(database: Database, session: Session, password: str, address: str) -> Token:
     """Prove with the password that it is still the same person; the session's new token.
 
-    Raises Problem 401 ``wrong-password``, 429 or 503 ``busy``; 403 ``passkey`` where the person has one: it counts more.
+    Raises Problem 401 ``wrong-password``, 429 or 503 ``busy``; 403 ``passkey`` for who has one: it counts more.
     """
     if session.has_passkey:
         raise Problem(403, "passkey", "Confirm with your passkey; the password alone does not count.")
