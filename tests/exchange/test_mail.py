@@ -184,6 +184,38 @@ def test_headers_cannot_be_smuggled_in(quiet: Lab, to: str, subject: str, header
         box.send(to, subject, "", "x", headers)
 
 
+def test_the_proxy_of_notices_is_its_own(quiet: Lab) -> None:
+    """What is set in [notices] goes before what is set in [exchange]."""
+    with (
+        mailer(quiet, proxy="http://localhost:9") as box,
+        pytest.raises(ExchangeUnreachable, match="the proxy does not"),
+    ):
+        box.check()
+    with mailer(quiet, exchange={"proxy": "http://localhost:9", "no_proxy": ("localhost",)}) as box:
+        box.check()
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://mail.lab.example/x", "https://[", "https://user@elsewhere.example/", "https://lab.example.evil.example/x"],
+)
+def test_services_at_a_strange_address_are_not_used(quiet: Lab, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """Whatever Autodiscover answers: only https, at a host that is known or of the account's own domain."""
+    monkeypatch.setattr(
+        "gatepost.lab.autodiscover._settings",
+        lambda *_: f"<Protocol><Type>EXCH</Type><EwsUrl>{address}</EwsUrl></Protocol>",
+    )
+    with pytest.raises(ExchangeUnreachable, match="which the settings do not allow"):
+        discovered(quiet)
+
+
+def test_services_of_the_accounts_own_domain_are_used(quiet: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its Autodiscover has vouched for them."""
+    found = "<Protocol><Type>EXCH</Type><EwsUrl>https://mail.lab.example/EWS/Exchange.asmx</EwsUrl></Protocol>"
+    monkeypatch.setattr("gatepost.lab.autodiscover._settings", lambda *_: found)
+    assert discovered(quiet).url == "https://mail.lab.example/EWS/Exchange.asmx"
+
+
 def test_the_cloud_is_refused(quiet: Lab) -> None:
     """A fixed address of Exchange Online is none."""
     with pytest.raises(SettingsError, match="Exchange Online"):

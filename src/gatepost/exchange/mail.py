@@ -37,6 +37,7 @@ _PATIENCE = 15.0
 """Seconds for one host of Autodiscover; several may be asked."""
 _MOST_STEPS = 3
 _PAUSE = 30.0
+_LONGEST_PAUSE = 900.0
 _UNTOLD = frozenset({"ErrorInternalServerError", "ErrorInternalServerTransientError", "ErrorTimeoutExpired"})
 """Answers to a sending after which the message may be on its way all the same."""
 _REMEDIES = {
@@ -143,7 +144,7 @@ class Mailer:
                 f"{self._transport.server} asks to wait with mail: it has too many requests of {self._account}.",
                 "It is asked again later; a throttling policy of the account's own gives it more.",
                 server=self._transport.server,
-                retry_after=answer.wait or _PAUSE,
+                retry_after=min(answer.wait or _PAUSE, _LONGEST_PAUSE),
                 about="server",
             )
         raise self._refused(answer.code, answer.message)
@@ -221,13 +222,13 @@ class Discovery:
         host = _host(url)
         if host != self._domain and not host.endswith(f".{self._domain}"):
             self._refuse_strangers(url, "Autodiscover")
-        elif urlsplit(url).scheme != "https":
+        elif _scheme(url) != "https":
             raise self._stranger(url, "Autodiscover")
         refuse_exchange_online(host, f"Autodiscover names {url[:200]}")
         return url
 
     def _refuse_strangers(self, target: str, who: str) -> None:
-        if urlsplit(target).scheme != "https" or _host(target) not in self._known:
+        if _scheme(target) != "https" or _host(target) not in self._known:
             raise self._stranger(target, who)
 
     def _stranger(self, target: str, who: str) -> NotExchange:
@@ -265,4 +266,15 @@ def _settings_of(notices: NoticeSettings, exchange: ExchangeSettings) -> Exchang
 
 
 def _host(address: str) -> str:
-    return (urlsplit(address).hostname or "").lower()
+    """The host in an address; nothing where it is none."""
+    try:
+        return (urlsplit(address).hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _scheme(address: str) -> str:
+    try:
+        return urlsplit(address).scheme
+    except ValueError:
+        return ""

@@ -174,7 +174,7 @@ def _fault(fault: etree._Element) -> Refusal:
 def _wait(element: etree._Element) -> float | None:
     values = element.iterfind(".//t:Value", _NAMES)
     text = next((value.text or "" for value in values if value.get("Name") == "BackOffMilliseconds"), "")
-    return int(text) / 1000 if text.isdecimal() else None
+    return int(text) / 1000 if text.isdecimal() and len(text) < 10 else None
 
 
 def _first(element: etree._Element, name: str) -> etree._Element | None:
