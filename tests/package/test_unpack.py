@@ -20,7 +20,7 @@ import pytest
 from gatepost import __version__
 from gatepost.package import contents
 from gatepost.package import start as first_lines
-from tests.fixtures.package import PYTHON, SMALL_FILES, wheel
+from tests.fixtures.package import PYTHON, SMALL_FILES, Unpacked, wheel
 
 pytestmark = pytest.mark.xdist_group("package")
 INTERPRETER = str(Path(sys.executable).resolve())
@@ -61,22 +61,13 @@ def repacked(file: Path, target: Path, **members: bytes) -> Path:
     return target
 
 
-def test_the_real_file_runs_with_nothing_but_python(connector_file: Path, tmp_path: Path) -> None:
-    """Without environment and, where that can be tried, network, it unpacks into a private folder and runs."""
-    home = tmp_path / "gatepost"
-    lonely = ["unshare", "-rn"]
-    alone = lonely if not subprocess.run([*lonely, "true"], capture_output=True).returncode else []
-    first = subprocess.run(
-        [*alone, *command(connector_file, "--unpack-to", str(home), "--version")],
-        capture_output=True,
-        text=True,
-        env={},
-        timeout=START_SECONDS,
-    )
-    assert first.stdout == f"{__version__}\n", first.stderr
-    assert f"unpacking the connector {__version__} into {tree_in(home)}; Kerberos is" in first.stderr
-    assert home.stat().st_mode & 0o777 == tree_in(home).stat().st_mode & 0o777 == 0o700
-    again = start(connector_file, home, "connector", "--help")
+def test_the_real_file_runs_with_nothing_but_python(connector_file: Path, unpacked: Unpacked) -> None:
+    """It unpacks into a private folder and is the command line from then on."""
+    assert unpacked.first.stdout == f"{__version__}\n", unpacked.first.stderr
+    tree = tree_in(unpacked.home)
+    assert f"unpacking the connector {__version__} into {tree}; Kerberos is" in unpacked.first.stderr
+    assert unpacked.home.stat().st_mode & 0o777 == tree.stat().st_mode & 0o777 == 0o700
+    again = start(connector_file, unpacked.home, "connector", "--help")
     assert (again.returncode, again.stderr) == (0, "")
     assert "setup" in again.stdout
 
