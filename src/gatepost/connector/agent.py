@@ -24,6 +24,7 @@ from gatepost.connector.passwords import Passwords
 from gatepost.connector.patience import Patience
 from gatepost.connector.permission import ENFORCE, Permission
 from gatepost.connector.places import Places
+from gatepost.connector.pulse import Pulse
 from gatepost.connector.reconcile import WORKERS, Reconcile
 from gatepost.connector.schedule import Schedule
 from gatepost.connector.state import EXCHANGE, FAILURE, LAST, LAST_TRY, SERVERS, State, status
@@ -41,6 +42,7 @@ from gatepost.exchange.organization import Organization
 from gatepost.settings import ConnectorSettings
 
 QUIET_PAUSE = 0.1
+FAREWELL_SECONDS = 2.5  # for the last outcomes at the end of a process; the store has them, whatever comes of it
 DOCTOR_SECONDS = 5.0  # for the doctor's session to be closed, when asked to stop
 COMMAND_PATIENCE = 180.0  # longer than a lease, which another instance may hold
 
@@ -65,6 +67,7 @@ class Agent:
         self.service = log.Outage("the service")
         self.troubles = Troubles()
         self.stop = Stop()
+        self.pulse = Pulse()
         self.cycle = Cycle(self)
         self._visits = Visits(lambda began: examine(settings, began=began), tell=self.cycle.wake.set)
 
@@ -81,7 +84,7 @@ class Agent:
             self.uplink = Uplink(
                 self._settings.service, self._keys, proxy_password=Passwords(self._settings).service_proxy
             )
-            patience = Patience(self.stop, self._patience, self.service)
+            patience = Patience(self.stop, self._patience, self.service, beat=self.pulse.beat)
             self.schedule = Schedule(self._settings.sync, self.store)
             self._writes = Writes(self.store, enforcing=self._settings.mode == ENFORCE)
             self.courier = Courier(
@@ -129,7 +132,7 @@ class Agent:
         try:
             self._connection.close()
             if leased:
-                self.courier.farewell()
+                self.courier.farewell(FAREWELL_SECONDS)
         finally:
             self._open.close()
 

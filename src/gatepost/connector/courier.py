@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gatepost.connector import credentials, log
+from gatepost.connector import credentials, host, log
 from gatepost.connector.answers import MOST
 from gatepost.connector.credentials import Credentials, Identity
 from gatepost.connector.lease import Lease
@@ -39,6 +39,7 @@ from gatepost.errors import AnswerUnsigned, ServiceRefused, UplinkError
 SAY_AGAIN = frozenset({"sequence-gap", "sequence-reused", "incarnation", "contract"})
 REPLACED = frozenset({"superseded", "revoked", "removed", "retired"})
 ATTEMPTS = 5
+FAREWELL_SECONDS = 30.0
 FINDINGS_AT_ONCE = 100
 UNREADABLE_HELP = "Update the connector, then set or remove the pin again. Until then the device keeps what it has."
 
@@ -116,17 +117,21 @@ class Courier:
                 return answer
             acknowledgements += 1
 
-    def farewell(self) -> None:
+    def farewell(self, seconds: float = FAREWELL_SECONDS) -> None:
         """Hand in every outcome that was not answered, and give the lease back; a service that is away misses it.
 
-        While a write may be under way the lease is kept, and runs out by itself: nobody else may write before that.
+        It takes no longer than ``seconds``: what is not handed in is in the store, for the next start. While a write may be under way the lease is kept, and runs out by itself: nobody else may write before that.
         """
         if not self._quiet():
             log.warning("a write may be under way, so the lease is not given back")
             return
+        end = host.monotonic() + seconds
         with suppress(UplinkError):
             for outcomes in self._store.last_outcomes():
-                self._uplink.farewell(outcomes)
+                left = end - host.monotonic()
+                if left <= 0:
+                    break
+                self._uplink.farewell(outcomes, left)
 
     def _renew(self) -> None:
         """Renew the certificate where it is time. Raises ServiceRefused where this connector has ended by that."""

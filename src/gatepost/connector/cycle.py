@@ -10,11 +10,13 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from gatepost import systemd
 from gatepost.connector import host, log
 from gatepost.connector.answers import Head
 from gatepost.connector.courier import REPLACED, Courier
 from gatepost.connector.inventory import Report
 from gatepost.connector.patience import Backoff
+from gatepost.connector.pulse import Pulse
 from gatepost.connector.reconcile import Reconcile
 from gatepost.connector.schedule import Schedule
 from gatepost.connector.state import SERVICE_FAILURE
@@ -26,8 +28,9 @@ from gatepost.domain.contract import Answer, Scope
 from gatepost.errors import GatepostError, ServiceRefused, StoreError, UplinkError, WriteRefused
 
 CHECK_IN_SECONDS = 50.0
-STOP_SECONDS = 30.0
-WRITE_SECONDS = 10.0  # for a write under way when asked to stop; what takes longer is uncertain, and looked at later
+STOP_SECONDS = 7.0  # for all threads; a connector ends within 10 s of being asked to, whatever hangs
+WRITE_SECONDS = 4.0  # for a write under way when asked to stop; what takes longer is uncertain, and looked at later
+SILENT_SECONDS = 600.0  # without an attempt to reach the service: longer than any pause between two
 WAIT_PAUSE = 0.2  # between two held-open requests at least, whatever the service does
 LEASE_PAUSE = 1.0  # while a lease is waited for
 WORK_PAUSE = 60.0
@@ -45,6 +48,7 @@ class Works(Protocol):
     exchange: log.Outage
     service: log.Outage
     troubles: Troubles
+    pulse: Pulse
 
     def sync(self, scope: Scope) -> Report:
         """One synchronisation."""
@@ -73,10 +77,12 @@ class Cycle:
             host.on_stop(_raise_stopped)
             for thread in (*threads, waiting):
                 thread.start()
-            self._ended.wait()
+            systemd.notify(systemd.READY)
+            self._supervise(threads)
         except Stopped:
             log.info("asked to stop")
         finally:
+            systemd.notify(systemd.STOPPING)
             self._end(threads)
         if self.error is not None:
             raise self.error
@@ -94,6 +100,18 @@ class Cycle:
             self.error = self.error or error
         self._ended.set()
 
+    def _supervise(self, threads: list[threading.Thread]) -> None:
+        """Until a thread has ended; meanwhile signs of life for systemd, as long as every thread lives and one speaks.
+
+        Without them systemd starts the connector again, which costs seconds: what matters is on the disk.
+        """
+        within = systemd.watchdog_seconds()
+        while not self._ended.wait(within / systemd.FEEDS if within else None):
+            if all(thread.is_alive() for thread in threads) and self._agent.pulse.seconds < SILENT_SECONDS:
+                systemd.notify(systemd.ALIVE)
+            else:
+                log.warning("no sign of life is given: the service was not spoken to for long, or a thread is gone")
+
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         return threading.Thread(target=self.guarded, args=(work,), name=name, daemon=True)
 
@@ -106,8 +124,9 @@ class Cycle:
         writing, *others = threads
         if writing.is_alive():
             writing.join(WRITE_SECONDS)
-        self._agent.hang_up()
-        for thread in (writing, *others):
+        hanging_up = threading.Thread(target=self._agent.hang_up, name="hang-up", daemon=True)
+        hanging_up.start()
+        for thread in (hanging_up, writing, *others):
             if thread.is_alive():
                 thread.join(max(0.1, end - host.monotonic()))
 
@@ -119,6 +138,7 @@ class Cycle:
         while True:
             self.wake.clear()
             agent.stop.check()
+            agent.pulse.beat()
             try:
                 answer = agent.courier.cycle()
             except UplinkError as error:

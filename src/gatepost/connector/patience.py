@@ -41,7 +41,7 @@ class Patience:
     """Repeats a call while the service is away or another instance holds the lease.
 
     ``limit`` is for how long, in seconds; None is for ever, which is how an agent waits. ``first`` is the ceiling of
-    the first pause. Only the same bytes are repeated: the caller's call must send them.
+    the first pause, ``beat`` is told of each attempt. Only the same bytes are repeated: the caller's call must send them.
     """
 
     def __init__(
@@ -50,7 +50,9 @@ class Patience:
         limit: float | None = None,
         outage: log.Outage | None = None,
         first: float = FIRST_PAUSE,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
+        self._beat = beat
         self._stop = stop
         self._limit = limit
         self._outage = outage or log.Outage("the service")
@@ -62,6 +64,7 @@ class Patience:
         end = None if self._limit is None else host.monotonic() + self._limit
         while True:
             self._stop.check()
+            self._beat()
             try:
                 result = call()
             except (ServiceUnreachable, ServiceRefused) as error:

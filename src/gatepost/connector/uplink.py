@@ -8,6 +8,7 @@ server answers is never taken for the service's word: what the service's key has
 import base64
 import gzip
 import json
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -61,6 +62,7 @@ class Uplink:
         self._line = Line(settings, proxy_password)
         self._credentials = credentials
         self._seconds = seconds
+        self._lock = threading.Lock()
         self._unsigned = False
         self.tell_unsigned: Callable[[AnswerUnsigned], None] = lambda _: None
 
@@ -152,8 +154,9 @@ class Uplink:
         try:
             answers.unsigned(found.status, _media(found), found.headers.get("Retry-After"))
         except AnswerUnsigned as error:
-            if not self._unsigned:
-                self._unsigned = True
+            with self._lock:
+                first, self._unsigned = not self._unsigned, True
+            if first:
                 log.warning("an answer is not signed by the service: somebody between changes answers", why=str(error))
                 self.tell_unsigned(error)
             raise
