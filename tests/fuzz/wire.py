@@ -15,7 +15,7 @@ import atheris
 
 with atheris.instrument_imports(include=["gatepost.wire"]):
     from gatepost.errors import UnreadableObject, WireError
-    from gatepost.wire import clixml, psrp, soap
+    from gatepost.wire import clixml, ews, psrp, soap
     from gatepost.wire.clixml.rows import FIRST_LESSON
 
 from benchmarks import messages
@@ -100,7 +100,20 @@ def read_envelope(data: bytes) -> None:
         soap.read_received(answer)
 
 
-TARGETS: tuple[Callable[[bytes], None], ...] = (read_any, read_listing, bend_real, read_fragments, read_envelope)
+def read_mail(data: bytes) -> None:
+    """An answer of Exchange Web Services, and one of Autodiscover."""
+    if data[:1] == b"A":
+        ews.read_discovered(data[1:])
+        return
+    answer = ews.read(data[1:])
+    if isinstance(answer, ews.Response):
+        ews.has_folder(answer)
+        ews.has_item(answer)
+
+
+TARGETS: tuple[Callable[[bytes], None], ...] = (
+    read_any, read_listing, bend_real, read_fragments, read_envelope, read_mail,
+)  # fmt: skip
 
 
 def one_input(data: bytes) -> None:
@@ -123,6 +136,13 @@ def seeds() -> list[bytes]:
     envelope = b'<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body>%s</s:Body></s:Envelope>'
     given = [(0, _REAL[0]), (1, _REAL[1]), (2, b"\x01\x00\x40\x08&amp;"), (4, envelope % received)]
     given += [(3, bytes([40]) + fragment) for fragment in fragments]
+    answer = (
+        b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:m="http://schemas.microsoft.com/exchange'
+        b'/services/2006/messages"><s:Body><m:R><m:ResponseMessages><m:M ResponseClass="Error"><m:ResponseCode>E</m:'
+        b"ResponseCode></m:M></m:ResponseMessages></m:R></s:Body></s:Envelope>"
+    )
+    found = b"<Autodiscover><Protocol><Type>EXCH</Type><EwsUrl>https://x</EwsUrl></Protocol></Autodiscover>"
+    given += [(5, b"E" + answer), (5, b"A" + found)]
     return [bytes([target]) + data for target, data in given]
 
 
