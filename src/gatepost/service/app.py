@@ -121,6 +121,7 @@ def run(settings: ServiceSettings, ready: Callable[[str], None]) -> None:
             await Server(app, settings, ready).serve([listener])
 
     tls.check(settings.tls_certificate, settings.tls_key)
+    Ways.of(settings)  # what cannot work is told before a database is started
     with listen(settings) as listener, administration.for_service(settings) as url:
         asyncio.run(main(url, listener))
 
