@@ -34,7 +34,8 @@ def test_every_module_of_the_connector_loads_on_windows() -> None:
     """With the platform set to Windows and what only POSIX has blocked, every module can be imported."""
     ran = subprocess.run([sys.executable, "-c", WINDOWS], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
-    assert set(ran.stdout.split()) == {path.stem for path in CONNECTOR.rglob("*.py")} - {"__init__"} | {"doctor", "setup"}
+    modules = {path.stem for path in CONNECTOR.rglob("*.py")} - {"__init__"}
+    assert set(ran.stdout.split()) == modules | {"doctor", "setup"}
 
 
 def test_a_private_file_is_whole_and_for_its_user_only(tmp_path: Path) -> None:
@@ -46,6 +47,22 @@ def test_a_private_file_is_whole_and_for_its_user_only(tmp_path: Path) -> None:
     assert (folder / "secret").stat().st_mode & 0o777 == 0o600
     assert folder.stat().st_mode & 0o777 == 0o700
     assert os.listdir(folder) == ["secret"]
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="needs root, who alone can write for others")
+def test_what_root_writes_belongs_to_whom_the_folder_belongs(tmp_path: Path) -> None:
+    """Set-up may run as root for a connector that does not; settings stay root's, and the connector may read them."""
+    folder = host.private_folder(tmp_path / "connector")
+    os.chown(folder, 12_345, 23_456)
+    host.write_private(folder / "secret", "text")
+    with host.FolderLock(folder):
+        pass
+    for name in ("secret", host.LOCK_FILE):
+        made = (folder / name).stat()
+        assert (made.st_uid, made.st_gid, made.st_mode & 0o777) == (12_345, 23_456, 0o600)
+    host.write_private(tmp_path / "connector.toml", "text", readers=folder)
+    made = (tmp_path / "connector.toml").stat()
+    assert (made.st_uid, made.st_gid, made.st_mode & 0o777) == (0, 23_456, 0o640)
 
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -195,6 +195,16 @@ def test_a_replacement_that_is_declined_keeps_the_ticket(site: Site, words: list
         assert person.end() == 4
     assert Path(words[3]).exists()
     assert credentials.load(other.settings.folder)
+    with terminal("--config", words[1], "--change", "proxy") as person:
+        person.answer("Proxy to Exchange (none)")
+        person.answer("Proxy to the service (none)", "proxy.example.com")
+        person.until("Write it as proxy.example.com:3128")
+        person.answer("Proxy to the service (none)", "127.0.0.1:9")
+        person.answer("User at that proxy (none)")
+        person.until("The proxy on the way to the service failed.")
+        person.answer("Change the answers and try again? [y/n] (y)", "n")
+        assert person.end() == 5
+    assert settings(words).service.proxy is None
     with terminal("--config", words[1], "--change", "mode") as person:
         person.answer("Mode [observe/enforce] (observe)", "enforce")
         person.answer("Scope (*)", "@example.com")
