@@ -157,6 +157,7 @@ CANNOT_PIN = {
         "Outlook's cloud shows all phones of a person under this one ID, so an entry could not stand for one device."
     ),
     "no-id": N_("It has no ID that a list could hold."),
+    "removed": N_("The connection to its organization is being removed, or is removed."),
 }
 MISTAKES = {
     "level": N_("Choose whether to allow or to block."),

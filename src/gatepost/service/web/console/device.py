@@ -148,7 +148,8 @@ async def _access(
     scope: Scope, found: queries.Row, mailbox: queries.Row | None, history: Sequence[queries.Change]
 ) -> dict[str, Any]:
     """What the page shows of a device's access."""
-    key = pins.key_of(found, mailbox)
+    organization = await connections.organization(scope, found["organization_id"])
+    key = "removed" if organization["state"] in pins.REMOVED_STATES else pins.key_of(found, mailbox)
     changed = (
         change.at
         for change in history
