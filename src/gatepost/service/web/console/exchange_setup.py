@@ -51,7 +51,6 @@ async def setup(request: Request, session: Annotated[Session, requires(Permissio
         organizations=known,
         packages=offered,
         spoilt=spoilt,
-        folder=held.folder,
         fingerprint=fingerprint,
         address=address,
         ways=firewall.ways(address),
