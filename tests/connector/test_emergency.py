@@ -12,7 +12,7 @@ from gatepost.connector.emergency import Journal
 from gatepost.errors import GatepostError, StoreError, UsageError, WriteRefused
 from gatepost.lab.rows import Device, Mailbox
 from tests.connector.test_writing import lists, pinnable
-from tests.fixtures.site import MakeSite, Site, free_port
+from tests.fixtures.site import MakeSite, Service, Site, free_port
 
 
 def away(site: Site) -> Site:
@@ -57,6 +57,21 @@ def test_what_was_done_is_told_once_and_the_entry_is_nobodys_of_ours(blocked: tu
     assert f"was allowed for {target.address} by hand, by otto on" in finding["cause"]
     journal.told()
     assert Journal(site.settings.folder).findings() == []
+
+
+def test_the_service_hears_of_it_when_it_is_back(
+    blocked: tuple[Site, Mailbox, Device], service_process: Service
+) -> None:
+    """A finding on the device and an event in the audit trail; the entry stays, and our block does not come back."""
+    site, mailbox, phone = blocked
+    emergency.allow(site.settings, emergency.find(site.settings, phone.device_id), "otto")
+    back = site.of(service_process.url)
+    back.work()
+    assert "allowed-by-hand" in back.findings()
+    [event] = back.query("SELECT body FROM events WHERE tenant_id = %s AND name = 'connector:entry:allowed-by-hand'")
+    assert "by otto on" in event["body"]["cause"]
+    assert lists(back, mailbox) == ((phone.device_id,), ())
+    assert Journal(back.settings.folder).findings() == []
 
 
 def test_somebody_elses_block_entry_is_left_alone(make_site: MakeSite) -> None:

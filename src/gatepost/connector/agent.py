@@ -17,6 +17,7 @@ from gatepost.connector.courier import Courier
 from gatepost.connector.cycle import Cycle
 from gatepost.connector.doctor import examine
 from gatepost.connector.doctor.visits import Visits
+from gatepost.connector.emergency import Journal
 from gatepost.connector.inventory import Inventory, Report
 from gatepost.connector.listing import Listing
 from gatepost.connector.looks import Looks, Pace
@@ -35,7 +36,7 @@ from gatepost.connector.taking import Progress, Unwatched
 from gatepost.connector.troubles import Troubles
 from gatepost.connector.uplink import Uplink
 from gatepost.connector.writes import Writes
-from gatepost.domain.contract import Scope, Status, iso
+from gatepost.domain.contract import Answer, Scope, Status, iso
 from gatepost.domain.devices import Capabilities, Load
 from gatepost.errors import GatepostError
 from gatepost.exchange.organization import Organization
@@ -100,6 +101,7 @@ class Agent:
                 Readings(self.store), self.stop, self._progress, sync.statistics_every, sync.quick_every
             )
             self._compose_writing()
+            self._journal = Journal(folder)
             self._failure = self.store.note(FAILURE)
             self.store.remember(**{RUNNING_MODE: self._settings.mode})
             self._open = stack.pop_all()
@@ -177,6 +179,16 @@ class Agent:
             self.reconcile.compare()
         return report
 
+    def check_in(self) -> Answer:
+        """Check in; what was allowed by hand is told with it, until the service has it. Raises UplinkError."""
+        by_hand = self._journal.findings()
+        for finding in by_hand:
+            self.courier.find(**finding)
+        answer = self.courier.cycle()
+        if by_hand:
+            self._journal.told()
+        return answer
+
     def statistics(self) -> Mapping[str, int]:
         """Read statistics that are due, for a while, and tell what is new; how many were read, failed and told.
 
@@ -195,10 +207,10 @@ class Agent:
 
         Raises UplinkError where the service is away, ExchangeError where Exchange is, WriteRefused without a lease.
         """
-        self.courier.cycle()
+        self.check_in()
         found = self.reconcile.run()
         if found:
-            self.courier.cycle()
+            self.check_in()
         return found
 
     def _quiet(self) -> bool:

@@ -120,7 +120,8 @@ class Courier:
     def farewell(self, seconds: float = FAREWELL_SECONDS) -> None:
         """Hand in every outcome that was not answered, and give the lease back; a service that is away misses it.
 
-        It takes no longer than ``seconds``: what is not handed in is in the store, for the next start. While a write may be under way the lease is kept, and runs out by itself: nobody else may write before that.
+        It takes no longer than ``seconds``: what is not handed in is in the store, for the next start. While a write
+        may be under way the lease is kept, and runs out by itself: nobody else may write before that.
         """
         if not self._quiet():
             log.warning("a write may be under way, so the lease is not given back")
@@ -143,6 +144,7 @@ class Courier:
             raise
 
     def _find_unsigned(self, error: AnswerUnsigned) -> None:
+        log.warning("an answer is not signed by the service: somebody between changes answers", why=str(error))
         self.find("answer-unsigned", self._identity.connector, error.cause, error.remedy)
 
     # -- before a document -----------------------------------------------------------------------------------------
@@ -303,7 +305,9 @@ class Courier:
 
     def find(self, code: str, subject: str, cause: str, remedy: str) -> None:
         """Tell a finding with the next check-in."""
-        self._findings.append({"code": code, "subject": subject, "cause": cause, "remedy": remedy})
+        finding = {"code": code, "subject": subject, "cause": cause, "remedy": remedy}
+        if finding not in self._findings:
+            self._findings.append(finding)
 
 
 class _SaidAgain(Exception):

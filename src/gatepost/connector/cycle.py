@@ -50,6 +50,9 @@ class Works(Protocol):
     troubles: Troubles
     pulse: Pulse
 
+    def check_in(self) -> Answer:
+        """One check-in."""
+
     def sync(self, scope: Scope) -> Report:
         """One synchronisation."""
 
@@ -140,7 +143,7 @@ class Cycle:
             agent.stop.check()
             agent.pulse.beat()
             try:
-                answer = agent.courier.cycle()
+                answer = agent.check_in()
             except UplinkError as error:
                 if is_replaced(error):
                     raise

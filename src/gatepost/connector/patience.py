@@ -41,7 +41,8 @@ class Patience:
     """Repeats a call while the service is away or another instance holds the lease.
 
     ``limit`` is for how long, in seconds; None is for ever, which is how an agent waits. ``first`` is the ceiling of
-    the first pause, ``beat`` is told of each attempt. Only the same bytes are repeated: the caller's call must send them.
+    the first pause; ``beat`` is told of each attempt. Only the same bytes are repeated: the caller's call must send
+    them.
     """
 
     def __init__(

@@ -63,6 +63,7 @@ class Event(StrEnum):
     ENTRY_WITHDRAWN = "connector:entry:withdrawn"
     ENTRY_CONFLICT = "connector:entry:conflict"
     ENTRY_REFUSED = "connector:entry:refused"
+    ENTRY_ALLOWED_BY_HAND = "connector:entry:allowed-by-hand"
     OUTCOME_REFUSED = "service:outcome:refused"
     SYNC_ABANDONED = "service:sync:abandoned"
     PIN_EXPIRED = "service:pin:expired"

@@ -7,7 +7,7 @@ epoch can commit after a newer connector was told its epoch.
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -40,6 +40,7 @@ from gatepost.service.storable import short, storable
 
 SUPPORTED = (CONTRACT,)
 LISTING_DIGEST = re.compile(r"[0-9a-f]{0,16}")
+ALLOWED_BY_HAND = "allowed-by-hand"  # the code of a finding of the connector
 MOST = 100_000_000  # of anything announced, so that sums of it stay within 32 bits
 
 
@@ -256,6 +257,7 @@ async def _apply(scope: Scope, connector: Connector, document: Document, now: da
         await _keep_settings(scope, connector, sealed.facts.settings)
     if sealed.kind is Kind.CYCLE:
         await findings.report(scope, connector.organization_id, "connector", sealed.facts.findings, complete=False)
+        await _record_by_hand(scope, connector, sealed.facts.findings)
         return await _merge_cycle(scope, connector, document, now)
     if sealed.sync is None:
         raise ContractError("sync", f"{sealed.kind} needs it")
@@ -266,6 +268,17 @@ async def _apply(scope: Scope, connector: Connector, document: Document, now: da
     if sealed.kind is Kind.SYNC_PART:
         return await syncs.part(scope, connector, sealed.sync, document.listings, now)
     return await syncs.seal(scope, connector, sealed.sync, now)
+
+
+async def _record_by_hand(scope: Scope, connector: Connector, told: Iterable[Mapping[str, Any]]) -> None:
+    """What a local administrator allowed while the service was away belongs into the audit trail."""
+    names = ("subject", "cause")
+    happened = [
+        (Event.ENTRY_ALLOWED_BY_HAND, storable({name: finding.get(name) for name in names}))
+        for finding in told
+        if finding.get("code") == ALLOWED_BY_HAND
+    ]
+    await audit.record_all(scope, happened, str(connector.connector_id), connector.organization_id)
 
 
 async def _merge_cycle(scope: Scope, connector: Connector, document: Document, now: datetime) -> SyncResult | None:

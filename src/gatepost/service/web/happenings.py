@@ -58,6 +58,7 @@ EVENTS: Mapping[Event, str] = {
     Event.ENTRY_WITHDRAWN: N_("Entry taken off a mailbox's list"),
     Event.ENTRY_CONFLICT: N_("Entry of somebody else in the way"),
     Event.ENTRY_REFUSED: N_("Write refused by Exchange"),
+    Event.ENTRY_ALLOWED_BY_HAND: N_("Phone allowed by hand"),
     Event.OUTCOME_REFUSED: N_("Report of a connector not understood"),
     Event.SYNC_ABANDONED: N_("Synchronisation broken off"),
     Event.PIN_EXPIRED: N_("Pin ended"),
