@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost.connector.secrets import EXCHANGE, FILE, KEY_FILE, NOTICES, Secrets
+from gatepost.connector.secrets import EXCHANGE, FILE, KEY_FILE, KEYTAB, NOTICES, Secrets
 from gatepost.errors import SettingsError, StoreError
 
 PASSWORD = "Geheim, très secret 秘密"
@@ -87,6 +87,7 @@ def test_forgetting_leaves_no_file_and_may_be_repeated(folder: Path) -> None:
     Secrets(folder).keep(EXCHANGE, PASSWORD)
     key = (folder / KEY_FILE).read_bytes()
     with (folder / KEY_FILE).open("rb") as held, (folder / FILE).open("rb") as envelope:
+        (folder / KEYTAB).write_bytes(b"a key table")
         Secrets(folder).forget()
         assert held.read() != key, "the bytes on the disk are overwritten"
         assert b"nonce" not in envelope.read()

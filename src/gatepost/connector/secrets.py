@@ -31,6 +31,8 @@ NOTICES = "notices"
 NAMES = (EXCHANGE, EXCHANGE_PROXY, SERVICE_PROXY, NOTICES)
 
 FILE, KEY_FILE = "secrets.json", "secrets.key"
+KEYTAB = "exchange.keytab"
+"""The copy of a key table that set-up keeps in the folder: a secret too, as Kerberos wants it."""
 KEY_BYTES, NONCE_BYTES = 32, 12
 AGAIN = "Give the passwords again: gatepost connector setup --change account."
 
@@ -80,8 +82,8 @@ class Secrets:
         A key file that the settings name stays, and so do systemd's credentials: they are not the connector's own.
         Files that are gone already are no fault. Raises StoreError.
         """
-        host.destroy(self._folder / KEY_FILE)
-        host.destroy(self._file)
+        for name in (KEY_FILE, FILE, KEYTAB):
+            host.destroy(self._folder / name)
 
     def _write(self, sealed: dict[str, Any]) -> None:
         envelope = {"version": 1, "folder": str(self._folder.resolve()), "secrets": sealed}

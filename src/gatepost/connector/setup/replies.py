@@ -31,7 +31,6 @@ from gatepost.settings import ConnectorSettings, ExchangeSettings, NoticeSetting
 
 TEXTS = ("ticket_file", "service_fingerprint")
 SWITCHES = ("replace", "delete_password_files")
-KEYTAB = "exchange.keytab"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from gatepost.connector.package import SetupPackage
 from gatepost.connector.setup import replies, settings_file
 from gatepost.connector.setup.by_hand import configure
 from gatepost.connector.setup.questions import Group
-from gatepost.connector.setup.replies import KEYTAB, Replies
+from gatepost.connector.setup.replies import Replies
 from gatepost.domain import signing
 from gatepost.domain.checks import Check
 from gatepost.errors import OrganizationOccupied, ServiceUnreachable, SettingsError, UsageError
@@ -252,7 +252,7 @@ def keep(want: Wanted, tell: Tell) -> ConnectorSettings:
 
 def _with_keytab(want: Wanted) -> ConnectorSettings:
     """The settings with a copy of the key table in the connector's folder."""
-    settings, copy = want.settings, want.place.folder / KEYTAB
+    settings, copy = want.settings, want.place.folder / secrets.KEYTAB
     source = settings.exchange.keytab
     if source is None:
         host.destroy(copy)
