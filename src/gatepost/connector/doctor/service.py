@@ -157,7 +157,8 @@ def _answer(patient: Patient, identity: Identity) -> Check:
 
 
 def _synchronisation(patient: Patient) -> Checks:
-    settings, name = patient.settings, "sync-age"
+    settings = patient.settings
+    name = "sync-age"
     try:
         notes, unsent = peek(settings.folder / FILE)
     except StoreError:
