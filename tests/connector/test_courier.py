@@ -3,6 +3,7 @@
 import gzip
 import json
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from gatepost.connector.stopping import Stop
 from gatepost.connector.store import Store
 from gatepost.connector.uplink import Uplink
 from gatepost.domain.contract import Facts, Kind, Status, Sync, Table
-from gatepost.errors import ServiceRefused, ServiceUnreachable, SettingsError, UplinkError
+from gatepost.errors import AnswerUnsigned, ServiceRefused, ServiceUnreachable, SettingsError, UplinkError
 from gatepost.settings import UplinkSettings
 from tests.fixtures.connector import Reply, Request, Stage, good, problem, wanted
 
@@ -432,3 +433,19 @@ def test_a_lease_given_up_while_an_answer_was_under_way_stays_given_up(desk: Des
     desk.stage.answers = [answer_late]
     desk.courier.cycle()
     assert desk.courier.lease.remaining() == 0
+
+
+def test_answers_that_somebody_changes_are_told_once(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """One line of the log, and a finding with the first document that is answered; the document itself is not lost."""
+    desk.stage.answers = [lambda request: replace(good(request), signed=False)]
+    for _ in range(2):
+        with pytest.raises(AnswerUnsigned):
+            desk.courier.cycle()
+    assert [record.getMessage() for record in caplog.records if "signed" in record.getMessage()] == [
+        "an answer is not signed by the service: somebody between changes answers"
+    ]
+    assert desk.courier.lease.remaining() == 0
+    desk.stage.answers = [good]
+    desk.courier.cycle()
+    findings = [each["code"] for request in desk.stage.requests for each in request.document.facts.findings]
+    assert findings == ["answer-unsigned"]

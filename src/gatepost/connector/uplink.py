@@ -157,7 +157,6 @@ class Uplink:
             with self._lock:
                 first, self._unsigned = not self._unsigned, True
             if first:
-                log.warning("an answer is not signed by the service: somebody between changes answers", why=str(error))
                 self.tell_unsigned(error)
             raise
 
