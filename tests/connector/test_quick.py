@@ -62,7 +62,7 @@ def test_a_quick_sync_asks_for_what_changed_since_the_watermark(site: Site) -> N
         agent.sync(Scope.QUICK)
         opened = len(site.lab.calls)
         agent.sync(Scope.QUICK)
-    assert len(cmdlets(site, opened)) == 4, "settings, kinds, mailboxes and devices"
+    assert len(cmdlets(site, opened)) == 5, "settings, rules, kinds, mailboxes and devices"
 
 
 def test_another_controller_is_compared_as_a_whole(make_site: MakeSite) -> None:
