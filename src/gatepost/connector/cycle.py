@@ -28,7 +28,7 @@ from gatepost.domain.contract import Answer, Scope
 from gatepost.errors import GatepostError, ServiceRefused, StoreError, UplinkError, WriteRefused
 
 CHECK_IN_SECONDS = 50.0
-STOP_SECONDS = 7.0  # for all threads; a connector ends within 10 s of being asked to, whatever hangs
+STOP_SECONDS = 5.0  # for all threads; a connector ends within 10 s of being asked to, whatever hangs
 WRITE_SECONDS = 4.0  # for a write under way when asked to stop; what takes longer is uncertain, and looked at later
 SILENT_SECONDS = 600.0  # without an attempt to reach the service: longer than any pause between two
 WAIT_PAUSE = 0.2  # between two held-open requests at least, whatever the service does
