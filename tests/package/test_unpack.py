@@ -107,6 +107,20 @@ def test_the_packages_of_system_and_user_are_not_seen(small_file: Path, tmp_path
     }
 
 
+def test_it_starts_where_python_does_not_know_its_own_path(small_file: Path, tmp_path: Path) -> None:
+    """Called by its bare name and without PATH, Python cannot tell where it is; the system can."""
+    ran = subprocess.run(
+        ["python3", *command(small_file, "a")[1:]],
+        executable=INTERPRETER,
+        capture_output=True,
+        text=True,
+        env={"GATEPOST_HOME": str(tmp_path / "h")},
+        timeout=START_SECONDS,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["arguments"] == [str(small_file), "a"]
+
+
 @pytest.mark.parametrize("how", ["changed", "missing", "too many", "a link", "a folder that is a link"])
 def test_a_changed_file_is_noticed_and_replaced(small_file: Path, tmp_path: Path, how: str) -> None:
     """Whatever is not as it was unpacked is named, and the connector is unpacked anew before it runs."""

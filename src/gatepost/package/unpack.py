@@ -222,11 +222,12 @@ def _unpack(archive: zipfile.ZipFile, about: About, python: str, tree: Path, wan
 
 def _run(tree: Path, program: Path, arguments: list[str]) -> int:
     """Become the connector, or on Windows start it and wait; the exit code."""
+    python = sys.executable or str(Path("/proc/self/exe").resolve())  # it is empty where there is no PATH
     run = tree / SITE / "gatepost" / "package" / "run.py"
-    command = [sys.executable, "-I", "-S", "-X", f"pycache_prefix={_compiled(tree)}", str(run), *arguments]
+    command = [python, "-I", "-S", "-X", f"pycache_prefix={_compiled(tree)}", str(run), *arguments]
     os.environ[PROGRAM] = str(program)
     if sys.platform != "win32":
-        os.execv(sys.executable, command)  # noqa: S606 - there is no shell to want
+        os.execv(python, command)  # noqa: S606 - there is no shell to want
     with contextlib.suppress(KeyboardInterrupt):
         return subprocess.run(command, check=False).returncode
     return 130
