@@ -101,7 +101,7 @@ def written(make_site: MakeSite, default: str) -> tuple[Site, list[tuple[Mailbox
     return site, chosen
 
 
-@pytest.mark.parametrize("ending", ["leave", "file", "force"])
+@pytest.mark.parametrize("ending", ["leave", "force"])
 def test_an_end_without_undoing_writes_nothing_and_the_connector_is_refused(make_site: MakeSite, ending: str) -> None:
     """Exchange's own log has no write more; every entry is where it was, ours and the administrators'."""
     site, chosen = written(make_site, "Block")
