@@ -135,8 +135,12 @@ class Line:
 
 def lines(body: Mapping[str, Any]) -> list[Line]:
     """What an event says, changes first."""
-    plain = {name: value for name, value in body.items() if name not in {*CHANGE, *SAID_ELSEWHERE}}
-    return [*_changes(body), *(_line(name, value) for name, value in plain.items() if value not in (None, "", [], {}))]
+    changes = list(_changes(body))
+    said = {*CHANGE, *SAID_ELSEWHERE, *(change.name for change in changes)}
+    if "level" in said:
+        said.add("was")
+    plain = {name: value for name, value in body.items() if name not in said}
+    return [*changes, *(_line(name, value) for name, value in plain.items() if value not in (None, "", [], {}))]
 
 
 def plain(row: Mapping[str, Any]) -> dict[str, Any]:
