@@ -57,6 +57,8 @@ def test_the_key_file_is_private_and_a_damaged_one_is_told(tmp_path: Path) -> No
     first = Vault.open_file(path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert Vault.open_file(path).key_id == first.key_id
+    with pytest.raises(SettingsError, match=r"cannot be read or made.*--key-file"):
+        Vault.open_file(path.with_name("elsewhere"), make=False)
     path.write_text("no key\n")
     with pytest.raises(SettingsError, match="damaged"):
         Vault.open_file(path)

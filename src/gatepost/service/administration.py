@@ -138,17 +138,21 @@ def set_password(operator_url: str, slug: str, name: str, password: str, *, forg
 def create_ticket(operator_url: str, vault_file: Path, slug: str, organization: str) -> tuple[str, str]:
     """A ticket for one enrolment, and the fingerprint of the service's key, to be told apart from it.
 
-    Raises ServiceError, and SettingsError where ``vault_file`` is not the key that seals this database.
+    The key is made where nothing is sealed yet. Raises ServiceError, and SettingsError where ``vault_file`` is not the
+    key that seals this database.
     """
-    keys = Keys(Vault.open_file(vault_file))
-
-    async def create(scope: Scope) -> tuple[str, str]:
-        made = await keys.of(scope)
-        return await enrolment.create_ticket(scope, organization), made.fingerprint
 
     async def checked() -> tuple[str, str]:
         async with operating(operator_url) as database:
+            async with database.control() as control:
+                sealed = await control.one("vault.key_id")
+            keys = Keys(Vault.open_file(vault_file, make=sealed is None))
             await keys.check(database)
+
+            async def create(scope: Scope) -> tuple[str, str]:
+                made = await keys.of(scope)
+                return await enrolment.create_ticket(scope, organization), made.fingerprint
+
             return await _within(database, slug, create)
 
     return asyncio.run(checked())

@@ -48,15 +48,17 @@ class Vault(Sealer):
     """The installation's key, from its file."""
 
     @classmethod
-    def open_file(cls, path: Path) -> Self:
-        """The key in a file, made with mode 0600 where there is none yet. Raises SettingsError."""
+    def open_file(cls, path: Path, *, make: bool = True) -> Self:
+        """The key in a file; ``make`` one with mode 0600 where there is none yet. Raises SettingsError."""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _make(path)
+            if make:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _make(path)
             key = base64.b64decode(path.read_bytes().strip(), validate=True)
         except OSError as error:
             raise SettingsError(
-                f"The service's key file {path} cannot be read or made: {error.strerror}.", "Check path and rights."
+                f"The service's key file {path} cannot be read or made: {error.strerror}.",
+                "Check path and rights, or name it with --key-file.",
             ) from error
         except binascii.Error as error:
             raise _damaged(path) from error
