@@ -8,8 +8,8 @@ from gatepost.service.web.console.audit import router as audit
 from gatepost.service.web.console.by_hand import router as by_hand
 from gatepost.service.web.console.control import router as control
 from gatepost.service.web.console.device import router as device
-from gatepost.service.web.console.invitations import router as invitations
 from gatepost.service.web.console.exchange_setup import router as exchange_setup
+from gatepost.service.web.console.invitations import router as invitations
 from gatepost.service.web.console.pages import router as pages
 from gatepost.service.web.console.passkeys import router as passkeys
 from gatepost.service.web.console.removal import router as removal

@@ -31,7 +31,10 @@ WORDS = {
     "removing": (N_("A removal is under way already"), N_("Its page shows how far it is, and how else it can end.")),
     "not-removing": (N_("Nothing is being removed"), N_("Somebody ended it. Its page shows how it stands.")),
     "not-asked": (N_("No removal waits for an approval"), N_("Somebody decided it. Its page shows how it stands.")),
-    "preview-changed": (N_("What this would do has changed"), N_("Go back, look at the preview again and decide anew.")),
+    "preview-changed": (
+        N_("What this would do has changed"),
+        N_("Go back, look at the preview again and decide anew."),
+    ),
     "approval-no-approver": (N_("You may not approve this"), N_("Your roles do not let you approve.")),
     "approval-new": (
         N_("You may not approve this yet"),
