@@ -1,6 +1,8 @@
 """The ends of a connection with a real connector and the lab's Exchange: whose entries stay, who gains, who loses."""
 
 import asyncio
+import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from uuid import UUID, uuid4
@@ -15,6 +17,7 @@ from gatepost.service.database import Database, Scope
 from gatepost.service.removal import Person, Preview, Removal
 from tests.connector.test_agent import finish, running, until
 from tests.domain.test_script import calls, listed
+from tests.fixtures.relays import Passed, ServiceRelay
 from tests.fixtures.site import MakeSite, Site
 
 T = TypeVar("T")
@@ -185,6 +188,44 @@ def test_nothing_is_written_while_all_writing_is_stopped(make_site: MakeSite) ->
         assert shown.status == "connected"
         act(site, lambda scope, organization: connections.release_writing(scope, organization, "anna"))
         until(lambda: lists(site, mailbox) == ({OWN_ALLOWED, device.device_id}, {OWN_BLOCKED}), "the entry", site)
+
+
+def test_all_writing_stops_within_a_second(make_site: MakeSite) -> None:
+    """From the press to the answer that takes the lease away: the best of three, so that a busy machine is no fault."""
+    site = make_site(devices=20).enrol().limited(mode="enforce")
+    with ServiceRelay(int(site.service_url.rpartition(":")[2])) as relay:
+        near = site.of(relay.url)
+        with running(near):
+            until(lambda: leased(near), "the lease", near)
+            took = [_stopped_after(near, relay) for _ in range(3)]
+    assert min(took) < 1
+
+
+def _stopped_after(site: Site, relay: ServiceRelay) -> float:
+    """How long it takes until a running connector was told that it may write no more, in seconds; released again."""
+    before = len(relay.passed)
+    began = time.monotonic()
+    act(site, lambda scope, organization: connections.stop_writing(scope, organization, "a test", "anna"))
+    until(lambda: _first_without_lease(relay, before), "the end of the lease", site)
+    told = _first_without_lease(relay, before)
+    act(site, lambda scope, organization: connections.release_writing(scope, organization, "anna"))
+    released = len(relay.passed)
+    until(lambda: any(_lease(each) for each in relay.passed[released:]), "the lease", site)
+    return told - began
+
+
+def _first_without_lease(relay: ServiceRelay, begin: int) -> float:
+    """When the first answer after so many others left that gives no lease; 0 if none has."""
+    return next((each.answered_at for each in relay.passed[begin:] if _lease(each) == 0), 0.0)
+
+
+def _lease(passed: Passed) -> int | None:
+    """The lease in an answer, in seconds; None in one that speaks of none."""
+    try:
+        found = json.loads(passed.answer).get("lease_seconds")
+    except ValueError:
+        return None
+    return int(found) if found is not None else None
 
 
 def leased(site: Site) -> bool:

@@ -183,7 +183,7 @@ def _inventory(programs: Programs, place: Place, clock: Clock, console: str) -> 
         report: dict[str, Any] = json.loads(output)
     if code == HELD:
         talk.print(f"The service holds this synchronisation: {report['why']}", style="yellow", markup=False)
-        talk.print(f"Accept the inventory on the console, page Connection: {console}", markup=False)
+        talk.print(f"Accept the inventory on the console, page Connection: {_for_people(console)}", markup=False)
     return report
 
 
@@ -196,7 +196,7 @@ def _live(programs: Programs, place: Place, console: str, report: dict[str, Any]
         f"{report['devices']:,} devices and {_mailboxes(report)} arrived; now phones appear and change.",
         highlight=False,
     )
-    talk.print("Console  ", f"{console}/t/{TENANT}/", style="bold", markup=False, highlight=False)
+    talk.print("Console  ", f"{_for_people(console)}/t/{TENANT}/", style="bold", markup=False, highlight=False)
     talk.print(f"Sign in   tenant {TENANT}, user {ADMINISTRATOR}, password {password}", markup=False, highlight=False)
     talk.print(f"Connector {place.config}", markup=False, highlight=False)
     talk.print(f"Logs      {place.folder / 'logs'}", markup=False, highlight=False)
@@ -215,7 +215,7 @@ def _result(report: dict[str, Any], clock: Clock, console: str) -> dict[str, Any
         "changes": 0,
         "notices": 0,
         "seconds": clock.total(),
-        "console": console,
+        "console": _for_people(console),
     }
 
 
@@ -307,6 +307,11 @@ def _wait_until_ready(programs: Programs, console: str) -> None:
         if time.monotonic() > end:
             raise GatepostError("The service does not become ready.", "Look at its log in the demo's folder.")
         time.sleep(0.1)
+
+
+def _for_people(console: str) -> str:
+    """The console's address with a name in it, which passkeys need."""
+    return console.replace("127.0.0.1", "localhost")
 
 
 def _free_port(wanted: int) -> int:
