@@ -17,10 +17,11 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "settings": ({"errors"}, {"msgspec"}),
     "systemd": (set(), set()),
+    "quoting": (set(), set()),
     "wire": ({"errors"}, {"psrpcore", "lxml"}),
-    "domain": ({"errors"}, {"re2"}),
+    "domain": ({"errors", "quoting"}, {"re2"}),
     "exchange": (
-        {"wire", "domain.devices", "domain.settings", "errors", "settings"},
+        {"wire", "domain.devices", "domain.settings", "quoting", "errors", "settings"},
         {"spnego", "pypsrp", "urllib3", "cryptography"},
     ),
     "connector": (

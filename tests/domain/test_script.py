@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.domain.script import MailboxEntries, quoted, undoing
+from gatepost.domain.script import MailboxEntries, undoing
+from gatepost.quoting import quoted
 
 MADE = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 QUOTES = "'\u2018\u2019\u201a\u201b"
-CHARACTER = re.compile(r"\[char\]0x([0-9a-f]{4})")
+CHARACTER = re.compile(r"\[string\]\[char\]0x([0-9A-F]{4})")
 
 
 def literal(text: str, at: int) -> tuple[str, int]:
@@ -40,7 +41,7 @@ def read(text: str, at: int = 0) -> tuple[str, int]:
         part, at = (chr(int(found[1], 16)), found.end()) if found else literal(text, at)
         value += part
         if text[at] == ")":
-            return value, at + 1
+            return value.encode("utf-16", "surrogatepass").decode("utf-16"), at + 1
         assert text[at : at + 3] == " + "
         at += 3
 
@@ -69,7 +70,8 @@ def calls(script: str) -> list[str]:
 def test_a_quoted_text_is_exactly_that_text_on_one_line(text: str) -> None:
     """Whatever is in it: quotes of every kind, dollars, line ends, and what ends a command."""
     expression = quoted(text)
-    assert expression.isprintable() or not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in expression)
+    assert expression.isascii()
+    assert expression.isprintable()
     assert len(expression.splitlines()) == 1
     assert read(expression) == (text, len(expression))
 

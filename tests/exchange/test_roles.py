@@ -14,6 +14,7 @@ from gatepost.exchange import cmdlets, roles
 from gatepost.exchange.commands import Duty
 from gatepost.exchange.organization import Organization
 from gatepost.lab.server import Lab
+from gatepost.quoting import quoted
 from tests.exchange import verbs
 from tests.exchange.conftest import settings_of
 from tests.fixtures.lab import MakeLab
@@ -71,7 +72,7 @@ def printed(script: str) -> dict[tuple[str, str], set[str]]:
 @given(TYPED)
 def test_a_text_stays_within_its_quotes(text: str) -> None:
     """Read back by PowerShell's rules, typographic quotes among them, it is the text; it is one line of ASCII."""
-    expression = roles.quoted(text)
+    expression = quoted(text)
     assert meaning(expression) == text
     assert expression.isascii()
     assert "\n" not in expression
@@ -90,7 +91,9 @@ def test_what_a_person_types_changes_no_other_part_of_the_script(user: str, grou
 def test_a_control_character_is_refused(text: str) -> None:
     """A line end could begin another command."""
     with pytest.raises(UsageError, match="A name has a control character in it"):
-        roles.quoted(text)
+        roles.removal(f"EXAMPLE\\{text}")
+    with pytest.raises(UsageError, match="A name has a control character in it"):
+        roles.script(EVERYTHING, scope_group=f"CN={text}")
 
 
 def test_what_is_printed_is_what_is_declared() -> None:

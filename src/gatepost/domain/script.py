@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-_QUOTES = re.compile("(['\u2018\u2019\u201a\u201b])")
-"""All that PowerShell takes for a single quote; inside one of its strings each is written twice."""
-_CONTROL = re.compile("([\x00-\x1f\x7f-\x9f\u2028\u2029])")
+from gatepost.quoting import listed, quoted
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 LINE = "\r\n"
 
 
@@ -86,30 +86,10 @@ def undoing(organization: str, by: str, made: datetime, mailboxes: Iterable[Mail
 def _call(mailbox: MailboxEntries) -> str:
     parts = [f"Undo-GatepostEntry -Mailbox {quoted(mailbox.guid)} -Name {quoted(mailbox.name)}"]
     if mailbox.allowed:
-        parts.append(f"-Allowed {_all(mailbox.allowed)}")
+        parts.append(f"-Allowed {listed(mailbox.allowed)}")
     if mailbox.blocked:
-        parts.append(f"-Blocked {_all(mailbox.blocked)}")
+        parts.append(f"-Blocked {listed(mailbox.blocked)}")
     return " ".join(parts)
-
-
-def _all(ids: tuple[str, ...]) -> str:
-    return f"@({', '.join(map(quoted, ids))})"
-
-
-def quoted(text: str) -> str:
-    """A text as a PowerShell expression that is exactly this text, on one line."""
-    if _CONTROL.search(text) is None:
-        return _literal(text)
-    parts = [_code(part) if _CONTROL.match(part) else _literal(part) for part in _CONTROL.split(text) if part]
-    return f"('' + {' + '.join(parts)})"
-
-
-def _literal(text: str) -> str:
-    return "'" + _QUOTES.sub(r"\1\1", text) + "'"
-
-
-def _code(character: str) -> str:
-    return f"[char]0x{ord(character):04x}"
 
 
 def _comment(text: str) -> str:

@@ -14,6 +14,7 @@ from gatepost.errors import UsageError
 from gatepost.exchange import cmdlets, powershell
 from gatepost.exchange.budget import RESERVE
 from gatepost.exchange.commands import Cmdlet, Duty
+from gatepost.quoting import listed, quoted
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ACCOUNT = re.compile(r"[^\\@]+\\[^\\@]+|[^\\@]+@[^\\@]+")
@@ -75,37 +76,6 @@ def removal(account: str = "") -> str:
     return powershell.filled(powershell.REMOVE, values)
 
 
-def quoted(text: str) -> str:
-    """A text as one PowerShell expression that is this text and nothing else, in ASCII, on one line.
-
-    PowerShell takes the typographic quotes for quotes too, and a file's encoding for granted: so what is not ASCII is
-    written by number. Raises UsageError for control characters.
-    """
-    if _CONTROL.search(text):
-        raise UsageError("A name has a control character in it.", "Type it again; it may come from a copied line end.")
-    units = text.encode("utf-16-be", "surrogatepass")
-    parts: list[str] = []
-    plain = ""
-    for high, low in zip(units[::2], units[1::2], strict=True):
-        number = high << 8 | low
-        if number < 0x7F:
-            plain += chr(number)
-            continue
-        parts += [_single(plain)] * bool(plain) + [f"[string][char]0x{number:04X}"]
-        plain = ""
-    parts += [_single(plain)] * bool(plain or not parts)
-    return parts[0] if len(parts) == 1 else f"({' + '.join(parts)})"
-
-
-def listed(texts: Iterable[str]) -> str:
-    """Texts as a PowerShell array."""
-    return f"@({', '.join(map(quoted, texts))})"
-
-
-def _single(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
 def _entry(cmdlet: Cmdlet, duty: Duty, needed: tuple[str, ...]) -> Entry:
     old = tuple(cmdlet.called(cmdlet.old, name) for name in needed) if cmdlet.old else ()
     return Entry(duty, cmdlet.name, needed, cmdlet.role, cmdlet.old, old)
@@ -130,14 +100,21 @@ def _folded(names: tuple[str, ...]) -> str:
 
 
 def _an_account(account: str) -> str:
+    _refuse_controls(account)
     if account and not _ACCOUNT.fullmatch(account):
         raise UsageError(f"{account!r} is no account.", r"Give one such as EXAMPLE\svc-gatepost or user@example.com.")
     return account
 
 
 def _a_name(group: str) -> str:
+    _refuse_controls(group)
     if group and "=" not in group:
         raise UsageError(
             f"{group!r} is no distinguished name.", "Give one such as CN=Phones,OU=Groups,DC=example,DC=com."
         )
     return group
+
+
+def _refuse_controls(text: str) -> None:
+    if _CONTROL.search(text):
+        raise UsageError("A name has a control character in it.", "Type it again; it may come from a copied line end.")
