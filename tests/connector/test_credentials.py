@@ -10,7 +10,7 @@ from gatepost.connector import credentials
 from gatepost.connector.credentials import Identity
 from gatepost.connector.keys import Certificate, Key, new_key
 from gatepost.connector.secrets import Secrets
-from gatepost.errors import SettingsError
+from gatepost.errors import SettingsError, StoreError
 
 
 def test_an_identity_is_kept_for_its_user_only(tmp_path: Path, identity: Identity) -> None:
@@ -62,6 +62,25 @@ def test_nothing_secret_stays_of_a_connector_that_has_ended(tmp_path: Path, iden
     assert [secret for secret in kept if secret in left] == []
     with pytest.raises(SettingsError, match="was replaced: another one took over"):
         credentials.load(tmp_path)
+
+
+def test_who_was_cut_off_while_it_forgot_its_secrets_goes_on(tmp_path: Path, identity: Identity) -> None:
+    """It cannot ask the service again: the password of the proxy may be gone, which it would need for that."""
+    credentials.save(tmp_path, identity)
+    Secrets(tmp_path).keep("service-proxy", "hunter2")
+    (tmp_path / "exchange.keytab").mkdir()  # what cannot be removed ends it here
+    with pytest.raises(StoreError, match=r"exchange\.keytab cannot be removed"):
+        credentials.wipe(tmp_path, "another one took over")
+    with pytest.raises(SettingsError, match="was replaced: another one took over"):
+        credentials.load(tmp_path)
+    assert identity.key not in (tmp_path / credentials.IDENTITY).read_text()
+    (tmp_path / "exchange.keytab").rmdir()
+    (tmp_path / "exchange.keytab").write_text("key table")
+    credentials.finish(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [credentials.IDENTITY]
+    Secrets(tmp_path).keep("service-proxy", "another")
+    credentials.finish(tmp_path)
+    assert Secrets(tmp_path).find("service-proxy") == "another", "what is kept for a new enrolment stays"
 
 
 def test_a_folder_without_identity_says_how_to_enrol(tmp_path: Path) -> None:

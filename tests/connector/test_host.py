@@ -65,6 +65,51 @@ def test_what_root_writes_belongs_to_whom_the_folder_belongs(tmp_path: Path) -> 
     assert (made.st_uid, made.st_gid, made.st_mode & 0o777) == (0, 23_456, 0o640)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links there need a right of their own")
+def test_a_link_that_somebody_laid_is_not_followed(tmp_path: Path) -> None:
+    """Root works in the connector's folder: whoever is the connector must not make root write to a file of root's."""
+    folder, theirs = host.private_folder(tmp_path / "connector"), tmp_path / "shadow"
+    theirs.write_text("precious")
+    before = theirs.stat()
+    for name in ("secret", "journal", host.LOCK_FILE):
+        (folder / name).symlink_to(theirs)
+    with pytest.raises(StoreError, match=r"secret cannot be removed: .*symbolic links\. Remove it by hand"):
+        host.destroy(folder / "secret")
+    with pytest.raises(OSError, match="symbolic links"):
+        host.append_private(folder / "journal", "line")
+    with pytest.raises(StoreError, match=r"lock cannot be opened: .*symbolic links"):
+        host.FolderLock(folder).take()
+    host.write_private(folder / "secret", "text")
+    assert not (folder / "secret").is_symlink()
+    assert theirs.read_text() == "precious"
+    assert (theirs.stat().st_uid, theirs.stat().st_mtime_ns) == (before.st_uid, before.st_mtime_ns)
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="needs root, who alone can give files away")
+def test_root_gives_away_no_file_that_has_another_name(tmp_path: Path) -> None:
+    """Neither through a second name that was laid into the folder nor through a link in the folder's place."""
+    folder, theirs = host.private_folder(tmp_path / "connector"), tmp_path / "shadow"
+    os.chown(folder, 12_345, 23_456)
+    theirs.write_text("precious")
+    os.link(theirs, folder / host.LOCK_FILE)
+    (folder / "link").symlink_to(theirs)
+    with host.FolderLock(folder):
+        assert theirs.stat().st_uid == 0
+    host.give(folder / "link", "nobody")
+    assert theirs.stat().st_uid == 0
+
+
+def test_what_a_killed_process_left_half_written_goes_with_the_file(tmp_path: Path) -> None:
+    """Whether it is written anew or destroyed; names that only look alike stay."""
+    other = tmp_path / ".secret.backup"
+    other.write_text("theirs")
+    for finish in (lambda: host.write_private(tmp_path / "secret", "text"), lambda: host.destroy(tmp_path / "secret")):
+        (tmp_path / ".secret.0123abcd").write_text("left")
+        finish()
+        assert not (tmp_path / ".secret.0123abcd").exists()
+    assert os.listdir(tmp_path) == [other.name]
+
+
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """The path and what to check stand in the error."""
     with pytest.raises(StoreError, match=r"nowhere/secret cannot be written: No such file.*Check rights and space"):

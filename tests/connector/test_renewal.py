@@ -1,9 +1,11 @@
 """The certificate renewed: in time, with a new key, and cut off at every step without harm."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 from cryptography import x509
@@ -120,6 +122,29 @@ def test_requests_under_way_while_it_is_renewed_are_made_again(
     stage.answers = [lambda _: problem(403, "retired")]
     with pytest.raises(ServiceRefused, match="403 retired"):
         link.wait(0)
+
+
+def test_a_renewal_that_is_under_way_is_no_copy(tmp_path: Path, identity: Identity, stage: Stage) -> None:
+    """The new identity is on the disk and another process has signed with it: a refusal of the old one waits."""
+    desk = Desk(tmp_path, identity, stage, timedelta())
+    renewed = replace(identity, key=(key := new_key()), certificate=certified(key))
+    refused = Event()
+
+    def refuse(_: Request) -> Reply:
+        refused.set()
+        return problem(403, "retired")
+
+    head = {"incarnation": "h", "revision": 1, "orders": 0, "sync": "none", "lease_seconds": 1}
+    stage.answers = [refuse, lambda _: Reply(body=json.dumps(head).encode())]
+    link = Uplink(UplinkSettings(url=stage.url), desk.keys)
+    with ThreadPoolExecutor(1) as pool:
+        with desk.keys.changing:
+            waiting = pool.submit(link.wait, 0)
+            assert refused.wait(10)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.3)
+            desk.keys.use(renewed)
+        assert waiting.result(10).revision == 1
 
 
 # -- with the real service ---------------------------------------------------------------------------------------------

@@ -89,6 +89,15 @@ def test_the_clock_of_the_service_is_used_where_ours_is_off(stage: Stage, identi
     assert stage.requests[0].body == stage.requests[1].body
 
 
+def test_words_of_a_refusal_cannot_steer_a_terminal(stage: Stage, identity: Identity) -> None:
+    """Escape sequences of whoever speaks for the service are spaces where people read them."""
+    stage.answers = [lambda _: problem(403, "revoked\x1b[2J", detail="gone\x1b]0;owned\x07\r\n")]
+    with pytest.raises(ServiceRefused) as caught:
+        uplink(stage, identity).wait(0)
+    assert str(caught.value).isprintable()
+    assert caught.value.type == "revoked [2J"
+
+
 def test_a_service_that_keeps_calling_the_clock_wrong_is_told(stage: Stage, identity: Identity) -> None:
     """The correction is tried once, not for ever."""
     now = datetime.now(UTC).isoformat()

@@ -77,6 +77,7 @@ class Agent:
         folder = self._settings.folder
         with ExitStack() as stack:
             stack.enter_context(host.FolderLock(host.private_folder(folder)))
+            credentials.finish(folder)
             identity = credentials.load(folder)
             self.store = stack.enter_context(
                 Store(folder / FILE, identity.organization, identity.connector, identity.epoch, identity.incarnation)

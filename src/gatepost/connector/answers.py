@@ -211,11 +211,16 @@ def _text(raw: Mapping[str, Any], name: str) -> str:
 
 def _type(raw: Mapping[str, Any]) -> str:
     """The word of a problem; it may stand at the end of an address."""
-    return str(raw.get("type", "")).rstrip("/").rpartition("/")[2][:WORDS]
+    return _shown(str(raw.get("type", "")).rstrip("/").rpartition("/")[2])
 
 
 def _detail(raw: Mapping[str, Any]) -> str:
-    return str(raw.get("detail", raw.get("title", "")))[:WORDS]
+    return _shown(str(raw.get("detail", raw.get("title", ""))))
+
+
+def _shown(text: str) -> str:
+    """Words as they may stand in a terminal: what would steer it is a space."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:WORDS])
 
 
 def _retry_after(value: str | None) -> float | None:

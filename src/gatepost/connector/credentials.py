@@ -7,6 +7,7 @@ a file of its own: what is asked for with it may be asked for again.
 
 import hashlib
 import json
+import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -110,12 +111,24 @@ def _damaged(folder: Path) -> SettingsError:
 def wipe(folder: Path, why: str) -> None:
     """Forget every secret of a connector that the service does not accept any more; ``why`` stays for people to read.
 
-    The identity is the last to go: until then, whoever is cut off here meets the same refusal again, and this.
+    The identity goes first: whoever is cut off after that could not ask the service again, for the password of a proxy
+    may be gone. What is left then is for ``finish``.
     """
+    host.write_private(folder / IDENTITY, json.dumps({"replaced": why, "unfinished": True}))
     Secrets(folder).forget()
     for pending in (PENDING, RENEWAL):
         host.destroy(folder / pending)
     host.write_private(folder / IDENTITY, json.dumps({"replaced": why}))
+
+
+def finish(folder: Path) -> None:
+    """Go on with ``wipe`` where a process was killed in it. For who has the folder to itself."""
+    try:
+        raw = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return  # ``load`` says what is wrong
+    if isinstance(raw, dict) and raw.get("unfinished"):
+        wipe(folder, str(raw.get("replaced")))
 
 
 def key_for(folder: Path, ticket: str) -> str:
@@ -167,13 +180,15 @@ def new_instance(folder: Path) -> str:
 class Credentials:
     """Makes the headers that prove who asks, and knows the service's answers from others.
 
-    ``correct`` takes the service's clock where this host's is off; ``use`` takes a renewed identity. Safe to use from
+    ``correct`` takes the service's clock where this host's is off; ``use`` takes a renewed identity. ``changing`` is
+    held while one is put on the disk and taken: another process may sign with it before this one. Safe to use from
     several threads.
     """
 
     def __init__(self, identity: Identity, instance_id: str) -> None:
         self.instance = instance_id
         self._offset = timedelta()
+        self.changing = threading.Lock()
         self.use(identity)
 
     def use(self, identity: Identity) -> None:

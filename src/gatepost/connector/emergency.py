@@ -9,7 +9,6 @@ What was done is a line in a journal before and after, which the connector tells
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -147,11 +146,7 @@ class Journal:
 
     def _append(self, entry: Mapping[str, Any]) -> None:
         try:
-            handle = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(json.dumps(dict(entry)) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+            host.append_private(self._path, json.dumps(dict(entry)) + "\n")
         except OSError as error:
             raise StoreError(f"The journal {self._path} cannot be written: {error.strerror}.", "Check it.") from error
 

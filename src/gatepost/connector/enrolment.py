@@ -47,6 +47,7 @@ def enrol(
     ticket = _ticket(ticket_file, settings.folder)
     folder = host.private_folder(settings.folder)
     with host.FolderLock(folder):
+        credentials.finish(folder)
         key = credentials.key_for(folder, ticket)
         application = {
             "ticket": ticket,

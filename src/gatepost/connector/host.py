@@ -4,6 +4,7 @@ The only module of the connector with calls that exist on one system alone; its 
 """
 
 import contextlib
+import glob
 import os
 import secrets
 import signal
@@ -24,6 +25,8 @@ else:
     import pwd
 
 LOCK_FILE = "lock"
+HEX = "[0-9a-f]"
+NO_LINKS = getattr(os, "O_NOFOLLOW", 0)  # root works in folders of others, who could lay a link to a file of root's
 
 
 def private_folder(path: Path) -> Path:
@@ -47,7 +50,8 @@ def write_private(path: Path, content: str | bytes, readers: Path | None = None)
     """Write a file that only this user may read, whole or not at all, and on the disk when this returns.
 
     What root writes belongs to whom the folder belongs: set-up may run as root for a connector that does not.
-    With ``readers``, a folder, it stays root's, and the group of that folder may read it.
+    With ``readers``, a folder, it stays root's, and the group of that folder may read it. What processes that were
+    killed here have left beside it goes too.
     """
     raw = content.encode() if isinstance(content, str) else content
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -64,11 +68,25 @@ def write_private(path: Path, content: str | bytes, readers: Path | None = None)
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
         raise StoreError(f"The file {path} cannot be written: {error.strerror}.", "Check rights and space.") from error
+    _destroy_unfinished(path)
+
+
+def append_private(path: Path, text: str) -> None:
+    """Add to a file that only this user may read, on the disk when this returns; root's belongs to the folder's owner.
+
+    Raises OSError.
+    """
+    handle = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | NO_LINKS, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        _belong(file.fileno(), path.parent)
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _belong(handle: int, folder: Path, readers: Path | None = None) -> None:
     """Give a file that root has made to the owner of its folder, or let the group of another folder read it."""
-    if sys.platform == "win32" or os.geteuid() != 0:
+    if sys.platform == "win32" or os.geteuid() != 0 or os.fstat(handle).st_nlink != 1:
         return
     if readers is None:
         owner = folder.stat()
@@ -98,17 +116,29 @@ def give(path: Path, user: str) -> None:
     """Make a user of this system, who is there, the owner of a file or folder. For root."""
     if sys.platform != "win32":
         entry = pwd.getpwnam(user)
-        os.chown(path, entry.pw_uid, entry.pw_gid)
+        os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
 
 
 def destroy(path: Path) -> None:
     """Remove a private file; its bytes are overwritten first, which reaches the disk where that writes in place.
 
-    A file that is gone is no fault. Raises StoreError.
+    What ``write_private`` left beside it, where it was killed, goes too. A file that is gone is no fault. Raises
+    StoreError, also for a link: what that leads to may be anybody's.
     """
+    _destroy(path)
+    _destroy_unfinished(path)
+
+
+def _destroy_unfinished(path: Path) -> None:
+    """Remove what was never put in the place of this file, for the process that wrote it was killed."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{HEX * 8}"):
+        _destroy(left)
+
+
+def _destroy(path: Path) -> None:
     try:
-        with path.open("r+b") as file:
-            file.write(secrets.token_bytes(path.stat().st_size))
+        with os.fdopen(os.open(path, os.O_RDWR | NO_LINKS), "r+b") as file:
+            file.write(secrets.token_bytes(os.fstat(file.fileno()).st_size))
             file.flush()
             os.fsync(file.fileno())
         path.unlink()
@@ -156,7 +186,7 @@ class FolderLock:
         """Take the lock where it is free. Raises StoreError where the folder cannot hold one."""
         path = self._folder / self._name
         try:
-            handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            handle = os.open(path, os.O_CREAT | os.O_RDWR | NO_LINKS, 0o600)
             _belong(handle, self._folder)
         except OSError as error:
             raise StoreError(f"The file {path} cannot be opened: {error.strerror}.", "Check its rights.") from error

@@ -60,7 +60,8 @@ class Renewal:
         if not Key(key).fits(Certificate(certificate)):
             raise not_the_service("its certificate is for another key")
         identity = replace(self._identity, key=key, certificate=certificate)
-        credentials.save(self._folder, identity)
+        with self._keys.changing:
+            credentials.save(self._folder, identity)
+            self._keys.use(identity)
         self._identity = identity
-        self._keys.use(identity)
         log.info("certificate renewed", until=self._keys.certificate.ends.isoformat())

@@ -128,7 +128,8 @@ class Uplink:
         try:
             return self._attempt(self._credentials, method, path, body, limit, packed)
         except ServiceRefused as refused:
-            renewed = refused.type == "retired" and self._credentials.certificate.serial != serial
+            with self._credentials.changing:  # a renewal that is under way ends first
+                renewed = refused.type == "retired" and self._credentials.certificate.serial != serial
             if refused.type != "clock" and not renewed:
                 raise
             if not renewed:

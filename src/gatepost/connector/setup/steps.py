@@ -158,6 +158,7 @@ def alone(place: Place) -> Iterator[None]:
     if fresh and host.is_root() and place.folder == SYSTEM_FOLDER:
         host.give(place.folder, SERVICE_USER)
     with host.FolderLock(place.folder, SETUP_LOCK):
+        credentials.finish(place.folder)
         yield
 
 
