@@ -248,12 +248,15 @@ def _is_signed(claim: Claim, public_key: bytes) -> bool:
 
 
 def _refuse_fenced(row: Mapping[str, Any], epoch: int, since: datetime | None) -> None:
-    """Raise the Problem of a connector that may no longer speak; ``since`` forgives what happened after it."""
+    """Raise the Problem of a connector that may no longer speak; ``since`` forgives what happened after it.
+
+    A revoked one is never forgiven: its key may be a thief's, whose last words could make others' entries ours.
+    """
 
     def forgiven(moment: datetime | None) -> bool:
         return since is not None and (moment is None or moment > since)
 
-    if row["revoked_at"] is not None and not forgiven(row["revoked_at"]):
+    if row["revoked_at"] is not None:
         raise Problem(403, "revoked", "This connector was revoked by an administrator.")
     if row["organization_state"] == "removed" and not forgiven(row["removed_at"]):
         raise Problem(403, "removed", "This organization was removed.")
