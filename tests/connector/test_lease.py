@@ -46,6 +46,23 @@ def test_a_successor_reads_at_once_and_writes_after_the_old_lease() -> None:
     assert lease.may_start(10)
 
 
+def test_a_lease_that_was_given_back_ends_the_wait() -> None:
+    """What the service says last of the old lease counts: it may have been given back; a wait says nothing of it."""
+    clock = Clock()
+    lease = Lease(clock)
+    early = lease.now()
+    clock.time += 1
+    lease.renew(lease.now(), 120, write_in=90)
+    assert lease.waits()
+    clock.time += 5
+    lease.renew(lease.now(), 120)
+    assert not lease.may_start(10)
+    lease.renew(lease.now(), 120, write_in=0)
+    assert (lease.waits(), lease.may_start(10)) == (False, True)
+    lease.renew(early, 120, write_in=90)
+    assert lease.may_start(10)
+
+
 def test_answers_out_of_order_do_not_shorten_a_lease() -> None:
     """A wait that was answered late says less than a check-in that was answered since."""
     clock = Clock()

@@ -37,7 +37,13 @@ from gatepost.domain.contract import (
 from gatepost.errors import AnswerUnsigned, ServiceRefused, UplinkError
 
 SAY_AGAIN = frozenset({"sequence-gap", "sequence-reused", "incarnation", "contract"})
-REPLACED = frozenset({"superseded", "revoked", "removed", "retired"})
+ENDS = {
+    "superseded": "this connector was replaced",
+    "revoked": "this connector was revoked",
+    "removed": "this connector's connection was removed",
+    "retired": "this connector was retired",
+}
+REPLACED = frozenset(ENDS)
 ATTEMPTS = 5
 FAREWELL_SECONDS = 30.0
 FINDINGS_AT_ONCE = 100
@@ -296,8 +302,9 @@ class Courier:
             self.farewell()
         finally:
             credentials.wipe(self._folder, str(refused))
-        said = {name: str(refused.fields[name])[:200] for name in ("by", "at") if refused.fields.get(name)}
-        log.warning("this connector was replaced", why=refused.type, **said)
+        told = {"by": refused.fields.get("by"), "since": refused.fields.get("at")}
+        said = {name: str(value)[:200] for name, value in told.items() if value}
+        log.warning(ENDS[refused.type], why=refused.type, **said)
 
     @property
     def _enforcing(self) -> bool:

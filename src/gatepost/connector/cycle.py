@@ -28,6 +28,7 @@ from gatepost.domain.contract import Answer, Scope
 from gatepost.errors import GatepostError, ServiceRefused, StoreError, UplinkError, WriteRefused
 
 CHECK_IN_SECONDS = 50.0
+SUCCESSOR_SECONDS = 3.0  # while a predecessor's lease is waited for, which may be given back at any moment
 STOP_SECONDS = 5.0  # for all threads; a connector ends within 10 s of being asked to, whatever hangs
 WRITE_SECONDS = 4.0  # for a write under way when asked to stop; what takes longer is uncertain, and looked at later
 SILENT_SECONDS = 600.0  # without an attempt to reach the service: longer than any pause between two
@@ -155,7 +156,8 @@ class Cycle:
             backoff.reset()
             agent.store.remember(**{SERVICE_FAILURE: None})
             self._hear(answer)
-            self.wake.wait(CHECK_IN_SECONDS * random.uniform(0.8, 1.0))
+            seconds = SUCCESSOR_SECONDS if agent.courier.lease.waits() else CHECK_IN_SECONDS
+            self.wake.wait(seconds * random.uniform(0.8, 1.0))
 
     def _hear(self, answer: Answer) -> None:
         """What the service wishes for: a synchronisation, or nothing, and then its next wish is listened for."""

@@ -25,11 +25,12 @@ class Lease:
         self._lock = threading.Lock()
         self._until = 0.0
         self._not_before = 0.0
+        self._told_at = float("-inf")
         self._dropped_at = float("-inf")
         self.taken_away = 0
         self.stopped = False
 
-    def hear(self, asked_at: float, seconds: float, write_in: float = 0.0) -> None:
+    def hear(self, asked_at: float, seconds: float, write_in: float | None = None) -> None:
         """Take what an answer says: that all writing is stopped, which ends the lease at once, or a renewal."""
         self.stopped = seconds <= 0
         if self.stopped:
@@ -37,17 +38,21 @@ class Lease:
         else:
             self.renew(asked_at, seconds, write_in)
 
-    def renew(self, asked_at: float, seconds: float, write_in: float = 0.0) -> None:
+    def renew(self, asked_at: float, seconds: float, write_in: float | None = None) -> None:
         """Take what an answer grants: ``seconds`` from ``asked_at``, writes from ``write_in`` seconds after now.
 
         ``asked_at`` is ``now()`` just before the request was sent; what was asked before a ``drop`` grants nothing.
-        Answers may come out of order: the later end counts, and no answer grants more than the contract's lease.
+        Answers may come out of order: the later end counts, and no answer grants more than the contract's lease. From
+        when on writes may begin is what the answer says that was asked for last: it is earlier than was said before
+        where the predecessor has given its lease back meanwhile. An answer without ``write_in`` leaves that alone.
         """
         with self._lock:
             if asked_at <= self._dropped_at:
                 return
             self._until = max(self._until, asked_at + min(seconds, LEASE_SECONDS))
-            self._not_before = max(self._not_before, self.now() + write_in)
+            if write_in is not None and asked_at >= self._told_at:
+                self._told_at = asked_at
+                self._not_before = self.now() + write_in
 
     def drop(self) -> None:
         """Give it up: the connector was replaced, or met another history of the database."""
@@ -59,6 +64,11 @@ class Lease:
         """Seconds that are left, 0 if none."""
         with self._lock:
             return max(0.0, self._until - self.now())
+
+    def waits(self) -> bool:
+        """Whether the lease of a predecessor is waited for."""
+        with self._lock:
+            return self._until > 0 and self.now() < self._not_before
 
     def may_start(self, timeout: float) -> bool:
         """Whether a write that takes at most ``timeout`` seconds may start now."""

@@ -18,7 +18,7 @@ from gatepost.domain import signing
 from gatepost.domain.contract import ContractError, iso, write_answer
 from gatepost.domain.events import Event
 from gatepost.errors import Problem
-from gatepost.service import audit, certificates, enrolment, ingest
+from gatepost.service import audit, certificates, enrolment, ingest, removal
 from gatepost.service.database import Database
 from gatepost.service.enrolment import Claim, Connector
 from gatepost.service.keys import Keys
@@ -68,6 +68,8 @@ async def check_in(request: Request) -> Response:
     body = bodies.unpack(await bodies.read_sent(request))
     document = await ingest.read(body)
     answer = await ingest.check_in(_database(request), connector, document)
+    if document.check_in.outcomes:  # the last of what was to be taken back may be among them
+        await removal.advance(_database(request), connector.tenant_id)
     return Response(write_answer(answer), media_type="application/json")
 
 
