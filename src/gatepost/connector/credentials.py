@@ -122,13 +122,17 @@ def wipe(folder: Path, why: str) -> None:
 
 
 def finish(folder: Path) -> None:
-    """Go on with ``wipe`` where a process was killed in it. For who has the folder to itself."""
+    """Go on with ``wipe`` or ``save`` where a process was killed in it. For who has the folder to itself."""
     try:
         raw = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        serial = Certificate(str(raw["certificate"])).serial if "certificate" in raw else None
+        unfinished = raw.get("unfinished")
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return  # ``load`` says what is wrong
-    if isinstance(raw, dict) and raw.get("unfinished"):
+    if unfinished:
         wipe(folder, str(raw.get("replaced")))
+    elif serial is not None and _pending(folder / RENEWAL, serial) is None:
+        host.destroy(folder / RENEWAL)
 
 
 def key_for(folder: Path, ticket: str) -> str:

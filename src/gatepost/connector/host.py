@@ -54,7 +54,7 @@ def write_private(path: Path, content: str | bytes, readers: Path | None = None)
     killed here have left beside it goes too.
     """
     raw = content.encode() if isinstance(content, str) else content
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    beside = _beside(path)
     try:
         handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(handle, "wb") as file:
@@ -122,33 +122,43 @@ def give(path: Path, user: str) -> None:
 def destroy(path: Path) -> None:
     """Remove a private file; its bytes are overwritten first, which reaches the disk where that writes in place.
 
-    What ``write_private`` left beside it, where it was killed, goes too. A file that is gone is no fault. Raises
-    StoreError, also for a link: what that leads to may be anybody's.
+    It loses its name before its bytes: whoever is killed here leaves it as it was, or gone. What was left so, or by
+    ``write_private``, goes too. A file that is gone is no fault. Raises StoreError, also for a link: what that leads to
+    may be anybody's.
     """
-    _destroy(path)
-    _destroy_unfinished(path)
-
-
-def _destroy_unfinished(path: Path) -> None:
-    """Remove what was never put in the place of this file, for the process that wrote it was killed."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.{HEX * 8}"):
-        _destroy(left)
-
-
-def _destroy(path: Path) -> None:
     try:
-        with os.fdopen(os.open(path, os.O_RDWR | NO_LINKS), "r+b") as file:
-            file.write(secrets.token_bytes(os.fstat(file.fileno()).st_size))
-            file.flush()
-            os.fsync(file.fileno())
-        path.unlink()
-        _sync_folder(path.parent)
+        os.close(os.open(path, os.O_RDWR | NO_LINKS))
+        path.replace(_beside(path))
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise StoreError(
-            f"The file {path} cannot be removed: {error.strerror}.", "Remove it by hand: it holds secrets."
-        ) from error
+        raise _stays(path, error) from error
+    _destroy_unfinished(path)
+
+
+def _beside(path: Path) -> Path:
+    """A name for what is not yet, or no more, this file."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+
+
+def _destroy_unfinished(path: Path) -> None:
+    """Remove what is not yet, or no more, this file; also of processes that were killed."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{HEX * 8}"):
+        try:
+            with os.fdopen(os.open(left, os.O_RDWR | NO_LINKS), "r+b") as file:
+                file.write(secrets.token_bytes(os.fstat(file.fileno()).st_size))
+                file.flush()
+                os.fsync(file.fileno())
+            left.unlink()
+            _sync_folder(path.parent)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise _stays(left, error) from error
+
+
+def _stays(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"The file {path} cannot be removed: {error.strerror}.", "Remove it by hand: it holds secrets.")
 
 
 def is_open_to_all(path: Path) -> bool:
