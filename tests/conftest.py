@@ -3,10 +3,12 @@
 import importlib.util
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("tests.fixtures")  # also those that another one imports
 pytest_plugins = [
     f"tests.fixtures.{path.stem}"
     for path in sorted((Path(__file__).parent / "fixtures").glob("*.py"))
@@ -23,8 +25,10 @@ SERVERS = {
         and importlib.util.find_spec("gssapi") is not None
     ),
     "systemd-analyze": lambda: shutil.which("systemd-analyze") is not None,
+    "unshare": lambda: shutil.which("unshare") is not None and not subprocess.run(UTS, check=False).returncode,
     "squid": lambda: shutil.which("squid") is not None and shutil.which("openssl") is not None,
 }
+UTS = ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), "--uts", "true"]
 WORDS = {"samba": "samba, root's rights and Kerberos in Python, not all of which are here"}
 
 
