@@ -2,7 +2,11 @@
 
 import base64
 import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from threading import Barrier
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +17,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from gatepost.domain.contract import Kind
-from tests.fixtures.service import Service
+from tests.fixtures.database import Urls
+from tests.fixtures.service import Replica, Service, new_tenant
 from tests.service.conftest import Look
 from tests.service.speaker import Speaker, check_answer, digest_of, request_of
 
@@ -124,6 +129,70 @@ def test_an_enrolment_that_is_no_document_is_malformed(service: Service, body: b
     """Bytes that are no JSON object are answered in words."""
     answer = requests.post(f"{service.url}/connector/v1/enrolments", data=body, timeout=30)
     assert "malformed at document" in refused(answer, 400, "malformed")
+
+
+def at_once(*enrolments: Callable[[], requests.Response]) -> list[requests.Response]:
+    """Enrolments that begin in the same moment."""
+    gate = Barrier(len(enrolments))
+
+    def go(enrol: Callable[[], requests.Response]) -> requests.Response:
+        gate.wait(10)
+        return enrol()
+
+    with ThreadPoolExecutor(len(enrolments)) as pool:
+        return list(pool.map(go, enrolments))
+
+
+def test_one_ticket_used_by_several_at_once_pays_for_one(service: Service, look: Look) -> None:
+    """Whoever is second by a moment is told so like one who comes a day later; nobody is replaced twice."""
+    for number in range(1, 4):
+        ticket = service.ticket()
+        answers = at_once(*[partial(Speaker(service.url).enrol, ticket) for _ in range(4)])
+        assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
+        for answer in answers:
+            if answer.status_code != 200:
+                refused(answer, 409, "ticket-used")
+        assert [row["epoch"] for row in look("SELECT epoch FROM connectors ORDER BY epoch")] == list(
+            range(1, number + 1)
+        )
+
+
+def test_a_lost_answer_asked_for_several_times_at_once_is_one_enrolment(service: Service, look: Look) -> None:
+    """The same ticket with the same key, while the first request is still under way."""
+    ticket, key = service.ticket(), Speaker(service.url).key
+    speakers = [Speaker(service.url) for _ in range(3)]
+    for each in speakers:
+        each.key = key
+    answers = at_once(*[partial(each.enrol, ticket) for each in speakers])
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({(answer.json()["connector"], answer.json()["certificate"]) for answer in answers}) == 1
+    assert len(look("SELECT 1 FROM connectors")) == 1
+
+
+def test_two_tickets_of_one_organization_at_once(service: Service, look: Look) -> None:
+    """Where nobody is at work one is enrolled and the other told so; in another's place both are, and the last speaks."""
+    tickets, speakers = [service.ticket(), service.ticket()], [Speaker(service.url), Speaker(service.url)]
+    first = [partial(each.enrol, ticket, replace=False) for each, ticket in zip(speakers, tickets, strict=True)]
+    answers = {answer.status_code: answer for answer in at_once(*first)}
+    refused(answers[409], 409, "occupied")
+    tickets = [service.ticket(), service.ticket()]
+    both = at_once(*[partial(each.enrol, ticket) for each, ticket in zip(speakers, tickets, strict=True)])
+    assert {answer.json()["epoch"] for answer in both} == {2, 3}
+    for each in speakers:
+        answer = each.send(each.document(Kind.CYCLE, 1))
+        assert answer.status_code == 200 if each.identity["epoch"] == 3 else refused(answer, 403, "superseded")
+
+
+def test_a_ticket_is_for_its_tenant_and_its_organization(
+    service: Service, replica: Replica, shared_urls: Urls, look: Look
+) -> None:
+    """With another tenant's id in front it is unknown; and whoever enrols cannot say for which organization."""
+    secret = service.ticket("Branch").partition(".")[2]
+    other = new_tenant(replica, shared_urls, "ticket-of-another")
+    refused(Speaker(service.url).enrol(f"{other.tenant_id}.{secret}"), 403, "ticket")
+    head = look("INSERT INTO organizations (name) VALUES ('Head') RETURNING organization_id")[0]["organization_id"]
+    answer = Speaker(service.url).enrol(f"{service.tenant_id}.{secret}", organization=str(head), tenant=str(other.slug))
+    assert answer.json()["organization_name"] == "Branch"
 
 
 def test_an_organization_has_one_name_per_tenant(service: Service, look: Look) -> None:
