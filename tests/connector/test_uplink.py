@@ -70,6 +70,21 @@ def test_a_request_carries_who_asks_and_a_digest_of_the_bytes(stage: Stage, iden
     assert answer.sequence == 1
 
 
+def test_a_service_may_stand_below_a_path_of_a_proxy(stage: Stage, identity: Identity) -> None:
+    """The path that the proxy takes off is not signed; what the service sees is, with its query."""
+    head = {"incarnation": "h", "revision": 7, "orders": 0, "sync": "none", "lease_seconds": 1}
+    stage.answers = [lambda _: Reply(body=json.dumps(head).encode())]
+    keys = Credentials(identity, "instance-1")
+    Uplink(UplinkSettings(url=f"{stage.url}/tools/gatepost/"), keys).wait(7)
+    [request] = stage.requests
+    assert request.path == "/tools/gatepost/connector/v1/wait?revision=7&orders=0&stopped=0"
+    values = tuple(request.headers[name] for name in signing.SIGNED_HEADERS)
+    signed = signing.request_bytes("GET", "/connector/v1/wait?revision=7&orders=0&stopped=0", values)
+    key = keys.certificate.public_key
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    key.verify(base64.b64decode(request.headers["Gatepost-Signature"]), signed, ec.ECDSA(hashes.SHA256()))
+
+
 def test_a_wait_tells_the_head(stage: Stage, identity: Identity) -> None:
     """A held-open request names the revision held and brings back what may be new."""
     stage.answers = [lambda _: Reply(body=json.dumps(HEAD | {"revision": 4, "sync": "quick"}).encode())]

@@ -170,7 +170,7 @@ def test_a_lost_answer_asked_for_several_times_at_once_is_one_enrolment(service:
 
 
 def test_two_tickets_of_one_organization_at_once(service: Service, look: Look) -> None:
-    """Where nobody is at work one is enrolled and the other told so; in another's place both are, and the last speaks."""
+    """Where nobody is at work the second is told so; in the place of another both are enrolled, and the last speaks."""
     tickets, speakers = [service.ticket(), service.ticket()], [Speaker(service.url), Speaker(service.url)]
     first = [partial(each.enrol, ticket, replace=False) for each, ticket in zip(speakers, tickets, strict=True)]
     answers = {answer.status_code: answer for answer in at_once(*first)}

@@ -7,7 +7,9 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,7 +23,7 @@ from gatepost.service import enrolment
 from gatepost.service.database import Database, Scope
 from tests.fixtures.service import Replica, Service, in_thread, new_tenant
 from tests.service.conftest import Look
-from tests.service.speaker import Speaker, check_answer, request_of
+from tests.service.speaker import Speaker, check_answer, digest_of, request_of
 from tests.service.test_replicas import listening
 
 PATH = "/connector/v1/check-ins"
@@ -168,6 +170,28 @@ def test_every_answer_to_a_known_connector_is_signed(speaker: Speaker, path: str
         assert "Gatepost-Signature" not in answer.headers
     else:
         check_answer(answer, headers["Gatepost-Signature"], speaker.identity["service_key"])
+
+
+@pytest.mark.parametrize("name", ["Gatepost-Epoch", "Gatepost-Instance", "Gatepost-Key", "Content-Digest"])
+def test_a_header_that_somebody_puts_beside_the_signed_one_changes_nothing(speaker: Speaker, name: str) -> None:
+    """In front of it the signature does not fit, and neither in one line with it; behind it, nobody looks."""
+    body = gzip.compress(speaker.document(Kind.CYCLE, 1))
+    headers = speaker.headers(body)
+    other = {"Gatepost-Epoch": "2", "Content-Digest": digest_of(b"other")}.get(name, str(uuid4()))
+
+    def send(*more: tuple[str, str]) -> int:
+        connection = HTTPConnection(speaker.url.removeprefix("http://"), timeout=30)
+        with closing(connection):
+            connection.putrequest("POST", "/connector/v1/check-ins")
+            for each, text in (*more, ("Content-Length", str(len(body)))):
+                connection.putheader(each, text)
+            connection.endheaders(body)
+            return connection.getresponse().status
+
+    rest = [(each, text) for each, text in headers.items() if each != name]
+    assert send((name, other), (name, headers[name]), *rest) == 401
+    assert send((name, f"{headers[name]}, {other}"), *rest) == 401
+    assert send((name, headers[name]), (name, other), *rest) == 200
 
 
 # -- replays -----------------------------------------------------------------------------------------------------------
