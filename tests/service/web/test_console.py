@@ -14,20 +14,24 @@ from tests.service.web.conftest import Visitor
 
 
 def test_an_empty_tenant_is_told_how_to_begin(anna: Visitor, service: Service) -> None:
-    """The commands, with the tenant's own name, and the way there from the list."""
+    """The way to the set-up package and what to run with it; who may not download it is told who does."""
     page = anna.get("/connection").text
-    assert f"gatepost admin ticket create --tenant {service.slug}" in page
-    assert f"gatepost connector setup --service {service.url} --ticket-file ticket" in page
-    assert "connector.toml holds the address of Exchange" in page
+    assert 'href="/administration/exchange/setup">Set up Exchange connection' in page
+    assert "python3 gatepost-connector.pyz connector setup --config connector.toml" in page
     assert "No devices yet" in anna.get("/devices").text
+    rita = Visitor(service.add_administrator("rita", "reader").url)
+    assert rita.sign_in(service, name="rita").status_code == 303
+    assert "An administrator with the role tenant administrator does that." in rita.get("/connection").text
 
 
 def test_an_organization_waits_for_its_connector(anna: Visitor, service: Service) -> None:
-    """Between the ticket and the enrolment the page says what to do."""
+    """Between the ticket and the enrolment the page says what to do, with a package and with a ticket made by hand."""
     service.ticket("Amsterdam")
     page = anna.get("/connection").text
     assert "Waiting for its connector" in page
-    assert "gatepost connector setup" in page
+    assert "python3 gatepost-connector.pyz connector setup --config connector.toml" in page
+    assert f"gatepost connector setup --service {service.url} --ticket-file ticket --service-fingerprint" in page
+    assert "connector.toml holds the address of Exchange" in page
 
 
 def test_several_organizations_are_tabs(anna: Visitor, service: Service) -> None:

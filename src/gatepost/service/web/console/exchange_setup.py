@@ -21,7 +21,8 @@ PAGE = "/administration/exchange/setup"
 NEW = "new"
 # Organizations up to so many devices, with cores, MB of memory and GB of disk of the connector's host. Measured in
 # docs/benchmarks.md: 77 MB and 38 s of processor time for a full synchronisation of half a million, 85 MB with sending.
-SIZES = ((5_000, 1, 512, 1), (50_000, 1, 512, 1), (500_000, 2, 1_024, 4))
+# The doctor warns by the same sizes.
+SIZES = ((10_000, 1, 512, 3), (50_000, 2, 512, 3), (500_000, 2, 1_024, 4))
 router = console_router()
 
 
