@@ -289,7 +289,8 @@ def leases(passed: list[Passed]) -> list[tuple[float, float]]:
             continue
         answer = json.loads(each.answer)
         if "lease_seconds" in answer:
-            not_before = max(not_before, each.answered_at + answer.get("write_in_seconds", 0))
+            if "check-in" in each.tags:
+                not_before = each.answered_at + answer.get("write_in_seconds", 0)
             begin, end = max(each.answered_at, not_before), each.asked_at + answer["lease_seconds"]
             if begin < end:
                 found.append((begin, end))

@@ -1,0 +1,1 @@
+"""One story from an empty machine to the three ends of a connection, with everything as it is delivered."""
