@@ -135,8 +135,21 @@ def stop_at(story: Story, old: Connector, step: Step, name: str) -> Connector:
     story.check()
     assert old.exchange.count("write") == by_old, old.site.log()
     assert "this connector was replaced" in old.site.log()
+    words = last_words(old)
+    assert words
+    assert any(words) or step.name not in DONE
     assert story.ownership(pin)[ListName(pin.level or "")] in ("ours", "presumed")
     return new
+
+
+def last_words(connector: Connector) -> list[int]:
+    """How many outcomes were in each farewell of a connector that the service took."""
+    key = next(each.key for each in connector.service.passed if each.key)
+    rows = connector.site.query(
+        "SELECT body FROM events WHERE tenant_id = %s AND name = 'connector:connector:farewell' AND actor = %s",
+        key.split("/")[1],
+    )
+    return [row["body"]["outcomes"] for row in rows]
 
 
 def stops(make_site: MakeSite, names: Sequence[str], lease: float | None) -> None:
