@@ -14,6 +14,7 @@ import msgspec
 
 from gatepost.errors import SettingsError
 
+USUAL_PORTS = {"https": 443, "http": 80}
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -215,6 +216,11 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     alert_ca_file: Path | None = None
     alerts_every: float = 60.0
 
+    def __post_init__(self) -> None:
+        """Keep the public address as browsers name an origin. Raises SettingsError where it is none."""
+        if self.public_url is not None:
+            msgspec.structs.force_setattr(self, "public_url", _origin("--public-url", self.public_url))
+
     @property
     def vault_file(self) -> Path:
         """Where the installation's key lies."""
@@ -307,6 +313,26 @@ def _is_number(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _origin(option: str, address: str) -> str:
+    """Scheme, host and port as a browser's ``Origin`` has them: small letters, and no port that is the scheme's own.
+
+    Passkeys and forms are compared with it byte for byte. Raises SettingsError.
+    """
+    try:
+        parts = urlsplit(address.strip())
+        port, host = parts.port, (parts.hostname or "").rstrip(".")
+    except ValueError:
+        port, host, parts = None, "", urlsplit("")
+    plain = host and host.isascii() and host.isprintable() and " " not in host and parts.username is None
+    if parts.scheme not in USUAL_PORTS or not plain or parts.path.strip("/") or parts.query or parts.fragment:
+        raise SettingsError(
+            f"{option} is not the address of a host: {address}.",
+            "Write it like https://gatepost.example.com, without a path; a name with other letters as xn--….",
+        )
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}" + (f":{port}" if port not in {None, USUAL_PORTS[parts.scheme]} else "")
 
 
 def _refuse_sign_in_within(section: str, url: str, proxy: str | None) -> None:

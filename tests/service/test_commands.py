@@ -373,17 +373,22 @@ def test_a_new_password_ends_the_sessions_of_the_old_one(service: Service, tmp_p
 
 
 def test_the_operator_takes_lost_passkeys_away(service: Service, tmp_path: Path, look: Look) -> None:
-    """Nobody else can, where the last tenant administrator lost them; the trail tells how many there were."""
+    """Nobody else can, where the last one lost them; the trail tells how many; an invitation from before ends too."""
     service.with_administrator()
     look(
         "INSERT INTO passkeys (administrator_id, credential_id, public_key, sign_count, name) "
         "SELECT administrator_id, 'x', 'x', 1, 'Lost' FROM administrators"
+    )
+    look(
+        "INSERT INTO invitations (code_hash, administrator_id, made_by, expires_at) "
+        "SELECT 'x', administrator_id, 'bert', now() + interval '1 h' FROM administrators"
     )
     file = tmp_path / "password"
     file.write_text("another horse battery\n")
     named = ("--tenant", service.slug, "--name", "anna", "--password-file", file)
     told("administrator", "password", *named, operator_url=service.urls.operator)
     assert len(look("SELECT 1 FROM passkeys")) == 1
+    assert look("SELECT 1 FROM invitations") == []
     told("administrator", "password", *named, "--forget-passkeys", operator_url=service.urls.operator)
     assert look("SELECT 1 FROM passkeys") == []
     bodies = look("SELECT body FROM events WHERE name = 'operator:administrator:password-set' ORDER BY at")

@@ -483,6 +483,11 @@ FORBIDDEN: dict[str, LiteralString] = {
     "change a checkpoint": "UPDATE audit_checkpoints SET seq = seq + 1",
     "change a tenant": "UPDATE tenants SET slug = 'x'",
     "make a tenant": "INSERT INTO tenants (slug, name) VALUES ('x', 'x')",
+    "change whom a challenge was made for": "UPDATE passkey_challenges SET administrator_id = gen_random_uuid()",
+    "forget that passkeys are required": "DELETE FROM sign_in_rules",
+    "change a tenant's key": "UPDATE tenant_keys SET public = ''",
+    "delete an administrator": "DELETE FROM administrators",
+    "delete a removal": "DELETE FROM removals",
     "change the incarnation": "UPDATE incarnation SET incarnation = gen_random_uuid()",
 }
 

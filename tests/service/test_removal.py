@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from gatepost.domain.contract import Facts
@@ -223,6 +225,36 @@ def test_so_many_that_a_second_person_has_to_look(writer: Writer, anna: Person, 
     assert state(writer) == "removing"
     [event] = look("SELECT actor, body FROM events WHERE name = 'console:removal:approved'")
     assert (event["actor"], event["body"]["asked_by"], event["body"]["losing"]) == ("bert", "anna", 6)
+
+
+def test_the_database_too_wants_a_second_person(writer: Writer, anna: Person, look: Look) -> None:
+    """A row in which somebody approves what they just asked for cannot be written, whoever writes it."""
+    crowd(writer, look)
+    ask(writer, "undo", anna)
+    alone = "UPDATE removals SET state = 'undoing', approved_id = asked_id, approved_by = asked_by, approved_at = now()"
+    with pytest.raises(psycopg.errors.CheckViolation, match="removals_second_person"):
+        look(alone)
+    look("UPDATE removals SET asked_at = now() - interval '25 hours'")
+    look(alone)
+
+
+def test_two_who_approve_at_once_begin_it_once(writer: Writer, anna: Person, look: Look) -> None:
+    """The second waits for the first and finds nothing that waits."""
+    crowd(writer, look)
+    digest = ask(writer, "undo", anna).digest
+    people = [known_person(writer, look, name) for name in ("bert", "cleo")]
+
+    def approve(person: Person) -> str:
+        try:
+            act(writer, lambda scope: removal.approve(scope, writer.organization, digest, person))
+        except Problem as problem:
+            return problem.type
+        return "approved"
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(approve, people)) == ["approved", "not-asked"]
+    names = [row["name"] for row in look("SELECT name FROM events WHERE name LIKE 'console:removal:%%' ORDER BY at")]
+    assert names == ["console:removal:asked", "console:removal:approved", "console:removal:begun"]
 
 
 def test_what_has_changed_since_is_asked_anew(writer: Writer, anna: Person, look: Look) -> None:

@@ -424,22 +424,25 @@ def test_addresses_that_are_none_are_refused(kind: str, address: str, words: str
 async def test_targets_are_in_the_audit_trail_and_secrets_nowhere(
     service: Service, database: Database, keys: Keys, look: Look
 ) -> None:
-    """Adding, testing and removing, with before and after; the secret is sealed and in no event."""
-    secret = await add(database, keys, service, "webhook", "https://hooks.example.com/x")
+    """Adding, testing (once a minute) and removing, with before and after; no secret is in them, also of an address."""
+    url = "https://hooks.example.com/services/T0/secret-in-the-path?key=too"
+    secret = await add(database, keys, service, "webhook", url)
     with pytest.raises(Problem, match="go there already"):
-        await add(database, keys, service, "webhook", "https://hooks.example.com/x")
+        await add(database, keys, service, "webhook", url)
     async with database.tenant(service.tenant_id) as scope:
         (target,) = await targets.all_of(scope)
         await targets.test(scope, target["target_id"], "anna")
+        with pytest.raises(Problem, match="within the last minute"):
+            await targets.test(scope, target["target_id"], "anna")
         await targets.remove(scope, target["target_id"], "anna")
         with pytest.raises(Problem, match="no such target"):
             await targets.remove(scope, uuid4(), "anna")
     rows: Sequence[dict[str, Any]] = look("SELECT name, body FROM events WHERE name LIKE 'console:alert%%'")
     bodies = {row["name"]: row["body"] for row in rows}
     assert bodies.keys() == {Event.ALERT_TARGET_ADDED, Event.ALERT_TESTED, Event.ALERT_TARGET_REMOVED}
-    assert bodies[Event.ALERT_TARGET_ADDED]["after"]["address"] == "https://hooks.example.com/x"
-    assert bodies[Event.ALERT_TARGET_REMOVED]["before"]["address"] == "https://hooks.example.com/x"
-    assert secret not in json.dumps(rows, default=str)
+    assert bodies[Event.ALERT_TARGET_ADDED]["after"]["address"] == "https://hooks.example.com/…"
+    assert bodies[Event.ALERT_TARGET_REMOVED]["before"]["address"] == "https://hooks.example.com/…"
+    assert not {word for word in (secret, "secret-in-the-path", "too") if word in json.dumps(rows, default=str)}
     assert look("SELECT * FROM alert_deliveries") == []
 
 

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from starlette.types import Message
 
 from gatepost.domain.contract import Status
+from gatepost.errors import SettingsError
 from gatepost.service.administrators import passwords
 from gatepost.service.app import Server, create_app
 from gatepost.service.database import Database
@@ -234,3 +235,32 @@ def test_only_named_proxies_say_for_whom_they_ask(tmp_path: Path) -> None:
     config = Server(FastAPI(), behind, print).config
     assert (config.proxy_headers, config.forwarded_allow_ips) == (True, ["192.0.2.0/24"])
     assert Server(FastAPI(), SETTINGS, print).config.proxy_headers is False
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("https://gatepost.example", "https://gatepost.example"),
+        ("HTTPS://Gatepost.Example:443/", "https://gatepost.example"),
+        ("https://gatepost.example.:8443", "https://gatepost.example:8443"),
+        ("http://LOCALHOST:80", "http://localhost"),
+        ("https://[2001:DB8::1]:443", "https://[2001:db8::1]"),
+    ],
+)
+def test_the_public_address_is_kept_as_browsers_name_it(tmp_path: Path, typed: str, kept: str) -> None:
+    """A passkey names the origin byte for byte: capitals and a port that is said twice would refuse every one."""
+    assert ServiceSettings(data=tmp_path, public_url=typed).public_url == kept
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "gatepost.example", "ftp://gatepost.example", "https://", "https://gatepost.example/console",
+        "https://a:b@gatepost.example", "https://gatepost.example:99999", "https://gatep\u00f6st.example",
+        "https://a b", "https://gatepost.example?x", "",
+    ],
+)  # fmt: skip
+def test_a_public_address_that_is_none_is_refused(tmp_path: Path, typed: str) -> None:
+    """Before anything is started, with an example."""
+    with pytest.raises(SettingsError, match=r"--public-url is not the address of a host.*gatepost\.example\.com"):
+        ServiceSettings(data=tmp_path, public_url=typed)

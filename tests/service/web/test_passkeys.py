@@ -260,6 +260,18 @@ def test_an_address_cannot_fill_the_database_with_challenges(anna: Person, look:
     assert "Too many attempts" in refused.text
 
 
+def test_who_asks_without_a_name_keeps_nobody_else_from_their_passkey(anna: Person, look: Look) -> None:
+    """Challenges of nobody and of a colleague do not count for a person who proved the password at the same address."""
+    anna.service.add_administrator("bob", "reader")
+    look(
+        "INSERT INTO passkey_challenges (challenge, purpose, address, administrator_id) "
+        "SELECT sha256(n::text::bytea), CASE WHEN b.name IS NULL THEN 'sign-in' ELSE 'second' END, '127.0.0.1', "
+        "b.administrator_id FROM generate_series(1, 99) AS n "
+        "LEFT JOIN administrators b ON b.name = 'bob' AND mod(n, 2) = 0"
+    )
+    assert anna.prove(anna.password()).status_code == 303
+
+
 def test_registering_needs_our_challenge_and_a_verified_person(anna: Person, look: Look) -> None:
     """An answer sent twice, one without the person verified, and a known passkey are refused; the trail says why."""
     options = asked(anna.send("/account/passkeys", name="Phone").text)

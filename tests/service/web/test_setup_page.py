@@ -15,6 +15,7 @@ from playwright.sync_api import expect
 from gatepost.connector import package
 from gatepost.domain.events import Event
 from gatepost.errors import SettingsError
+from gatepost.service.web import spreadsheets
 from gatepost.service.web.console import firewall
 from gatepost.service.web.i18n import LANGUAGES
 from tests.fixtures.browser import OpenPage
@@ -257,11 +258,11 @@ def test_the_firewalls_list_has_the_real_host_and_is_safe_to_open(anna: Visitor,
     assert dutch.startswith("Van,Naar,Poort,Waarom")
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1+1"])
 def test_no_cell_is_taken_for_a_formula(cell: str) -> None:
     """A host's name that a spreadsheet would compute is only text."""
-    assert firewall.harmless(cell) == f"'{cell}"
-    assert firewall.harmless("443 TCP") == "443 TCP"
+    assert spreadsheets.harmless(cell) == f"'{cell}"
+    assert spreadsheets.harmless("443 TCP") == "443 TCP"
 
 
 def test_the_list_names_the_usual_port_of_an_address_without_one() -> None:

@@ -220,3 +220,14 @@ def test_sign_in_and_out_are_events(script: Script, service: Service, look: Look
     names = [row["name"] for row in look("SELECT name FROM events WHERE name LIKE 'console:%%' ORDER BY at")]
     assert names == ["console:session:opened", "console:session:refused", "console:session:closed"]
     assert "guess" not in str(look("SELECT * FROM events"))
+
+
+def test_a_password_typed_as_the_name_is_not_written_down(visitor: Visitor, service: Service, look: Look) -> None:
+    """The trail keeps the name of a person that there is, also of one who is disabled, and of nobody else."""
+    look("UPDATE administrators SET disabled_at = now()")
+    for name in ("correct horse battery", "ANNA"):
+        assert visitor.sign_in(service, name=name).status_code == 401
+    actors = [
+        row["actor"] for row in look("SELECT actor FROM events WHERE name = 'console:session:refused' ORDER BY at")
+    ]
+    assert actors == ["somebody with a password", "anna"]

@@ -47,7 +47,7 @@ def check_name(name: str) -> str:
 
 
 async def set_password(scope: Scope, name: str, password: str, *, forget_passkeys: bool = False) -> int:
-    """Another password for an administrator, whose sessions end; how many did. Raises ServiceError.
+    """Another password for an administrator; sessions (how many) and invitations end. Raises ServiceError.
 
     ``forget_passkeys`` is for somebody who lost them, and whom no colleague can invite anew.
     """
@@ -56,6 +56,7 @@ async def set_password(scope: Scope, name: str, password: str, *, forget_passkey
     if changed is None:
         raise ServiceError(f"There is no administrator named {name}.", "See: gatepost admin administrator list.")
     ended: int = changed["sessions"]
+    await scope.run("invitations.end", administrator_id=changed["administrator_id"])
     details = {"name": changed["name"], "sessions": ended}
     if forget_passkeys:
         details["passkeys"] = await scope.run("passkeys.remove_all", administrator_id=changed["administrator_id"])

@@ -21,7 +21,7 @@ from gatepost.service.database import Database, Scope
 
 CHALLENGE_LIVES = timedelta(minutes=5)
 MOST_CHALLENGES = 50
-"""So many unanswered challenges may one address have: each costs a row."""
+"""So many unanswered challenges may one address have for a person, and for nobody yet: each costs a row."""
 MOST_PASSKEYS = 20
 REGISTER, SIGN_IN, SECOND, STEP_UP = "register", "sign-in", "second", "step-up"
 FACTORS = {SIGN_IN: "passkey", SECOND: "password+passkey", STEP_UP: "passkey"}

@@ -16,6 +16,8 @@ from gatepost.service.administrators.sessions import Session, Token
 from gatepost.service.database import Database
 
 REFUSED = "The name or the password is not right."
+UNKNOWN = "somebody with a password"
+"""Who signs in with a name that nobody has: what was typed is not written down, for it may be the password."""
 
 
 async def sign_in(
@@ -86,5 +88,6 @@ async def _find(database: Database, tenant_id: UUID, name: str) -> dict[str, Any
 
 async def _refused(database: Database, tenant_id: UUID, name: str, address: str, what: str) -> None:
     async with database.tenant(tenant_id, address) as scope:
+        named = await scope.one("administrators.named", name=name)
         body = {"address": address, "factors": what}
-        await audit.record(scope, Event.SESSION_REFUSED, name, body)
+        await audit.record(scope, Event.SESSION_REFUSED, named["name"] if named else UNKNOWN, body)

@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
@@ -19,6 +19,8 @@ from gatepost.service.web.i18n import LANGUAGES, SOURCE_LANGUAGE
 KINDS = ("mail", "webhook", "syslog")
 MOST_TARGETS = 20
 LONGEST_ADDRESS = 500
+TEST_EVERY = timedelta(minutes=1)
+"""So often may one target be told a test: the address may be somebody else's."""
 _MAIL = re.compile(r"[^@\s<>,;:\"\\()]+@[A-Za-z0-9.-]+")
 
 
@@ -53,7 +55,7 @@ async def add(
     )
     if not added:
         raise Problem(409, "target-known", "Alerts go there already.")
-    body = {"before": None, "after": {"kind": kind, "address": address, "language": language}}
+    body = {"before": None, "after": {"kind": kind, "address": told(kind, address), "language": language}}
     await audit.record(scope, Event.ALERT_TARGET_ADDED, actor, body)
     return target_id, secret
 
@@ -63,14 +65,18 @@ async def remove(scope: Scope, target_id: UUID, actor: str) -> None:
     row = await scope.one("alerts.remove_target", target_id=target_id)
     if row is None:
         raise _no_target()
-    body = {"before": {"kind": row["kind"], "address": row["address"]}, "after": None}
+    body = {"before": {"kind": row["kind"], "address": told(row["kind"], row["address"])}, "after": None}
     await audit.record(scope, Event.ALERT_TARGET_REMOVED, actor, body)
 
 
 async def test(scope: Scope, target_id: UUID, actor: str) -> None:
-    """Have a test sent there within a minute. Raises Problem 404."""
-    if not await scope.run("alerts.test", target_id=target_id, now=datetime.now(UTC)):
-        raise _no_target()
+    """Have a test sent there within a minute. Raises Problem 404; 429 ``tested`` where one was within the last one."""
+    now = datetime.now(UTC)
+    if not await scope.run("alerts.test", target_id=target_id, now=now, since=now - TEST_EVERY):
+        if target_id not in {row["target_id"] for row in await all_of(scope)}:
+            raise _no_target()
+        seconds = int(TEST_EVERY.total_seconds())
+        raise Problem(429, "tested", "A test was sent there within the last minute.", retry_after=seconds)
     await audit.record(scope, Event.ALERT_TESTED, actor, {"target_id": str(target_id)})
 
 
@@ -87,6 +93,11 @@ def check(kind: str, address: str) -> None:
         raise Problem(400, "address", "The kind is mail, webhook or syslog.", example="")
     if not (plain and fine):
         raise Problem(400, "address", f"This is no address of that kind. Write it like {example}.", example=example)
+
+
+def told(kind: str, address: str) -> str:
+    """An address as the audit trail has it: of a webhook the host only, for what follows it is often its secret."""
+    return f"https://{urlsplit(address).netloc}/…" if kind == "webhook" else address
 
 
 def secret_place(target_id: UUID) -> str:

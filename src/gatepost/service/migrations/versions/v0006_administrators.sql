@@ -74,5 +74,7 @@ BEGIN
     END LOOP;
 END
 $$;
-GRANT SELECT, INSERT, UPDATE, DELETE ON passkeys, passkey_challenges, invitations, sign_in_rules TO gatepost_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON passkeys, invitations TO gatepost_app;
+GRANT SELECT, INSERT, DELETE ON passkey_challenges TO gatepost_app;
+GRANT SELECT, INSERT, UPDATE ON sign_in_rules TO gatepost_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON passkeys, passkey_challenges, invitations, sign_in_rules TO gatepost_operator;

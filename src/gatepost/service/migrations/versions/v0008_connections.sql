@@ -23,7 +23,8 @@ CREATE TRIGGER wake_removed AFTER UPDATE OF state ON organizations
 
 -- One removal of a connection. ending: leave the entries, hand out a file, undo them, or by force (a file as well).
 -- digest: of the preview that was seen when it was asked for; what was approved is what has that digest. gaining and
--- losing: people, by that preview; entries: what is ours then. asked_id is who asked, for nobody approves alone.
+-- losing: people, by that preview; entries: what is ours then. asked_id is who asked, for nobody approves alone, but after
+-- a day where nobody else can (administrators/approving.py counts it; clocks may differ by less than an hour).
 CREATE TABLE removals (
     tenant_id uuid NOT NULL DEFAULT gatepost_tenant(),
     organization_id uuid NOT NULL,
@@ -45,7 +46,9 @@ CREATE TABLE removals (
     why text NOT NULL DEFAULT '',
     PRIMARY KEY (tenant_id, organization_id, removal_id),
     FOREIGN KEY (tenant_id, organization_id) REFERENCES organizations,
-    CHECK ((ended_at IS NOT NULL) = (state IN ('done', 'cancelled')))
+    CHECK ((ended_at IS NOT NULL) = (state IN ('done', 'cancelled'))),
+    CONSTRAINT removals_second_person
+        CHECK (approved_id IS NULL OR approved_id <> asked_id OR approved_at > asked_at + interval '23 hours')
 );
 CREATE UNIQUE INDEX removals_one_open ON removals (tenant_id, organization_id) WHERE ended_at IS NULL;
 

@@ -107,4 +107,4 @@ ON CONFLICT (tenant_id) DO UPDATE SET passkeys_required = EXCLUDED.passkeys_requ
 -- name: named
 -- Whoever has a name, disabled or not.
 -- example: {"name": "Anna"}
-SELECT administrator_id FROM administrators WHERE lower(name) = lower(%(name)s)
+SELECT administrator_id, name FROM administrators WHERE lower(name) = lower(%(name)s)

@@ -85,10 +85,11 @@ INSERT INTO alert_deliveries (target_id, alert_id, what, made_at, next_at)
 SELECT target_id, %(alert_id)s, %(what)s, %(now)s, %(now)s FROM alert_targets
 
 -- name: test
--- Tell one target that this is a test.
--- example: {"target_id": "6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e12", "now": "2026-01-01T00:00:00Z"}
+-- Tell one target that this is a test; no row where there is no such target, or one was asked for just before.
+-- example: {"target_id": "6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e12", "now": "2026-01-01T00:00:00Z", "since": "2100-01-01T00:00:00Z"}
 INSERT INTO alert_deliveries (target_id, what, made_at, next_at)
-SELECT target_id, 'test', %(now)s, %(now)s FROM alert_targets WHERE target_id = %(target_id)s
+SELECT target_id, 'test', %(now)s, %(now)s FROM alert_targets t WHERE target_id = %(target_id)s AND NOT EXISTS (
+    SELECT FROM alert_deliveries d WHERE d.target_id = t.target_id AND d.what = 'test' AND d.made_at > %(since)s)
 
 -- name: lost
 -- What was claimed and never ended: a webhook is told again under the same id, of the others nobody can tell.

@@ -1,9 +1,12 @@
 -- name: offer
--- A challenge to be answered once; no row where an address has too many that were not answered.
+-- A challenge to be answered once; no row where an address has too many that were not answered: for one person, or for
+-- nobody yet, so that whoever asks without a name keeps nobody from confirming.
 -- example: {"challenge": "new", "purpose": "step-up", "administrator_id": "1b4e28ba-2fa1-4d2b-883f-0016d3cca427", "address": "192.0.2.1", "made_after": "2026-01-01T00:00:00Z", "most": 50}
 INSERT INTO passkey_challenges (challenge, purpose, administrator_id, address)
 SELECT %(challenge)s, %(purpose)s, %(administrator_id)s, %(address)s
-WHERE (SELECT count(*) FROM passkey_challenges WHERE address = %(address)s AND made_at > %(made_after)s) < %(most)s
+WHERE (SELECT count(*) FROM passkey_challenges
+       WHERE address = %(address)s AND made_at > %(made_after)s
+         AND administrator_id IS NOT DISTINCT FROM %(administrator_id)s::uuid) < %(most)s
 
 -- name: take
 -- The challenge that an answer names, which is gone with that.

@@ -1,7 +1,5 @@
 """The page Audit trail: who did what, when and from where; and the same as a file."""
 
-import csv
-import io
 import json
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime, time, timedelta, tzinfo
@@ -17,7 +15,7 @@ from gatepost.errors import Problem
 from gatepost.service import connections, events
 from gatepost.service.administrators import Session
 from gatepost.service.events import Cursor, Filter, Row
-from gatepost.service.web import happenings, render
+from gatepost.service.web import happenings, render, spreadsheets
 from gatepost.service.web.console.route import console_router
 from gatepost.service.web.permissions import Permission, requires
 from gatepost.service.web.sessions import tenant_of
@@ -25,7 +23,6 @@ from gatepost.service.web.sessions import tenant_of
 router = console_router()
 PAGE = "/administration/audit"
 COLUMNS = ("seq", "at", "name", "actor", "address", "organization_id", "event_id", "body")
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 ASKED = ("actor", "event", "organization", "since", "until")
 
 
@@ -114,15 +111,13 @@ async def _json(rows: AsyncIterator[Row]) -> AsyncIterator[str]:
 
 
 async def _csv(rows: AsyncIterator[Row]) -> AsyncIterator[str]:
-    yield "\ufeff" + _csv_line(COLUMNS)
+    yield spreadsheets.MARK + _csv_line(COLUMNS)
     async for row in rows:
         told = happenings.plain(row)
         yield _csv_line("" if told[name] is None else told[name] for name in COLUMNS)
 
 
 def _csv_line(values: Iterable[Any]) -> str:
-    """A line of CSV in which no spreadsheet finds a formula."""
-    out = io.StringIO()
-    texts = [json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value) for value in values]
-    csv.writer(out).writerow([f"'{text}" if text.startswith(FORMULA) else text for text in texts])
-    return out.getvalue()
+    return spreadsheets.line(
+        json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value) for value in values
+    )

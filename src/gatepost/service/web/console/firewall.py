@@ -1,14 +1,12 @@
 """What the firewall must let through for a connector: from, to, port and why; on the page, and as CSV."""
 
-import csv
-import io
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from gatepost.service.web import spreadsheets
 from gatepost.service.web.i18n import N_, Language
 
 DEFAULT_PORTS = {"https": 443, "http": 80}
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +57,10 @@ def ways(address: str) -> tuple[Way, ...]:
 
 
 def table(address: str, language: Language) -> bytes:
-    """The list as CSV in the person's language, in UTF-8 with the mark that spreadsheets look for."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(language.text(column) for column in COLUMNS)
+    """The list as CSV in the person's language."""
+    lines = [spreadsheets.line(language.text(column) for column in COLUMNS)]
     for way in ways(address):
         to = language.text(way.to) + (f": {way.host}" if way.host else "")
         row = (language.text(CONNECTOR), to, language.text(way.ports), language.text(way.why))
-        writer.writerow(map(harmless, row))
-    return out.getvalue().encode("utf-8-sig")
-
-
-def harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
+        lines.append(spreadsheets.line(row))
+    return (spreadsheets.MARK + "".join(lines)).encode()

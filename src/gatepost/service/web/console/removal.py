@@ -1,7 +1,5 @@
 """The page *Remove connection*: what it would do to whom, its ends, the approval, and how far it is."""
 
-import csv
-import io
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,13 +9,12 @@ from starlette.responses import RedirectResponse, Response
 from gatepost.domain.events import Event
 from gatepost.service import audit, connections, removal
 from gatepost.service.administrators import Session
-from gatepost.service.web import render
+from gatepost.service.web import render, spreadsheets
 from gatepost.service.web.console.route import console_router
 from gatepost.service.web.permissions import Permission, requires
 from gatepost.service.web.sessions import tenant_of
 
 LISTED = 200
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS = ("mailbox", "device", "device_id", "model", "now", "afterwards", "decided_by")
 router = console_router()
 
@@ -47,12 +44,9 @@ async def preview_file(
     """Everybody who would gain or lose access if our entries were taken off, as a file."""
     async with tenant_of(request, session) as scope:
         seen = await removal.preview(scope, organization_id)
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    writer.writerows([harmless(value) for value in row] for row in rows(seen))
+    text = spreadsheets.MARK + "".join(map(spreadsheets.line, (COLUMNS, *rows(seen))))
     headers = {"Content-Disposition": 'attachment; filename="gatepost-removal.csv"'}
-    return Response("\ufeff" + text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.post("/connection/{organization_id}/remove")
@@ -127,11 +121,6 @@ def rows(seen: removal.Preview) -> list[tuple[str, ...]]:
         verdicts = (change.before.state.value, change.after.state.value, change.after.reason.value)
         found.append((device["mailbox"], name, change.device_id, device["model"] or "", *verdicts))
     return found
-
-
-def harmless(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def _back(organization_id: UUID) -> Response:

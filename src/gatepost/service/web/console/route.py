@@ -59,6 +59,10 @@ WORDS = {
     "organization-name": (N_("This name cannot be used"), N_("Give one of 1 to 200 visible characters.")),
     "being-removed": (N_("This organization is being removed"), N_("It can be set up again when that has ended.")),
     "not-pinned": (N_("This device is not pinned"), N_("Somebody removed the pin, or its time is over.")),
+    "tested": (
+        N_("A test was sent there just now"),
+        N_("Its row says how it went. A minute later another can be sent."),
+    ),
     "too-large": (N_("The form is too large"), N_("Shorten what you typed.")),
     "malformed": (N_("The request cannot be understood"), N_("Go back and try again.")),
     "busy": (N_("Gatepost is busy"), N_("Wait a moment and load the page anew.")),
