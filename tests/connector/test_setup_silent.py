@@ -434,6 +434,7 @@ def test_where_a_connector_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     if os.geteuid() == 0:
         with pytest.raises(UsageError, match=r"There is no user gatepost-connector.* Make it \(useradd --system"):
             steps.place(None, None, None)
+        assert str(steps.place(None, None, None, changes=True).config) == "/etc/gatepost/connector.toml"
     else:
         assert steps.place(None, None, tmp_path / "p") == steps.Place(
             tmp_path / "p" / "connector.toml", tmp_path / "p" / "connector"

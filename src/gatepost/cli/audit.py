@@ -71,8 +71,13 @@ def _tell(verdict: dict[str, Any], as_json: bool) -> None:
         print(f"{verdict['tenant']}: event {flaw['seq']} ({flaw['event_id']}): {flaw['what']}")
     if len(flaws) > SHOWN:
         print(f"{verdict['tenant']}: and {len(flaws) - SHOWN} more")
-    state = f"{len(flaws)} things are wrong" if flaws else "in order"
+    state = f"{_counted(len(flaws), 'flaw')} found" if flaws else "in order"
     print(
-        f"{verdict['tenant']}: {verdict['events']} events, {verdict['checkpoints']} signed checkpoints: {state}."
+        f"{verdict['tenant']}: {_counted(verdict['events'], 'event')},"
+        f" {_counted(verdict['checkpoints'], 'signed checkpoint')}: {state}."
         f" Last hash {verdict['chain_hash'] or '-'}; key {verdict['fingerprint'] or '-'}"
     )
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"

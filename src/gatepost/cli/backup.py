@@ -39,7 +39,7 @@ def backup(
     output.talk.print(
         "The key file is in it: who has this file has every secret."
         if with_key
-        else f"The key file {kept} is not in it: keep a copy of it elsewhere, without it secrets stay sealed.",
+        else f"The key file{_named(kept)} is not in it: keep a copy of it elsewhere, without it secrets stay sealed.",
         markup=False,
         soft_wrap=True,
     )
@@ -76,6 +76,11 @@ def restored(data: Path = DATA, operator_url_file: Path | None = OPERATOR) -> No
 
     with operator(data, operator_url_file) as url:
         print(json.dumps({"incarnation": service.finish(url)}))
+
+
+def _named(path: Path) -> str:
+    """The key file's name to say, where it is here: with a database of one's own it may be on another machine."""
+    return f" {path}" if path.exists() else " of the service"
 
 
 @contextlib.contextmanager

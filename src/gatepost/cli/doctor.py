@@ -41,7 +41,7 @@ def print_checks(checks: Sequence[Check]) -> None:
         for check in sorted(found, key=lambda check: SEVERITY.index(check.level)):
             sign, style = SIGNS[check.level]
             table.add_row(Text(sign, style=style), Text(check.name), _told(check))
-        output.result.print(table)
+        output.print_flat(table)
     counts = {level: sum(check.level is level for check in checks) for level in SEVERITY}
     output.talk.print(", ".join(f"{count} {level}" for level, count in counts.items()), markup=False)
 

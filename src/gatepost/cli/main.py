@@ -47,6 +47,14 @@ def root(
     """Decides which phones may read mail from an on-premises Exchange server, and makes Exchange obey."""
 
 
+def _left_out(module: str) -> GatepostError:
+    """The error of a command whose program was not installed with the others, such as the service's beside Exchange."""
+    return GatepostError(
+        f"This command needs {module}, which is not installed here.",
+        "A connector's machine has the commands connector and exchange. Run this one where the service is installed.",
+    )
+
+
 def main() -> None:
     """Run the command line. Errors of ours print cause and remedy on stderr and set the exit code."""
     try:
@@ -54,5 +62,10 @@ def main() -> None:
     except GatepostError as error:
         output.say_error(error)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] == "gatepost":
+            raise
+        output.say_error(_left_out(str(error.name)))
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -47,9 +47,20 @@ def print_table(rows: Iterable[dict[str, Any]], shown: tuple[str, ...]) -> int:
     for row in rows:
         table.add_row(*(cell(row[name]) for name in shown))
         count += 1
-    result.print(table)
+    print_flat(table)
     talk.print(f"{count} in all")
     return count
+
+
+def print_flat(table: Table) -> None:
+    """Print a table on stdout; anywhere but on a terminal without the blanks that fill its last column."""
+    if result.is_terminal:
+        result.print(table)
+        return
+    with result.capture() as told:
+        result.print(table)
+    for line in told.get().splitlines():
+        print(line.rstrip())
 
 
 def cell(value: Any) -> Text:  # noqa: ANN401 - any JSON value

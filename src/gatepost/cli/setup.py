@@ -57,7 +57,7 @@ def setup(
         _enrol_by_settings(config, ticket_file, service, fingerprint, replace=replace, as_json=as_json)
         return
     packaged = steps.find_package() if ticket_file is None else None
-    place = steps.place(config, folder, packaged)
+    place = steps.place(config, folder, packaged, changes=change is not None)
     if answers_file is None and not sys.stdin.isatty():
         raise UsageError("Nobody is there to answer: this is no terminal.", "Give the answers in a file: --answers.")
     given = {"ticket_file": ticket_file, "service": service, "service_fingerprint": fingerprint}

@@ -26,6 +26,7 @@ def test_what_is_bad_comes_first_and_ends_with_3(lab: Lab, tmp_path: Path) -> No
     """In groups, with a sign and a word each; what, why and what to do stand below each other; no password anywhere."""
     result = CliRunner().invoke(app, ["connector", "doctor", "--config", str(write(tmp_path, lab))])
     assert result.exit_code == 3
+    assert not [line for line in result.stdout.splitlines() if line.endswith(" ")]  # in a file as well
     lines = [line.strip() for line in result.stdout.splitlines()]
     assert lines[0] == "The service"
     assert lines[1].startswith("\N{MULTIPLICATION SIGN} bad")

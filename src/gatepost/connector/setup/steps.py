@@ -118,15 +118,15 @@ def delete(files: Iterable[Path]) -> None:
         host.destroy(file)
 
 
-def place(config: Path | None, folder: Path | None, packaged: Path | None) -> Place:
+def place(config: Path | None, folder: Path | None, packaged: Path | None, *, changes: bool = False) -> Place:
     """Where a connector goes: as told, as its settings say, or by default.
 
     By default that is beside the unzipped package, or the current folder; for root the system's own folders. Raises
-    UsageError where those are meant, and the user whose they are to be is missing.
+    UsageError where those are meant, and the user whose they are to be is missing; what only ``changes`` has its user.
     """
     base = packaged or Path.cwd()
     system = host.is_root() and config is None and folder is None
-    if system and not host.has_user(SERVICE_USER):
+    if system and not changes and not host.has_user(SERVICE_USER):
         raise UsageError(
             f"There is no user {SERVICE_USER}, as which the connector is to run.",
             f"Make it (useradd --system {SERVICE_USER}), or name other places: --config and --folder.",
