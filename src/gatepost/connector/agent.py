@@ -90,7 +90,15 @@ class Agent:
             self.schedule = Schedule(self._settings.sync, self.store)
             self._writes = Writes(self.store, enforcing=self._settings.mode == ENFORCE)
             self.courier = Courier(
-                folder, identity, self.store, self.uplink, self._keys, patience, self._status, quiet=self._quiet
+                folder,
+                identity,
+                self.store,
+                self.uplink,
+                self._keys,
+                patience,
+                self._status,
+                quiet=self._quiet,
+                tell=self.cycle.wake.set,
             )
             self._connection = Connection(self._connect, self._saw)
             stack.callback(self._connection.close)

@@ -56,6 +56,7 @@ class Courier:
     ``status`` says how the connector is, for every document. ``folder`` is where its identity lies. ``spoken`` are the
     versions of the contract that this side speaks: the newest first, an older one where the service asks for it.
     ``quiet`` waits for what is under way at Exchange and says whether nothing is: only then a lease is given back.
+    ``tell`` hears of a finding that should not wait for the next document's turn.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Courier:
         status: Callable[[], Status] = Status,
         spoken: tuple[int, ...] = (CONTRACT,),
         quiet: Callable[[], bool] = lambda: True,
+        tell: Callable[[], None] = lambda: None,
     ) -> None:
         self._folder = folder
         self._identity = identity
@@ -81,6 +83,7 @@ class Courier:
         self._contract = max(spoken)
         self._spoken = spoken
         self._quiet = quiet
+        self._tell = tell
         self._findings: list[Mapping[str, Any]] = []
         self._renewal = Renewal(folder, identity, uplink, keys)
         self.lease = Lease()
@@ -152,6 +155,7 @@ class Courier:
     def _find_unsigned(self, error: AnswerUnsigned) -> None:
         log.warning("an answer is not signed by the service: somebody between changes answers", why=str(error))
         self.find("answer-unsigned", self._identity.connector, error.cause, error.remedy)
+        self._tell()  # the document that met it was sealed before, and its next turn is a minute later
 
     # -- before a document -----------------------------------------------------------------------------------------
 
