@@ -22,7 +22,9 @@ def test_the_page_names_the_servers_and_the_cmdlets_of_the_version(
     exchange = {"server": "EX01.example.test", "version": version}
     speaker.say(status=Status(host="GATE01", exchange=exchange))
     [row] = look("SELECT organization_id FROM organizations")
-    page = anna.get(f"/connection/{row['organization_id']}/by-hand").text
+    here = f"/connection/{row['organization_id']}/by-hand"
+    assert f'href="{here}"' in anna.get("/connection").text
+    page = anna.get(here).text
     for text in ("EX01.example.test", "GATE01", device, clear, "-ActiveSyncAllowedDeviceIDs @{Add=&#39;DEVICE&#39;}"):
         assert text in page
     assert "gatepost connector allow DEVICE" in page
