@@ -60,6 +60,9 @@ def test_what_travels_is_bounded() -> None:
     assert len(found["checks"]) == MOST_CHECKS
     assert found["checks"][0] == {"name": "bad", "level": "bad", "what": "y", "why": "z", "remedy": "w"}
     assert found["checks"][1] == {"name": "good-0", "level": "good", "what": "x" * LONGEST_TEXT}
+    [wordy] = document([Check("rights-extra", Level.WARNING, "Set-CASMailbox, " * 99)], NOON)["checks"]
+    assert len(wordy["what"]) <= LONGEST_TEXT
+    assert wordy["what"].endswith("Set-CASMailbox …")  # no word is cut
     assert len(dumps(found)) < 40_000
 
 

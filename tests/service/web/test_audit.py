@@ -47,6 +47,14 @@ def test_the_page_says_who_did_what_to_which_device_and_from_where(pinned: Visit
     assert "Apparaat vastgezet" in pinned.get(PAGE, headers={"Accept-Language": "nl"}).text
 
 
+def test_what_a_synchronisation_says_is_in_words(anna: Visitor, filled: Speaker) -> None:
+    """No name of a field is left as the program calls it."""
+    html = anna.get(PAGE).text.partition("<tbody>")[2]
+    assert "Part of a synchronisation taken in" in html
+    assert {"part", "rows", "changed", "digest"} & happenings.FIELDS.keys() == {"part", "rows", "changed", "digest"}
+    assert "<bdi>rows</bdi>" not in html
+
+
 def test_events_are_found_by_actor_kind_and_day(pinned: Visitor) -> None:
     """Each filter narrows; a day on which nothing was is empty; nonsense is left out."""
     assert "Device pinned" in pinned.get(f"{PAGE}?actor=anna&event=console:pin:set").text

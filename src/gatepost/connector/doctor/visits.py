@@ -96,4 +96,12 @@ def document(checks: Iterable[Check], at: datetime) -> dict[str, Any]:
 
 def _brief(check: Check) -> dict[str, Any]:
     """A check without what is empty, its texts cut."""
-    return {name: value[:LONGEST_TEXT] for name, value in check.document().items() if value}
+    return {name: _shortened(value) for name, value in check.document().items() if value}
+
+
+def _shortened(text: str) -> str:
+    """A text that is not too long, cut after a word where it has any."""
+    words = text[: LONGEST_TEXT - 1].rpartition(" ")[0]
+    if len(text) <= LONGEST_TEXT or not words:
+        return text[:LONGEST_TEXT]
+    return f"{words.rstrip(',')} …"
