@@ -395,6 +395,16 @@ def test_another_history_gives_no_lease_to_who_waits(site: Site) -> None:
         assert not agent.cycle.wake.is_set()
 
 
+def test_a_lease_granted_to_an_older_question_is_asked_for_again(site: Site) -> None:
+    """Writing was stopped while a request was held open and is released by its answer: check-in is woken at once."""
+    with Agent(site.settings, patience=5) as agent:
+        lease, asked_at = agent.courier.lease, agent.courier.lease.now()
+        lease.hear(lease.now(), 0)
+        agent.cycle.learn(Head(agent.store.incarnation, agent.store.revision, 0, "none", 120), asked_at)
+        assert lease.remaining() == 0
+        assert agent.cycle.wake.is_set()
+
+
 def test_a_replaced_connector_ends_with_its_reason(site: Site) -> None:
     """A running connector that is fenced stops by itself: exit code 6, status "replaced", no secret left."""
     process = site.connector("run")

@@ -191,13 +191,15 @@ class Cycle:
         """Take what a held-open request told.
 
         In another history of the database nothing that we hold is desired: then no lease comes of it, and check-in,
-        which is told so too, starts afresh.
+        which is told so too, starts afresh. A lease that was granted to a question from before the last one was dropped
+        does not count either: then check-in asks for another at once.
         """
         store, lease = self._agent.store, self._agent.courier.lease
         known = head.incarnation == store.incarnation
         if known:
             lease.hear(asked_at, head.lease_seconds)
-        if not known or head.sync != "none" or head.orders or head.revision != store.revision:
+        ungranted = head.lease_seconds > 0 and not lease.remaining()
+        if not known or ungranted or head.sync != "none" or head.orders or head.revision != store.revision:
             self._listen.clear()
             self.wake.set()
 
