@@ -67,7 +67,7 @@ def create_app(settings: ServiceSettings, database: Database) -> FastAPI:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.wait(tasks, timeout=GRACE_SECONDS)  # with the database away one may wait for a connection
 
     app = Application(title="Gatepost", version=__version__, lifespan=background, openapi_url=None)
     app.state.settings = settings

@@ -152,4 +152,6 @@ async def run(database: Database, pause: float = RESTART_SECONDS) -> None:
             if not away:
                 log.warning("jobs stopped (%s); they go on when the database is back", type(error).__name__)
             away = True
+        if (task := asyncio.current_task()) and task.cancelling():
+            return  # the queue's worker swallows a cancellation that meets it while its connection breaks
         await asyncio.sleep(random.uniform(0, pause))
