@@ -131,7 +131,9 @@ def test_a_compromised_service_leads_nobody_to_another_host(
                 with pytest.raises(UplinkError):
                     agent.check_in()
     for kind in ("moved", "contract", "expired", "clock"):
-        proxy.change = sent_with(0, refused(kind, supported=[99], server_time="2026-01-01T00:00:00Z", moved_to=elsewhere.url))
+        proxy.change = sent_with(
+            0, refused(kind, supported=[99], server_time="2026-01-01T00:00:00Z", moved_to=elsewhere.url)
+        )
         with Agent(between.settings, patience=0) as agent, pytest.raises(UplinkError):
             agent.check_in()
     assert elsewhere.requests == []
