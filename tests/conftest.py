@@ -15,6 +15,7 @@ pytest_plugins = [
     if path.stem != "__init__"
 ]
 
+UTS = ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), "--uts", "true"]
 SERVERS = {
     "chromium": lambda: shutil.which("chromium") is not None,
     "postgresql-15": lambda: Path("/usr/lib/postgresql/15/bin/postgres").exists(),
@@ -28,7 +29,6 @@ SERVERS = {
     "unshare": lambda: shutil.which("unshare") is not None and not subprocess.run(UTS, check=False).returncode,
     "squid": lambda: shutil.which("squid") is not None and shutil.which("openssl") is not None,
 }
-UTS = ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), "--uts", "true"]
 WORDS = {"samba": "samba, root's rights and Kerberos in Python, not all of which are here"}
 
 

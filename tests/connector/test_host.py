@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,8 @@ def test_what_a_killed_process_left_half_written_goes_with_the_file(tmp_path: Pa
     """Whether it is written anew or destroyed; names that only look alike stay."""
     other = tmp_path / ".secret.backup"
     other.write_text("theirs")
-    for finish in (lambda: host.write_private(tmp_path / "secret", "text"), lambda: host.destroy(tmp_path / "secret")):
+    secret = tmp_path / "secret"
+    for finish in (partial(host.write_private, secret, "text"), partial(host.destroy, secret)):
         (tmp_path / ".secret.0123abcd").write_text("left")
         finish()
         assert not (tmp_path / ".secret.0123abcd").exists()

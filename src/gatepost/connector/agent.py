@@ -43,6 +43,8 @@ from gatepost.exchange.organization import Organization
 from gatepost.settings import ConnectorSettings
 
 QUIET_PAUSE = 0.1
+LATE_SECONDS = 3.0
+EVER = 1e10  # seconds: any write that has no end, however old
 FAREWELL_SECONDS = 2.5  # for the last outcomes at the end of a process; the store has them, whatever comes of it
 DOCTOR_SECONDS = 5.0  # for the doctor's session to be closed, when asked to stop
 COMMAND_PATIENCE = 180.0  # longer than a lease, which another instance may hold
@@ -223,10 +225,17 @@ class Agent:
         return found
 
     def _quiet(self) -> bool:
-        """Wait until no write is under way, not longer than one may take, and not at all when asked to stop."""
+        """Wait until no write is under way, not longer than one may take, and not at all when asked to stop.
+
+        One whose time is over by the clock gets a moment too: where this process was stopped meanwhile, its answer has
+        come and is about to be read.
+        """
         seconds = self._settings.exchange.write_timeout
-        end = host.monotonic() + seconds
-        while self._writes.in_flight(seconds) and host.monotonic() < end and not self.stop.asked:
+        begun = host.monotonic()
+        while self._writes.in_flight(EVER) and not self.stop.asked:
+            waited = host.monotonic() - begun
+            if waited > (seconds if self._writes.in_flight(seconds) else LATE_SECONDS):
+                break
             time.sleep(QUIET_PAUSE)
         return not self._writes.in_flight(seconds)
 
