@@ -144,12 +144,11 @@ def create_ticket(operator_url: str, vault_file: Path, slug: str, organization: 
 
     async def checked() -> tuple[str, str]:
         async with operating(operator_url) as database:
-            async with database.control() as control:
-                sealed = await control.one("vault.key_id")
-            keys = Keys(Vault.open_file(vault_file, make=sealed is None))
-            await keys.check(database)
 
             async def create(scope: Scope) -> tuple[str, str]:
+                sealed = await scope.one("vault.key_id")
+                keys = Keys(Vault.open_file(vault_file, make=sealed is None))
+                await keys.check(database)
                 made = await keys.of(scope)
                 return await enrolment.create_ticket(scope, organization), made.fingerprint
 

@@ -85,7 +85,7 @@ def test_a_form_of_our_own_page_is_taken(anna: Visitor, speaker: Speaker, look: 
     assert sent.status_code == 303
     assert look("SELECT sync_requested FROM organizations")[0]["sync_requested"] == "full"
     event = look("SELECT actor, body FROM events WHERE name = 'console:sync:requested'")[0]
-    assert event == {"actor": "anna", "body": {"kind": "full"}}
+    assert event == {"actor": "anna", "body": {"kind": "full", "before": "none", "after": "full"}}
 
 
 def test_a_cookie_is_no_credential_for_the_api(anna: Visitor) -> None:
