@@ -177,8 +177,12 @@ def test_a_replaced_connector_keeps_nothing_secret(make_site: MakeSite) -> None:
     assert finish(site.connector("run"))[0] == 6
     [line] = [json.loads(line) for line in site.log().splitlines() if "was replaced" in line and line.startswith("{")]
     assert (line["why"], line["by"]) == ("superseded", "mail2")
-    with pytest.raises(SettingsError, match=r"was replaced: .*Another connector on mail2 has taken over"):
-        status(site.settings)
+    code, told = finish(site.connector("status", "--json"))
+    state = json.loads(told)
+    assert (code, state["enrolled"], state["organization"]) == (6, False, None)
+    assert "Another connector on mail2 has taken over" in state["ended"]
+    code, told = finish(site.connector("mode", "enforce", "--yes"))
+    assert code == 2
     left = [path for path in site.settings.folder.iterdir() if path.is_file()]
     assert not {"secrets.json", "secrets.key"} & {path.name for path in left}
     assert all(key.encode() not in path.read_bytes() for path in left)

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from gatepost.cli import output
 from gatepost.cli.doctor import print_checks, print_json
 from gatepost.domain.checks import Level, worst
+from gatepost.errors import SettingsError
 from gatepost.settings import MODES, ConnectorSettings, load
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ app = typer.Typer(help="The agent beside Exchange.", no_args_is_help=True)
 
 CONFIG = typer.Option(..., "--config", metavar="FILE", help="The connector's settings, as TOML.")
 JSON = typer.Option(False, "--json", help="Print JSON.")
-FINDINGS, HELD = 3, 4
+FINDINGS, HELD, ENDED = 3, 4, 6
 
 
 @app.callback()
@@ -136,18 +137,21 @@ def run(config: Path = CONFIG) -> None:
 
 @app.command()
 def status(config: Path = CONFIG, as_json: bool = JSON) -> None:
-    """What this connector's folder tells of it, running or not."""
+    """What this connector's folder tells of it, running or not. Exit code 6 where it was replaced or removed."""
     from gatepost.connector.agent import status as look
 
     found = look(load(ConnectorSettings, config))
     state = asdict(found)
     if as_json:
         print(json.dumps(state))
-        return
-    width = max(map(len, state))
-    for name, value in state.items():
-        print(f"{name.replace('_', ' '):<{width}}  {_shown(value)}")
-    _say_running_mode(found, found.mode)
+    else:
+        width = max(map(len, state))
+        for name, value in state.items():
+            print(f"{name.replace('_', ' '):<{width}}  {_shown(value)}")
+        _say_running_mode(found, found.mode)
+    if found.ended is not None:
+        output.talk.print(f"This connector was replaced: {found.ended}", markup=False, soft_wrap=True)
+        raise typer.Exit(ENDED)
 
 
 def _say_running_mode(state: "State", wanted: str) -> bool:
@@ -209,6 +213,8 @@ def mode(
     if wanted not in MODES:
         raise typer.BadParameter(f"choose one of {', '.join(MODES)}")
     state = look(load(ConnectorSettings, config))
+    if state.ended is not None:
+        raise SettingsError(f"This connector was replaced: {state.ended}", "Enrol again with a new ticket.")
     if wanted == "enforce" and not yes:
         output.talk.print(_follows(state), markup=False)
         typer.confirm("Write to Exchange from now on?", abort=True, err=True)

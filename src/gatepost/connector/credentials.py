@@ -85,6 +85,15 @@ def load(folder: Path) -> Identity:
     return _identity(folder, raw)
 
 
+def ended(folder: Path) -> str | None:
+    """Why the connector of a folder has ended: replaced, revoked or removed. None where it has not."""
+    try:
+        raw = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None  # what is wrong with it is told by ``load``
+    return str(raw["replaced"]) if isinstance(raw, dict) and raw.get("replaced") else None
+
+
 def _identity(folder: Path, raw: Mapping[str, Any]) -> Identity:
     """What a file says, where it says all of it: the values travel in headers."""
     values = {each.name: raw.get(each.name) for each in fields(Identity)}

@@ -21,12 +21,15 @@ class State:
     ``mode`` is what the settings say, for the next start; ``running_mode`` is that of the process that runs, None where
     none does.
 
+    ``ended`` is why a connector that was replaced, revoked or removed works no more; it is not ``enrolled`` then.
+
     ``scope`` are the mailboxes that may be written and ``ceiling`` the writes an hour that may take access away, of
     which ``taken`` were made. ``pending`` are the devices that do not stand as desired, ``uncertain`` the mailboxes
     with a write whose end is not known.
     """
 
     enrolled: bool
+    ended: str | None
     organization: str | None
     epoch: int | None
     running: bool
@@ -49,16 +52,18 @@ class State:
 
 
 def status(settings: ConnectorSettings) -> State:
-    """How the connector of a folder is. Raises SettingsError where it is not enrolled, StoreError on a broken store."""
-    identity = credentials.load(settings.folder)
+    """How the connector of a folder is. Raises SettingsError where none was enrolled, StoreError on a broken store."""
+    ended = credentials.ended(settings.folder)
+    identity = credentials.load(settings.folder) if ended is None else None
     path = settings.folder / FILE
     notes, unsent = peek(path)
     standing = glance(path)
     running = host.is_locked(settings.folder)
     return State(
-        enrolled=True,
-        organization=identity.organization,
-        epoch=identity.epoch,
+        enrolled=identity is not None,
+        ended=ended,
+        organization=identity.organization if identity else None,
+        epoch=identity.epoch if identity else None,
         running=running,
         mode=settings.mode,
         running_mode=notes.get(RUNNING_MODE, settings.mode) if running else None,
