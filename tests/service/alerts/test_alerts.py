@@ -33,7 +33,6 @@ from tests.service.conftest import Look
 from tests.service.speaker import Speaker, device, mailbox
 
 pytestmark = pytest.mark.anyio
-NOW = datetime.now(UTC)
 HERE = networks(["127.0.0.0/8", "::1/128"])
 
 
@@ -59,12 +58,17 @@ def keys() -> Keys:
 Evaluate = Callable[..., Any]
 
 
+def later(minutes: float) -> datetime:
+    """A moment so many minutes from now: a test may begin long after this file was read."""
+    return datetime.now(UTC) + timedelta(minutes=minutes)
+
+
 @pytest.fixture
 def evaluate(database: Database, service: Service) -> Evaluate:
     """Look at a moment, so many minutes from now: what is told, as words and conditions."""
 
     async def at(minutes: float = 0, tls: Path | None = None) -> list[tuple[str, str]]:
-        told = await job.evaluate(database, service.tenant_id, tls, NOW + timedelta(minutes=minutes))
+        told = await job.evaluate(database, service.tenant_id, tls, later(minutes))
         return [(what, row["condition"]) for what, row in told]
 
     return at
@@ -171,7 +175,7 @@ async def test_the_services_own_certificate_is_watched(
     """From two weeks before its end; a file that cannot be read alarms nobody."""
     ends = conditions.tls_ends(certificate.ca_file)
     assert ends is not None
-    days = (ends - NOW).days
+    days = (ends - datetime.now(UTC)).days
     assert await evaluate(60 * 24 * (days - 20), certificate.ca_file) == []
     assert await evaluate(60 * 24 * (days - 13), certificate.ca_file) == [("begin", "tls")]
     assert conditions.tls_ends(Path("/nonexistent")) is None
@@ -246,7 +250,7 @@ async def test_a_mail_tells_all_that_waits_at_once(
     assert len(await evaluate(13)) == 2
     with relaying(Relay(certificate)) as relay:
         for _ in range(2):
-            at = NOW + timedelta(minutes=13)
+            at = later(13)
             await outbox.send_due(database, keys, ways(certificate, relay), service.tenant_id, at)
         (mail,) = relay.messages
     text = mail.get_content()
@@ -272,7 +276,7 @@ async def test_a_webhook_gets_json_that_its_secret_signs(
     with hooking(Hook(), certificate) as hook:
         secret = await add(database, keys, service, "webhook", hook.url)
         await evaluate(13)
-        await outbox.send_due(database, keys, ways(certificate), service.tenant_id, NOW + timedelta(minutes=13))
+        await outbox.send_due(database, keys, ways(certificate), service.tenant_id, later(13))
     ((headers, body),) = hook.got
     assert documented()["is_genuine"](secret, headers["Gatepost-Signature"], body)
     assert not documented()["is_genuine"](secret + "x", headers["Gatepost-Signature"], body)
@@ -299,7 +303,7 @@ async def test_what_fails_is_tried_again_with_growing_pauses(
         for pause in (0, *outbox.PAUSES, 1_000):
             minutes += pause
             for _ in range(2):
-                at = NOW + timedelta(minutes=minutes)
+                at = later(minutes)
                 await outbox.send_due(database, keys, ways(certificate), service.tenant_id, at)
     assert stored(look) == [("failed", 1 + len(outbox.PAUSES))]
     assert len({json.loads(body)["alerts"][0]["id"] for _, body in hook.got}) == 1
@@ -390,7 +394,7 @@ async def test_two_replicas_tell_once(
 ) -> None:
     """Both look and send at the same moment."""
     await asyncio.to_thread(speaker.say)
-    at = NOW + timedelta(minutes=13)
+    at = later(13)
     with hooking(Hook(), certificate) as hook:
         await add(database, keys, service, "webhook", hook.url)
         await asyncio.gather(*(job.evaluate(database, service.tenant_id, None, at) for _ in range(4)))
