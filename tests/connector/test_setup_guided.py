@@ -30,6 +30,7 @@ class Terminal:
         self._read = 0
         self.pid, self._handle = pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # as a terminal has it, also where the tests' own is ignored
             plain = {name: value for name, value in os.environ.items() if name != "CREDENTIALS_DIRECTORY"}
             command = [sys.executable, "-m", "gatepost", *words]
             os.execve(sys.executable, command, plain | {"TERM": "xterm", "COLUMNS": "200", **environment})
