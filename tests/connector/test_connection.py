@@ -1,14 +1,17 @@
 """One open organization for all threads: kept while it works, opened anew where that can help."""
 
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from gatepost.connector.connection import Connection, connect
 from gatepost.connector.stopping import Stopped
-from gatepost.errors import CmdletFailed, ExchangeUnreachable, SignInRefused
+from gatepost.errors import CmdletFailed, ExchangeError, ExchangeUnreachable, SignInRefused
 from gatepost.exchange.organization import Organization
+from gatepost.lab.dialects import Fault
 from gatepost.lab.server import Lab
 from gatepost.settings import ConnectorSettings, ExchangeSettings, UplinkSettings
 from tests.fixtures.lab import MakeLab
@@ -96,3 +99,25 @@ def test_what_others_use_is_not_closed_under_them(make_lab: MakeLab) -> None:
         assert first.settings().name
     connection.close()
     assert len(lab.shells) == 0
+
+
+def test_closing_ends_also_the_work_on_what_was_renewed_meanwhile(make_lab: MakeLab) -> None:
+    """A thread that waits for an answer on the organization of before is not waited for at the end."""
+    lab = make_lab(devices=20)
+    connection = Connection(lambda: opened_at(settings(lab)))
+    ended = threading.Event()
+
+    def wait_for_ever() -> None:
+        with suppress(ExchangeError), connection.organization() as organization:
+            lab.faults.add(Fault.SILENT)
+            list(organization.list_devices())
+        ended.set()
+
+    thread = threading.Thread(target=wait_for_ever, daemon=True)
+    thread.start()
+    while not lab.faults.struck[Fault.SILENT]:
+        time.sleep(0.01)
+    connection.renew()
+    connection.close()
+    assert ended.wait(10)
+    thread.join()

@@ -40,6 +40,7 @@ class Connection:
         self._lock = threading.Lock()
         self._opening = threading.Lock()
         self._shared: _Shared | None = None
+        self._used: set[_Shared] = set()  # those in use, also what is not given out any more
         self._closed = False
 
     @contextmanager
@@ -76,8 +77,9 @@ class Connection:
     def close(self) -> None:
         """Close it for good, also under those who use it; never raises."""
         with self._lock:
-            shared, self._shared, self._closed = self._shared, None, True
-        if shared is not None:
+            left = {*self._used, *filter(None, [self._shared])}
+            self._shared, self._closed = None, True
+        for shared in left:
             shared.organization.close()
 
     def _take(self) -> _Shared:
@@ -85,6 +87,7 @@ class Connection:
             with self._lock:
                 if self._shared is not None:
                     self._shared.users += 1
+                    self._used.add(self._shared)
                     return self._shared
                 if self._closed:
                     raise Stopped
@@ -93,6 +96,7 @@ class Connection:
             shared = _Shared(organization)
             shared.users = 1
             with self._lock:
+                self._used.add(shared)
                 if not self._closed:
                     self._shared = shared
             return shared
@@ -106,6 +110,8 @@ class Connection:
     def _leave(self, shared: _Shared) -> None:
         with self._lock:
             shared.users -= 1
+            if not shared.users:
+                self._used.discard(shared)
             over = shared.users == 0 and self._shared is not shared
         if over:
             shared.organization.close()
