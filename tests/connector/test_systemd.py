@@ -55,6 +55,17 @@ def test_systemd_is_told_of_the_start_of_life_and_of_the_end(
         last = manager.recv(99)
 
 
+def test_a_signal_that_reaches_another_thread_ends_it_too(site: Site) -> None:
+    """Linux hands a signal to whichever thread it likes, and a thread that waits for an event sleeps on."""
+    process = site.connector("run")
+    until(lambda: sealed(site, "full"), "the first synchronisation", site)
+    threads = [int(each.name) for each in Path(f"/proc/{process.pid}/task").iterdir()]
+    began = time.monotonic()
+    os.kill(max(threads), signal.SIGTERM)
+    assert finish(process)[0] == 0
+    assert time.monotonic() - began < STOP_SECONDS
+
+
 def test_a_service_that_hangs_does_not_hold_up_the_end(make_site: MakeSite) -> None:
     """A check-in without an answer, and a farewell that gets none: it ends in time."""
     site = make_site(devices=20).enrol()

@@ -31,6 +31,7 @@ CHECK_IN_SECONDS = 50.0
 SUCCESSOR_SECONDS = 3.0  # while a predecessor's lease is waited for, which may be given back at any moment
 STOP_SECONDS = 5.0  # for all threads; a connector ends within 10 s of being asked to, whatever hangs
 WRITE_SECONDS = 4.0  # for a write under way when asked to stop; what takes longer is uncertain, and looked at later
+LOOK_SECONDS = 1.0
 SILENT_SECONDS = 600.0  # without an attempt to reach the service: longer than any pause between two
 WAIT_PAUSE = 0.2  # between two held-open requests at least, whatever the service does
 LEASE_PAUSE = 1.0  # while a lease is waited for
@@ -107,10 +108,16 @@ class Cycle:
     def _supervise(self, threads: list[threading.Thread]) -> None:
         """Until a thread has ended; meanwhile signs of life for systemd, as long as every thread lives and one speaks.
 
-        Without them systemd starts the connector again, which costs seconds: what matters is on the disk.
+        Without them systemd starts the connector again, which costs seconds: what matters is on the disk. The wait is a
+        short one each time: a signal that the system hands to another thread does not wake this one, which has to act.
         """
         within = systemd.watchdog_seconds()
-        while not self._ended.wait(within / systemd.FEEDS if within else None):
+        every = within / systemd.FEEDS if within else None
+        due = host.monotonic()
+        while not self._ended.wait(min(LOOK_SECONDS, every or LOOK_SECONDS)):
+            if every is None or host.monotonic() < due:
+                continue
+            due = host.monotonic() + every
             if all(thread.is_alive() for thread in threads) and self._agent.pulse.seconds < SILENT_SECONDS:
                 systemd.notify(systemd.ALIVE)
             else:
