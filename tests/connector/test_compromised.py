@@ -6,6 +6,7 @@ the service's word.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -111,8 +112,9 @@ def test_a_compromised_service_leads_nobody_to_another_host(
     identity, written = credentials.load(site.settings.folder), between.config.read_bytes()
     away = {"Location": f"{elsewhere.url}/connector/v1/check-ins", "Refresh": f"0; url={elsewhere.url}"}
     away |= {"Alt-Svc": f'http/1.1="{elsewhere.url.removeprefix("http://")}"', "Content-Location": elsewhere.url}
-    fields = dict.fromkeys(("url", "service_url", "location", "redirect", "moved_to", "instance"), elsewhere.url)
-    fields |= {"service": {"url": elsewhere.url}, "exchange": {"url": elsewhere.url}}  # type: ignore[dict-item]
+    names = ("url", "service_url", "location", "redirect", "moved_to", "instance")
+    fields: dict[str, Any] = dict.fromkeys(names, elsewhere.url)
+    fields |= {"service": {"url": elsewhere.url}, "exchange": {"url": elsewhere.url}}
     fields |= {name: getattr(identity, name) for name in ("tenant", "connector", "certificate")} | {"service_key": "A"}
 
     def sent_with(status: int, change: Change) -> Change:

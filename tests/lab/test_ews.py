@@ -11,6 +11,7 @@ from exchangelib.errors import ErrorAccessDenied, ErrorMissingEmailAddress, Erro
 from exchangelib.extended_properties import ExtendedProperty
 from exchangelib.protocol import BaseProtocol, FailFast
 from exchangelib.version import EXCHANGE_2019, Version
+from requests import Response
 from requests.adapters import HTTPAdapter
 
 from gatepost.lab.dialects import Fault
@@ -24,12 +25,13 @@ ASKED = (
 )
 
 
-class Notice(ExtendedProperty):  # type: ignore[misc]  # which has no types
-    """A header of ours, as exchangelib names it."""
-
-    distinguished_property_set_id = "InternetHeaders"
-    property_name = "X-Test-Notice"
-    property_type = "String"
+HEADER = {
+    "distinguished_property_set_id": "InternetHeaders",
+    "property_name": "X-Test-Notice",
+    "property_type": "String",
+}
+Notice = type("Notice", (ExtendedProperty,), HEADER)
+"""A header of ours, as exchangelib names it."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,8 +46,8 @@ def account(lab: Lab, address: str | None = None, auth: str = BASIC, password: s
     """A mailbox of the lab, opened by exchangelib."""
 
     class Trusting(HTTPAdapter):
-        def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ARG002
-            super().cert_verify(conn, url, str(lab.ca_file), cert)  # type: ignore[no-untyped-call]
+        def send(self, *sent: Any, **options: Any) -> Response:
+            return super().send(*sent, **options | {"verify": str(lab.ca_file)})
 
     before = BaseProtocol.HTTP_ADAPTER_CLS
     BaseProtocol.HTTP_ADAPTER_CLS = Trusting

@@ -3,17 +3,19 @@
 import hashlib
 import hmac
 import socket
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gatepost.errors import NotDelivered, SettingsError
 from gatepost.service.alerts import addresses, roads
 from gatepost.service.alerts.outbox import Ways
-from gatepost.settings import ServiceSettings
+from gatepost.settings import ServiceSettings, changed
 from tests.service.alerts.receivers import Certificate, Hook, Relay, hooking, logging_tcp, relaying
 
 HERE = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
@@ -34,10 +36,18 @@ def mail() -> EmailMessage:
     return message
 
 
-def way_to(relay: Relay, security: str = "starttls", **changes: object) -> roads.Relay:
+def way_to(relay: Relay, security: str = "starttls", **changes: Any) -> roads.Relay:
     """How to reach a relay of the test."""
-    given = {"ca_file": relay.certificate.ca_file, "user": "g", "password": "s3cret", **changes}
-    return roads.Relay("localhost", relay.port, "gatepost@example.com", security, **given)  # type: ignore[arg-type]
+    usual = roads.Relay(
+        "localhost",
+        relay.port,
+        "gatepost@example.com",
+        security,
+        user="g",
+        password="s3cret",
+        ca_file=relay.certificate.ca_file,
+    )
+    return replace(usual, **changes)
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls", "none"])
@@ -210,14 +220,14 @@ def test_what_the_operator_allows_is_reached() -> None:
 def test_options_that_cannot_work_are_told_at_the_start(changes: dict[str, object], words: str) -> None:
     """With the option's name."""
     with pytest.raises(SettingsError, match=words):
-        Ways.of(ServiceSettings(data=Path(), **changes))  # type: ignore[arg-type]
+        Ways.of(changed(ServiceSettings(data=Path()), changes))
 
 
 def test_the_relays_password_comes_from_a_file_or_a_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its port follows from the security; the password is in no text of it."""
     (tmp_path / "gatepost.mail-password").write_text("s3cret\n", encoding="utf-8")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    given = {"data": Path(), "mail_relay": "mx.example.com", "mail_from": "g@example.com", "mail_user": "g"}
-    relay = Ways.of(ServiceSettings(**given, mail_security="tls")).relay  # type: ignore[arg-type]
+    given = ServiceSettings(data=Path(), mail_relay="mx.example.com", mail_from="g@example.com", mail_user="g")
+    relay = Ways.of(changed(given, {"mail_security": "tls"})).relay
     assert relay is not None
     assert (relay.port, relay.password, "s3cret" in repr(relay)) == (465, "s3cret", False)

@@ -184,16 +184,15 @@ def settings_of(replies: Replies, before: ConnectorSettings | None, folder: Path
         question.name: replies.values.get(question.name, "") if question.applies(replies.values) else ""
         for question in QUESTIONS
     }
-    parts = {
-        "exchange": _exchange(values, replies, before),
-        "service": _service(values, replies, before),
-        "notices": _notices(values, replies, before),
-        "mode": values["mode"],
-        "scope": scope_of(values["scope"]),
-    }
-    if before is None:
-        return ConnectorSettings(folder=folder, **parts)  # type: ignore[arg-type]
-    return msgspec.structs.replace(before, **parts)
+    exchange, service = _exchange(values, replies, before), _service(values, replies, before)
+    return msgspec.structs.replace(
+        before or ConnectorSettings(folder=folder, exchange=exchange, service=service),
+        exchange=exchange,
+        service=service,
+        notices=_notices(values, replies, before),
+        mode=values["mode"],
+        scope=scope_of(values["scope"]),
+    )
 
 
 def _exchange(values: Mapping[str, str], replies: Replies, before: ConnectorSettings | None) -> ExchangeSettings:
