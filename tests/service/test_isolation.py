@@ -89,9 +89,26 @@ class Filled:
         organization = self.one("SELECT organization_id FROM organizations")["organization_id"]
         key = {"organization_id": organization, "mailbox_guid": UUID(mailbox(0)[0]), "device_id": SECRET}
         t: LiteralString = "INSERT INTO {} (tenant_id, {}) VALUES (%s, {})"
+        group, person, source = uuid4(), uuid4(), uuid4()
+        record = {"source_id": source, "managed_id": SECRET}
         for table, columns in {
-            "audiences": {"audience_id": uuid4(), "group_ids": [uuid4()]},
-            "people": {"person_id": uuid4(), "upn": SECRET},
+            "audiences": {"audience_id": uuid4(), "group_ids": [group]},
+            "people": {"person_id": person, "upn": SECRET, "external_id": SECRET},
+            "groups": {"group_id": group, "external_id": SECRET, "name": SECRET},
+            "memberships": {"group_id": group, "person_id": person},
+            "sources": {"source_id": source, "name": SECRET},
+            "compliance_records": {
+                **record,
+                "state": "compliant",
+                "since": datetime.now(UTC),
+                "checked_at": datetime.now(UTC),
+                "device_ids": [SECRET],
+            },
+            "links": {**record, "device_id": SECRET},
+            "policies": {"version": 1, "document": Jsonb({}), "made_by": SECRET, "made_id": uuid4()},
+            "rollouts": {"version": 1, "began_by": SECRET, "began_id": uuid4()},
+            "decisions": {**key, "level": "leave", "reason": "policy-off", "review_at": datetime.now(UTC)},
+            "decisions_due": {**key, "cause": "policy"},
             "org_settings": {"organization_id": organization, "settings": Jsonb({"name": SECRET})},
             "alert_targets": {"kind": "mail", "address": SECRET, "language": "en", "made_by": SECRET},
             "tenant_settings": {"authority": "exchange", "chosen_by": SECRET},

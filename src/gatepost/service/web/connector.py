@@ -15,10 +15,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from gatepost.domain import signing
-from gatepost.domain.contract import ContractError, iso, write_answer
+from gatepost.domain.contract import CheckIn, ContractError, Kind, iso, write_answer
 from gatepost.domain.events import Event
 from gatepost.errors import Problem
-from gatepost.service import audit, certificates, enrolment, ingest, removal
+from gatepost.service import audit, certificates, enrolment, following, ingest
 from gatepost.service.database import Database
 from gatepost.service.enrolment import Claim, Connector
 from gatepost.service.keys import Keys
@@ -68,8 +68,8 @@ async def check_in(request: Request) -> Response:
     body = bodies.unpack(await bodies.read_sent(request))
     document = await ingest.read(body)
     answer = await ingest.check_in(_database(request), connector, document)
-    if document.check_in.outcomes:  # the last of what was to be taken back may be among them
-        await removal.advance(_database(request), connector.tenant_id)
+    if document.check_in.outcomes or _has_facts(document.check_in):
+        await following.follow(_database(request), connector.tenant_id)
     return Response(write_answer(answer), media_type="application/json")
 
 
@@ -145,6 +145,13 @@ async def claim_notices(request: Request) -> None:
     """Claim notices. None exist yet, so they are gone."""
     await _authenticate(request)
     raise Problem(409, "gone", "The notices are not there to be claimed.")
+
+
+def _has_facts(document: CheckIn) -> bool:
+    """Whether a document may have changed what is known of a device or a mailbox."""
+    return document.kind is not Kind.SYNC_BEGIN and bool(
+        document.sync or document.facts.devices.rows or document.facts.mailboxes.rows
+    )
 
 
 def _database(request: Request) -> Database:

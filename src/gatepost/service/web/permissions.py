@@ -33,6 +33,18 @@ class Permission(StrEnum):
     CONNECTIONS_REMOVE = "connections.remove"
     DEVICES_READ = "devices.read"
     DEVICES_PIN = "devices.pin"
+    POLICIES_READ = "policies.read"
+    POLICIES_WRITE = "policies.write"
+    HOLDS_READ = "holds.read"
+    DIRECTORY_READ = "directory.read"
+    DIRECTORY_WRITE = "directory.write"
+    COMPLIANCE_READ = "compliance.read"
+    COMPLIANCE_WRITE = "compliance.write"
+    ENTRIES_READ = "entries.read"
+    ENTRIES_ADOPT = "entries.adopt"
+    EXCHANGE_CHANGE = "exchange.change"
+    NOTICES_READ = "notices.read"
+    NOTICES_MANAGE = "notices.manage"
     APPROVALS_DECIDE = "approvals.decide"
     ADMINISTRATORS_READ = "administrators.read"
     ADMINISTRATORS_MANAGE = "administrators.manage"
@@ -44,7 +56,18 @@ class Permission(StrEnum):
 
 
 READS = frozenset(
-    {Permission.CONNECTIONS_READ, Permission.DEVICES_READ, Permission.ACCOUNT_OWN, Permission.SESSION_END}
+    {
+        Permission.CONNECTIONS_READ,
+        Permission.DEVICES_READ,
+        Permission.POLICIES_READ,
+        Permission.HOLDS_READ,
+        Permission.DIRECTORY_READ,
+        Permission.COMPLIANCE_READ,
+        Permission.ENTRIES_READ,
+        Permission.NOTICES_READ,
+        Permission.ACCOUNT_OWN,
+        Permission.SESSION_END,
+    }
 )
 OWN = frozenset({Permission.ACCOUNT_OWN, Permission.SESSION_END})
 """What a person may do for themselves, whatever the tenant still asks of them."""
@@ -57,10 +80,13 @@ ROLES: dict[str, frozenset[Permission]] = {
         Permission.CONNECTIONS_ACCEPT,
         Permission.CONNECTIONS_STOP,
         Permission.DEVICES_PIN,
+        Permission.DIRECTORY_WRITE,
+        Permission.COMPLIANCE_WRITE,
+        Permission.ENTRIES_ADOPT,
         Permission.ALERTS_MANAGE,
         Permission.AUDIT_READ,
     },
-    Role.POLICY_AUTHOR: READS | {Permission.AUDIT_READ},
+    Role.POLICY_AUTHOR: READS | {Permission.POLICIES_WRITE, Permission.NOTICES_MANAGE, Permission.AUDIT_READ},
     Role.APPROVER: READS | {Permission.APPROVALS_DECIDE, Permission.AUDIT_READ},
     Role.ADMINISTRATOR: frozenset(Permission),
 }

@@ -1,0 +1,3 @@
+-- Revision 0013: holds and budgets.
+
+SELECT 1;

@@ -1,0 +1,3 @@
+-- Revision 0014: mail to people.
+
+SELECT 1;
