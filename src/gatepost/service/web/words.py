@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from gatepost.service.web.check_names import CHECK_NAMES
 from gatepost.service.web.i18n import N_, Language
+from gatepost.service.web.reasons import REASON_NAMES, REASON_SENTENCES
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,28 @@ LEVELS = {
     "allow": Word(N_("Allow"), "good"),
     "quarantine": Word(N_("Quarantine"), "wait"),
     "block": Word(N_("Block"), "bad"),
+}
+CLIENTS = {
+    "native": Word(N_("The phone's own mail app")),
+    "outlook": Word(N_("Outlook with an ID of its own")),
+    "cloud-cache": Word(N_("Outlook through its cloud")),
+}
+MANAGED = {
+    "compliant": Word(N_("Complies"), "good"),
+    "noncompliant": Word(N_("Does not comply"), "bad"),
+    "unmanaged": Word(N_("Not managed"), "wait"),
+    "unknown": Word(N_("Unclear")),
+}
+RINGS = {
+    "pilot": Word(N_("The pilot group")),
+    "1": Word(N_("1 % of the mailboxes")),
+    "10": Word(N_("10 % of the mailboxes")),
+    "all": Word(N_("Everybody")),
+}
+ROLLOUTS = {
+    "rolling": Word(N_("Rolling out"), "info"),
+    "stopped": Word(N_("Stopped"), "bad"),
+    "done": Word(N_("In force"), "good"),
 }
 APPLIED = {
     "leave": Word(N_("No entry of ours")),
@@ -252,6 +275,12 @@ VOCABULARIES = {
     "sync_state": SYNC_STATES,
     "mailbox_kind": MAILBOX_KINDS,
     "level": LEVELS,
+    "reason": {name: Word(text) for name, text in REASON_NAMES.items()},
+    "because": {name: Word(text) for name, text in REASON_SENTENCES.items()},
+    "client": CLIENTS,
+    "managed": MANAGED,
+    "ring": RINGS,
+    "rollout": ROLLOUTS,
     "applied": APPLIED,
     "result": RESULTS,
     "ownership": OWNERSHIPS,
