@@ -173,15 +173,23 @@ def _by_compliance(
     if facts.known and policy.known_until is not None and now < policy.known_until:
         return _warned(result(Level.ALLOW, Reason.KNOWN, until=policy.known_until, **inputs), policy, now)
     if compliance.managed is Managed.NONCOMPLIANT:
-        begun, seconds = compliance.since or now, policy.grace.noncompliant
+        end = _grace_end(compliance.since, policy, previous, now)
         during, after, level = Reason.NONCOMPLIANT_GRACE, Reason.NONCOMPLIANT, policy.noncompliant
     else:
-        begun, seconds = facts.first_seen, policy.grace.unmanaged
+        end = facts.first_seen + timedelta(seconds=policy.grace.unmanaged)
         during, after, level = Reason.UNMANAGED_GRACE, Reason.UNMANAGED, policy.unmanaged
-    end = begun + timedelta(seconds=seconds)
     if level in TAKES_AWAY and now < end:
         return _warned(result(access, during, until=end, **inputs), policy, now)
     return result(level, after, **inputs)
+
+
+def _grace_end(since: datetime | None, policy: Policy, previous: Decision | None, now: datetime) -> datetime:
+    """When the grace of a device that does not comply ends; where nobody knows since when, it began when we heard."""
+    if since is None and previous is not None and previous.reason is Reason.NONCOMPLIANT:
+        return now
+    if since is None and previous is not None and previous.reason is Reason.NONCOMPLIANT_GRACE and previous.until:
+        return previous.until
+    return (since or now) + timedelta(seconds=policy.grace.noncompliant)
 
 
 def _warned(decision: Decision, policy: Policy, now: datetime) -> Decision:
