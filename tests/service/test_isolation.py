@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
@@ -89,7 +89,7 @@ class Filled:
         organization = self.one("SELECT organization_id FROM organizations")["organization_id"]
         key = {"organization_id": organization, "mailbox_guid": UUID(mailbox(0)[0]), "device_id": SECRET}
         t: LiteralString = "INSERT INTO {} (tenant_id, {}) VALUES (%s, {})"
-        group, person, source = uuid4(), uuid4(), uuid4()
+        group, person, source, hold = uuid4(), uuid4(), uuid4(), uuid4()
         record = {"source_id": source, "managed_id": SECRET}
         for table, columns in {
             "audiences": {"audience_id": uuid4(), "group_ids": [group]},
@@ -109,6 +109,32 @@ class Filled:
             "rollouts": {"version": 1, "began_by": SECRET, "began_id": uuid4()},
             "decisions": {**key, "level": "leave", "reason": "policy-off", "review_at": datetime.now(UTC)},
             "decisions_due": {**key, "cause": "policy"},
+            "holds": {
+                "organization_id": organization,
+                "hold_id": hold,
+                "verb": "take",
+                "cause": "policy",
+                "why": SECRET,
+                "gathers_until": datetime.now(UTC) + timedelta(hours=1),
+                "expires_at": datetime.now(UTC) + timedelta(days=7),
+            },
+            "hold_items": {
+                **key,
+                "hold_id": hold,
+                "level": "block",
+                "reason": SECRET,
+                "before_state": "allowed",
+                "after_state": "blocked",
+                "after_step": "blocked-list",
+            },
+            "budget_uses": {"organization_id": organization, "verb": "take", "mailbox_guid": key["mailbox_guid"]},
+            "guard_settings": {
+                "take": 1,
+                "asked_take": 2,
+                "asked_id": uuid4(),
+                "asked_by": SECRET,
+                "asked_at": datetime.now(UTC),
+            },
             "org_settings": {"organization_id": organization, "settings": Jsonb({"name": SECRET})},
             "alert_targets": {"kind": "mail", "address": SECRET, "language": "en", "made_by": SECRET},
             "tenant_settings": {"authority": "exchange", "chosen_by": SECRET},
@@ -116,6 +142,13 @@ class Filled:
             "desired": {**key, "level": "leave", "revision": 1},
             "pins": {**key, "level": "allow", "reason": SECRET, "by": SECRET, "until": datetime.now(UTC)},
             "list_entries": {**key, "list": "allow", "ownership": "intended", "intended_revision": 1},
+            "wishes": {
+                "organization_id": organization,
+                "name": "default-level",
+                "value": "block",
+                "known_as": ["allow"],
+                "made_by": SECRET,
+            },
             "removals": {
                 "organization_id": organization,
                 "ending": "undo",
@@ -251,6 +284,7 @@ class Filled:
             "sealing.advance": {"seq": 1_000_000},
             "sealing.sign": {"seq": 1_000_000},
             "trail.page": {"name": "", "actor": ""},
+            **{f"wishes.{each}": {"name": "default-level"} for each in ("make", "withdraw")},
             "syncs.begin": {"sync_id": "new", "state": "held"},
             "syncs.seen": {"part": 99},
             **{name: {"rows": {"rows": [row]}} for name, row in self._together().items()},

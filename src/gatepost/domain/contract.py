@@ -6,16 +6,17 @@ Rows are lists beside a list of column names, so that a later version may add co
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from gatepost.domain.desired import Desired, read_desired
 from gatepost.domain.devices import Device, Mailbox, Statistics
 from gatepost.domain.fields import ContractError as ContractError  # noqa: PLC0414 - it belongs to the contract
 from gatepost.domain.fields import choice, dumps, loads, mapping, mappings, sequence, text, whole
+from gatepost.domain.wishes import Wish, read_wish
 
 CONTRACT = 1
 ROWS_A_DOCUMENT = 2_000
@@ -25,6 +26,7 @@ DESIRED_A_PAGE = 5_000
 LEASE_SECONDS = 120
 
 Row = Sequence[Any]
+T = TypeVar("T")
 
 DEVICE_COLUMNS: tuple[str, ...] = (
     "guid", "device_id", "mailbox_guid", *(name for name in Device._fields[3:]), *(Statistics._fields[1:]),
@@ -153,7 +155,8 @@ class Answer:
 
     ``taken_away`` counts the organization's reported writes of the last hour that added a block or removed an allow
     entry: the connector's ceiling counts no less than that, whatever its own store remembers. ``unreadable`` says what
-    is wrong with desired rows that could not be read; it is made where an answer is read, and is in none.
+    is wrong with desired rows and wishes that could not be read; it is made where an answer is read, and is in none.
+    ``wishes`` are settings of Exchange to change; they come again in every answer until what became of them is told.
     """
 
     sequence: int
@@ -167,6 +170,7 @@ class Answer:
     desired: tuple[Desired, ...] = ()
     orders: tuple[Mapping[str, Any], ...] = ()
     notices: tuple[Mapping[str, Any], ...] = ()
+    wishes: tuple[Wish, ...] = ()
     sync: str = "none"
     held: Mapping[str, int] = field(default_factory=lambda: {"count": 0})
     result: SyncResult | None = None
@@ -268,7 +272,8 @@ def read_answer(document: bytes) -> Answer:
     """Read an answer. Raises ``ContractError`` that names the field; a desired row is refused alone."""
     raw = mapping(loads(document), "document")
     result = raw.get("result")
-    desired, unreadable = _read_rows(sequence(raw.get("desired", []), "desired"))
+    desired, unreadable = _read_each(sequence(raw.get("desired", []), "desired"), "desired", read_desired)
+    wishes, unreadable_wishes = _read_each(sequence(raw.get("wishes", []), "wishes"), "wishes", read_wish)
     return Answer(
         sequence=whole(raw, "sequence"),
         server_time=text(raw, "server_time"),
@@ -281,24 +286,27 @@ def read_answer(document: bytes) -> Answer:
         desired=desired,
         orders=mappings(raw.get("orders", []), "orders"),
         notices=mappings(raw.get("notices", []), "notices"),
+        wishes=wishes,
         sync=str(raw.get("sync", "none")),
         held=mapping(raw.get("held", {"count": 0}), "held"),
         result=None if result is None else _read_result(mapping(result, "result")),
         taken_away=whole(raw, "taken_away"),
-        unreadable=unreadable,
+        unreadable=(*unreadable, *unreadable_wishes),
     )
 
 
-def _read_rows(rows: Iterable[Any]) -> tuple[tuple[Desired, ...], tuple[str, ...]]:
-    """Desired rows, and what is wrong with those that are none: one that cannot be read stops only itself."""
-    desired, unreadable = [], []
+def _read_each(
+    rows: Iterable[Any], name: str, read: Callable[[Mapping[str, Any], str], T]
+) -> tuple[tuple[T, ...], tuple[str, ...]]:
+    """What the rows say, and what is wrong with those that cannot be read: such a one stops only itself."""
+    found, unreadable = [], []
     for number, row in enumerate(rows):
-        place = f"desired[{number}]"
+        place = f"{name}[{number}]"
         try:
-            desired.append(read_desired(mapping(row, place), place))
+            found.append(read(mapping(row, place), place))
         except ContractError as error:
             unreadable.append(str(error))
-    return tuple(desired), tuple(unreadable)
+    return tuple(found), tuple(unreadable)
 
 
 def _read_result(raw: Mapping[str, Any]) -> SyncResult:

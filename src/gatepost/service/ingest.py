@@ -31,7 +31,7 @@ from gatepost.domain.contract import Scope as Extent
 from gatepost.domain.desired import read_desired
 from gatepost.domain.events import Event
 from gatepost.errors import Problem
-from gatepost.service import audit, findings, memories, outcomes, syncs
+from gatepost.service import audit, findings, memories, outcomes, syncs, wishes
 from gatepost.service.database import Database, Scope
 from gatepost.service.devices import merge
 from gatepost.service.enrolment import Connector
@@ -57,6 +57,7 @@ class Document:
 class Head:
     """Revision and requested synchronisation; ``untold`` if the connector was not told of that request yet.
 
+    ``orders`` counts what waits in an answer and was in none yet.
     ``incarnation`` is the database's history, without which a revision means nothing. ``stopped``: an administrator has
     stopped all writing. ``current``: the connector is still the one that works for its organization.
     """
@@ -68,6 +69,7 @@ class Head:
     untold: bool
     stopped: bool
     current: bool
+    orders: int = 0
 
 
 async def read(body: bytes) -> Document:
@@ -114,6 +116,7 @@ async def head(scope: Scope, connector: Connector) -> Head:
         row["untold"],
         row["stopped"],
         row["current"],
+        row["orders"],
     )
 
 
@@ -349,6 +352,7 @@ async def _answer(
         revision=reached,
         more=reached < revision,
         desired=desired,
+        wishes=tuple(await wishes.to_send(scope, connector.organization_id)),
         sync=organization["sync_requested"],
         held={"count": held["held"] if held else 0},
         result=result,

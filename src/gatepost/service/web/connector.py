@@ -92,7 +92,8 @@ async def wait(
             async with database.tenant(connector.tenant_id) as scope:
                 head = await ingest.head(scope, connector)
             left = deadline - asyncio.get_running_loop().time()
-            news = head.revision != revision or head.stopped != bool(stopped) or head.untold or not head.current
+            news = head.revision != revision or head.stopped != bool(stopped) or head.untold or head.orders
+            news = news or not head.current
             if news or left <= 0 or request.app.state.stopping.is_set():
                 break
             await _any(woken, left)
@@ -105,7 +106,7 @@ async def wait(
     return {
         "incarnation": head.incarnation,
         "revision": head.revision,
-        "orders": 0,
+        "orders": head.orders,
         "sync": head.sync,
         "lease_seconds": lease,
     }

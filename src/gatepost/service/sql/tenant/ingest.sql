@@ -99,7 +99,10 @@ WHERE organization_id = %(organization_id)s AND took_away AND received_at > %(si
 -- example: {"organization_id": "", "connector_id": ""}
 SELECT h.revision, o.sync_requested, o.sync_requested_at, o.writing_stopped_at IS NOT NULL AS stopped,
        o.sync_requested <> 'none' AND o.sync_requested_at IS DISTINCT FROM c.told_at AS untold,
-       n.epoch = o.epoch AND n.revoked_at IS NULL AND o.state <> 'removed' AS current
+       n.epoch = o.epoch AND n.revoked_at IS NULL AND o.state <> 'removed' AS current,
+       (SELECT count(*) FROM wishes w
+        WHERE w.organization_id = o.organization_id AND w.ended_at IS NULL AND w.sent_at IS NULL
+          AND o.state NOT IN ('removing', 'removed')) AS orders
 FROM organizations o
 JOIN checkins c ON c.organization_id = o.organization_id AND c.connector_id = %(connector_id)s
 JOIN connectors n ON n.connector_id = c.connector_id
