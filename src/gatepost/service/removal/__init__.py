@@ -1,7 +1,7 @@
 """Removing a connection: what it would do to whom, the ends that there are, and how far an undoing has come."""
 
+from gatepost.service.administrators.person import Person
 from gatepost.service.removal.flow import (
-    Person,
     Progress,
     Removal,
     advance,

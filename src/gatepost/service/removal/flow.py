@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 from gatepost.domain.contract import iso
 from gatepost.domain.events import Event
 from gatepost.errors import Problem
 from gatepost.service import access, audit
-from gatepost.service.administrators import Session
 from gatepost.service.administrators.approving import Refusal, may_approve
+from gatepost.service.administrators.person import Person
 from gatepost.service.connections import no_organization
 from gatepost.service.database import Database, Scope
 from gatepost.service.removal.preview import Preview, preview
@@ -42,20 +42,6 @@ class Ending(StrEnum):
     FILE = "file"
     UNDO = "undo"
     FORCE = "force"
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who asks or approves; ``fresh_passkey``: a passkey proved just now who it is."""
-
-    administrator_id: UUID
-    name: str
-    fresh_passkey: bool = False
-
-    @classmethod
-    def of(cls, session: Session) -> Self:
-        """The person of a session."""
-        return cls(session.administrator_id, session.name, session.has_fresh_passkey)
 
 
 @dataclass(frozen=True, slots=True)
