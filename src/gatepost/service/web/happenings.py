@@ -50,6 +50,14 @@ EVENTS: Mapping[Event, str] = {
     Event.SETTING_WITHDRAWN: N_("Wish for a setting withdrawn"),
     Event.SETTING_CHANGED: N_("Setting of Exchange changed"),
     Event.SETTING_CONFLICT: N_("Setting of Exchange changed by somebody else"),
+    Event.POLICY_SAVED: N_("Policy saved"),
+    Event.ROLLOUT_BEGUN: N_("Rollout of a policy begun"),
+    Event.ROLLOUT_ADVANCED: N_("Rollout widened"),
+    Event.ROLLOUT_STOPPED: N_("Rollout stopped"),
+    Event.ROLLOUT_RESUMED: N_("Rollout resumed"),
+    Event.POLICY_ROLLED_BACK: N_("Policy rolled back"),
+    Event.ROLLOUT_WIDENED: N_("Rollout widened by itself"),
+    Event.ROLLOUT_HALTED: N_("Rollout stopped by itself"),
     Event.CONNECTOR_ENROLLED: N_("Connector enrolled"),
     Event.CONNECTOR_REVOKED: N_("Connector revoked"),
     Event.CERTIFICATE_RENEWED: N_("Certificate renewed"),
@@ -121,6 +129,10 @@ FIELDS: Mapping[str, str] = {
     "incarnation": N_("Incarnation"),
     "backup": N_("Backup of"),
     "language": N_("Language"),
+    "base": N_("Version outside of the ring"),
+    "ring": N_("Ring"),
+    "pilot": N_("Pilot group"),
+    "note": N_("Note"),
 }
 SAID_ELSEWHERE = frozenset({"address"})
 CHANGE = ("before", "after")
