@@ -11,10 +11,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.domain.desired import ListName, Outcome, Presence, Result
-from gatepost.domain.ledger import OWNED, READINGS_KEPT, Did, Ownership, Reading, Story, read_story, reading
+from gatepost.domain.ledger import (
+    OWNED,
+    READINGS_KEPT,
+    Did,
+    Ownership,
+    Reading,
+    Story,
+    adopting,
+    read_story,
+    reading,
+    returning,
+)
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-NOTHING, ADDED, REMOVED, MAYBE = Did.NOTHING, Did.ADDED, Did.REMOVED, Did.MAYBE
+NOTHING, ADDED, REMOVED, MAYBE, ADOPTED, RETURNED = (
+    Did.NOTHING,
+    Did.ADDED,
+    Did.REMOVED,
+    Did.MAYBE,
+    Did.ADOPTED,
+    Did.RETURNED,
+)
 
 
 def story(*steps: tuple[Did, bool | None] | tuple[Did, bool | None, int, bool], revision: int = 5) -> Story:
@@ -49,6 +67,18 @@ def story(*steps: tuple[Did, bool | None] | tuple[Did, bool | None, int, bool], 
         ([(MAYBE, None), (NOTHING, False), (NOTHING, True)], Ownership.FOREIGN),
         ([(MAYBE, None), (ADDED, True)], Ownership.OURS),
         ([(ADDED, True), (MAYBE, None), (NOTHING, True)], Ownership.OURS),
+        ([(ADOPTED, True)], Ownership.OURS),
+        ([(NOTHING, True), (ADOPTED, True), (NOTHING, True)], Ownership.OURS),
+        ([(NOTHING, False), (ADOPTED, True), (NOTHING, True, 2, True)], Ownership.OURS),
+        ([(ADOPTED, True), (NOTHING, False)], Ownership.INTENDED),
+        ([(ADOPTED, True), (NOTHING, False), (NOTHING, True)], Ownership.FOREIGN),
+        ([(NOTHING, True), (ADOPTED, True), (RETURNED, None)], Ownership.FOREIGN),
+        ([(ADOPTED, True), (RETURNED, None), (NOTHING, True, 2, True)], Ownership.FOREIGN),
+        ([(ADOPTED, True), (RETURNED, None), (ADOPTED, True)], Ownership.OURS),
+        ([(RETURNED, None), (NOTHING, True)], Ownership.FOREIGN),
+        ([(ADDED, True), (ADOPTED, True), (RETURNED, None)], Ownership.OURS),
+        ([(MAYBE, None), (NOTHING, True), (ADOPTED, True), (RETURNED, None)], Ownership.PRESUMED),
+        ([(ADOPTED, True), (REMOVED, False), (ADDED, True), (RETURNED, None)], Ownership.OURS),
     ],
 )
 def test_a_wanted_entry_is_called(steps: list[Any], expected: Ownership) -> None:
@@ -66,6 +96,8 @@ def test_a_wanted_entry_is_called(steps: list[Any], expected: Ownership) -> None
         ([(MAYBE, False)], 5, Ownership.INTENDED),
         ([(ADDED, True)], 5, Ownership.OURS),
         ([(NOTHING, True)], 5, Ownership.FOREIGN),
+        ([(ADOPTED, True)], 0, Ownership.OURS),
+        ([(ADOPTED, True), (REMOVED, False)], 5, Ownership.WITHDRAWN),
         ([], 5, Ownership.INTENDED),
     ],
 )
@@ -76,7 +108,12 @@ def test_an_entry_that_is_wanted_no_more_is_called(steps: list[Any], released: i
 
 @pytest.mark.parametrize(
     ("steps", "before"),
-    [([(NOTHING, True)], True), ([(ADDED, True)], False), ([(MAYBE, None), (NOTHING, True)], False)],
+    [
+        ([(NOTHING, True)], True),
+        ([(ADOPTED, True)], True),
+        ([(ADDED, True)], False),
+        ([(MAYBE, None), (NOTHING, True)], False),
+    ],
 )
 def test_that_it_was_there_before_us_is_remembered(steps: list[Any], before: bool) -> None:
     """The first that was ever known of an entry tells that."""
@@ -96,8 +133,8 @@ READINGS = st.lists(
 
 
 def readings(steps: list[tuple[int, int, int, Did, bool | None]]) -> list[Reading]:
-    """Readings that can be: what was added is there, what was removed is not; a later memory doubts."""
-    seen = {ADDED: True, REMOVED: False}
+    """Readings that can be: what was added or adopted is there, what was removed is not; a later memory doubts."""
+    seen = {ADDED: True, REMOVED: False, ADOPTED: True, RETURNED: None}
     return [
         Reading(
             memory, revision, START + timedelta(seconds=at), str(UUID(int=number)), did, seen.get(did, saw), memory > 1
@@ -123,7 +160,7 @@ def test_any_order_and_repetition_gives_the_same_ownership(steps: Any, chance: A
 def test_an_entry_that_was_there_before_any_try_is_never_ours(steps: Any, chance: Any) -> None:
     """Until it is read to be gone: whatever is told of it meanwhile, a write that added it included by nobody."""
     told = [
-        replace(each, did=NOTHING if each.did is ADDED else each.did, saw=True)
+        replace(each, did=NOTHING if each.did in (ADDED, ADOPTED) else each.did, saw=True)
         for each in readings(steps)
         if each.did is not REMOVED
     ]
@@ -133,6 +170,44 @@ def test_an_entry_that_was_there_before_any_try_is_never_ours(steps: Any, chance
         mixed = mixed.told(each)
     assert mixed.state.ownership(None) is Ownership.FOREIGN
     assert mixed.state.present_before
+
+
+@given(READINGS, st.randoms())
+def test_what_was_adopted_and_returned_is_ours_only_by_a_write_of_ours(steps: Any, chance: Any) -> None:
+    """Without a write that added it, or may have, no order of readings leaves a returned entry with us."""
+    told = [
+        replace(each, did=NOTHING, doubted=False) if each.did in (ADDED, MAYBE) else replace(each, doubted=False)
+        for each in readings(steps)
+    ]
+    last = returning("returned", 4, 9, START)
+    mixed = Story()
+    for each in chance.sample([*told, last], len(told) + 1):
+        mixed = mixed.told(each)
+    assert mixed.state.ownership(None) not in OWNED
+    assert not mixed.state.adopted
+
+
+@given(READINGS, st.randoms())
+def test_an_adoption_leaves_what_is_ours_by_a_write_as_it_was(steps: Any, chance: Any) -> None:
+    """Adopted and returned again, an entry that was ours, or presumed to be, is called what it was called before."""
+    told = [each for each in readings(steps) if each.did not in (ADOPTED, RETURNED)]
+    before = Story()
+    for each in told:
+        before = before.told(each)
+    acts = [adopting("adopted", 4, 9, START), returning("returned", 4, 9, START + timedelta(1))]
+    after = Story()
+    for each in chance.sample([*told, *acts], len(told) + 2):
+        after = after.told(each)
+    owned = before.state.there and before.state.owner in OWNED
+    assert after.state.owner is (before.state.owner if owned else Ownership.FOREIGN)
+
+
+def test_a_story_from_before_adoption_is_read() -> None:
+    """What was kept by an earlier version has no word of it."""
+    told = story((ADDED, True), *[(NOTHING, True)] * READINGS_KEPT)
+    document = told.document()
+    document["base"].pop()
+    assert read_story(document) == told
 
 
 def test_a_long_story_keeps_its_end_and_what_came_before_it() -> None:

@@ -6,14 +6,17 @@ folded:
 - what our write added is ours, until it is read to be gone;
 - what stands there without our write is *presumed* ours if a write of ours may have made it: one that was begun and of
   which nobody knows the end, or one that an earlier memory (a store that was lost) may have made without a report;
-- else it is *foreign*, and so is everything that stood there before we tried.
+- else it is *foreign*, and so is everything that stood there before we tried;
+- what an administrator *adopts* is ours from that moment, until it is read to be gone or is *returned*. An adoption and
+  a return are told in the same order, under the memory and the revision that were the newest then. A return gives back
+  what an adoption took over, and nothing that a write of ours has made since.
 
 Pure: the same readings give the same ownership, whenever and how often they came.
 """
 
 from bisect import insort
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -37,12 +40,17 @@ OWNED = frozenset({Ownership.OURS, Ownership.PRESUMED})
 
 
 class Did(StrEnum):
-    """What a write of ours did to the entry; ``maybe``: it was begun, and nobody knows its end."""
+    """What was done to the entry: by a write of ours, or to its ownership by an administrator.
+
+    ``maybe``: a write was begun, and nobody knows its end.
+    """
 
     ADDED = "added"
     REMOVED = "removed"
     MAYBE = "maybe"
     NOTHING = "nothing"
+    ADOPTED = "adopted"
+    RETURNED = "returned"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -68,7 +76,7 @@ class State:
 
     ``owner`` says whose an entry is that is there. ``doubtful``: if the entry is found now, it may be ours.
     ``present_before``: the first that was ever known is that it stood there without us. ``memory`` and ``revision`` are
-    of the last reading that told whether it is there.
+    of the last reading that told whether it is there. ``adopted``: it is ours because somebody adopted it.
     """
 
     there: bool | None = None
@@ -77,6 +85,7 @@ class State:
     present_before: bool = False
     memory: int = 0
     revision: int = 0
+    adopted: bool = False
 
     def ownership(self, released: int | None) -> Ownership:
         """What the ledger calls the entry; ``released`` is the revision that wants it no more, None if it is wanted."""
@@ -121,7 +130,7 @@ class Story:
         }
 
 
-STATE = ("there", "owner", "doubtful", "present_before", "memory", "revision")
+STATE = ("there", "owner", "doubtful", "present_before", "memory", "revision", "adopted")
 READING = ("memory", "revision", "outcome_id", "did", "saw", "doubted")
 
 
@@ -129,10 +138,8 @@ def read_story(raw: Mapping[str, Any]) -> Story:
     """A story as the ledger keeps it; one that has not begun is an empty object."""
     if not raw:
         return Story()
-    there, owner, doubtful, before, memory, revision = raw["base"]
-    return Story(
-        State(there, Ownership(owner), doubtful, before, memory, revision), tuple(_read(row) for row in raw["readings"])
-    )
+    there, owner, *others = raw["base"]
+    return Story(State(there, Ownership(owner), *others), tuple(_read(row) for row in raw["readings"]))
 
 
 def _read(row: Sequence[Any]) -> Reading:
@@ -153,17 +160,29 @@ def reading(outcome: Outcome, name: ListName, memory: int, *, wanted: bool, doub
     return Reading(memory, outcome.revision, outcome.at, outcome.outcome_id, did, saw, doubted)
 
 
+def adopting(act_id: str, memory: int, revision: int, at: datetime) -> Reading:
+    """An administrator says that the entry, which an inventory saw, is ours from now on."""
+    return Reading(memory, revision, at, act_id, Did.ADOPTED, saw=True, doubted=False)
+
+
+def returning(act_id: str, memory: int, revision: int, at: datetime) -> Reading:
+    """An administrator takes an adoption back; it says nothing of whether the entry is there."""
+    return Reading(memory, revision, at, act_id, Did.RETURNED, saw=None, doubted=False)
+
+
 def _after(state: State, new: Reading) -> State:
     """What is known after one more reading."""
+    if new.did is Did.RETURNED:
+        return replace(state, owner=Ownership.FOREIGN, adopted=False) if state.adopted else state
     doubtful = state.doubtful or (new.doubted and new.memory != state.memory)
     if new.saw is None:
-        return State(
-            state.there, state.owner, doubtful or new.did is Did.MAYBE, state.present_before, new.memory, state.revision
-        )
-    owner, before = state.owner, state.present_before
+        return replace(state, doubtful=doubtful or new.did is Did.MAYBE, memory=new.memory)
+    owner, before, adopted = state.owner, state.present_before, state.adopted and new.saw
     if new.did is Did.ADDED:
-        owner = Ownership.OURS
+        owner, adopted = Ownership.OURS, False
+    elif new.did is Did.ADOPTED and not (state.there and owner in OWNED):
+        owner, adopted, before = Ownership.OURS, True, before or state.there is None
     elif new.saw and not state.there:
         owner = Ownership.PRESUMED if doubtful else Ownership.FOREIGN
         before = before or (state.there is None and owner is Ownership.FOREIGN)
-    return State(new.saw, owner, new.did is Did.MAYBE, before, new.memory, new.revision)
+    return State(new.saw, owner, new.did is Did.MAYBE, before, new.memory, new.revision, adopted)
