@@ -1,5 +1,1 @@
-"""Policies of a tenant: their versions, and which of them holds for whom while one is rolled out."""
-
-from gatepost.service.policies.force import InForce, in_force
-
-__all__ = ["InForce", "in_force"]
+"""Policies of a tenant: their versions, how far the newest is rolled out, and what one would do before it is saved."""

@@ -13,6 +13,7 @@ CREATE TABLE policies (
 
 -- version: the one that is in force, or on its way there. base: what holds outside of the ring, NULL for none (nothing is
 -- decided there). ring: pilot, 1, 10 or all; pilot is a group. state: rolling, done or stopped (then why says so).
+-- expected: how many people the preview said would lose access by this ring.
 CREATE TABLE rollouts (
     tenant_id uuid NOT NULL DEFAULT gatepost_tenant(),
     version integer NOT NULL,
@@ -23,6 +24,7 @@ CREATE TABLE rollouts (
     why text NOT NULL DEFAULT '',
     ring_hours integer CHECK (ring_hours BETWEEN 1 AND 720),
     ring_since timestamptz NOT NULL DEFAULT now(),
+    expected integer,
     began_by text NOT NULL,
     began_id uuid NOT NULL,
     PRIMARY KEY (tenant_id),
