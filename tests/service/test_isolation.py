@@ -96,6 +96,9 @@ class Filled:
             "people": {"person_id": person, "upn": SECRET, "external_id": SECRET},
             "groups": {"group_id": group, "external_id": SECRET, "name": SECRET},
             "memberships": {"group_id": group, "person_id": person},
+            "person_addresses": {"address": SECRET, "person_id": person, "mail": True},
+            "pre_approvals": {**key, "until_at": datetime.now(UTC)},
+            "pre_approval_settings": {"enabled": True, "days": 1, "most": 1},
             "sources": {"source_id": source, "name": SECRET},
             "compliance_records": {
                 **record,
