@@ -2,7 +2,9 @@
 
 import json
 import signal
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -46,6 +48,9 @@ def exchange(
     projection: bool = typer.Option(True, "--projection/--no-projection", help="Whether Select-Object can be used."),
     dialect: str = typer.Option("", "--dialect", help="Names of lawful oddities, joined by commas (docs/lab.md)."),
     fault: str = typer.Option("", "--fault", help="Names of things that go wrong, joined by commas (docs/lab.md)."),
+    hands: bool = typer.Option(
+        False, "--hands", help="Do what standard input says, one JSON object a line (docs/lab.md)."
+    ),
 ) -> None:
     """Run an emulated Exchange until Ctrl-C. Prints one line of JSON when it is ready."""
     from gatepost.lab.server import named_lab
@@ -86,4 +91,12 @@ def exchange(
         }
         print(json.dumps(ready), flush=True)
         talk.print(f"An Exchange organization with {devices:,} devices is ready. Ctrl-C stops it.", highlight=False)
+        if hands:
+            threading.Thread(target=_serve, args=(lab.act,), name="hands", daemon=True).start()
         stop.wait()
+
+
+def _serve(act: Callable[[str], str]) -> None:
+    """Answer each line of standard input on standard output; its end ends nothing else."""
+    for line in sys.stdin:
+        print(act(line.strip()), flush=True)

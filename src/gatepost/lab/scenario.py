@@ -3,12 +3,14 @@
 What becomes of a phone the access engine decides, when the phone talks next.
 
 A story with a journal goes on where it was when the lab starts again: the journal holds the time of each change, a line
-each, and the seed tells the rest.
+each, and what was done by hand at that time; the seed tells the rest.
 """
 
 import random
 import threading
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from gatepost.lab.access import DISCOVERY
@@ -24,12 +26,23 @@ _KEEP = 20
 
 
 class Story:
-    """Tells what happens, one change at a time; ``every`` is the pause in seconds, ``journal`` where to go on."""
+    """Tells what happens, one change at a time; ``every`` is the pause in seconds, ``journal`` where to go on.
+
+    ``by_hand`` does what people do by hand, as one line of JSON; it is part of the story.
+    """
 
     def __init__(
-        self, organization: Organization, seeder: Seeder, seed: int, every: float, journal: Path | None = None
+        self,
+        organization: Organization,
+        seeder: Seeder,
+        seed: int,
+        every: float,
+        journal: Path | None = None,
+        by_hand: Callable[[str], str] = str,
     ) -> None:
         self._journal = journal
+        self._by_hand = by_hand
+        self._turn = threading.Lock()
         self._organization = organization
         self._seeder = seeder
         self._random = random.Random(seed ^ 0x5EED)
@@ -44,8 +57,9 @@ class Story:
     def replay(self) -> None:
         """Tell again what the journal holds, each change at its time."""
         if self._journal is not None and self._journal.exists():
-            for line in self._journal.read_text(encoding="ascii").split():
-                self._step_at(int(line))
+            for line in self._journal.read_text(encoding="ascii").splitlines():
+                moment, _, act = line.partition(" ")
+                self._at(int(moment), partial(self._by_hand, act) if act else self.step)
 
     def stop(self) -> None:
         """End it, and wait until nothing changes any more."""
@@ -53,20 +67,30 @@ class Story:
         if self._thread.is_alive():
             self._thread.join()
 
+    def act(self, line: str) -> str:
+        """Do by hand what a line says; its answer."""
+        return self._now(partial(self._by_hand, line), line)
+
     def _tell(self) -> None:
         while not self._stopped.wait(self._every):
+            self._now(self.step)
+
+    def _now(self, change: Callable[[], str], act: str = "") -> str:
+        """One change, written down with its time."""
+        with self._turn:
             now = ticks_now()
-            self._step_at(now)
+            told = self._at(now, change)
             if self._journal is not None:
                 with self._journal.open("a", encoding="ascii") as file:
-                    file.write(f"{now}\n")
+                    file.write(f"{now} {act}".strip() + "\n")
+        return told
 
-    def _step_at(self, moment: int) -> None:
+    def _at(self, moment: int, change: Callable[[], str]) -> str:
         """One change, stamped with that moment."""
         before = self._organization.clock
         self._organization.clock = lambda: moment
         try:
-            self.step()
+            return change()
         finally:
             self._organization.clock = before
 

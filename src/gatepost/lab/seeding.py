@@ -5,6 +5,7 @@ Real organizations are odd at the edges, so the first mailboxes hold every oddit
 
 import random
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import replace
 from itertools import accumulate
 
@@ -31,6 +32,7 @@ _FATES = ((88, ""), (4, "allowed"), (4, "blocked"), (1, "discovery"), (3, "silen
 _FATE_WEIGHTS = list(accumulate(row[0] for row in _FATES))
 _LINES = tuple(LINES.values())
 _LINE_WEIGHTS = list(accumulate(line.weight for line in _LINES))
+APART = 900_000
 _BASE32 = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
@@ -42,7 +44,14 @@ class Seeder:
         self.profile = PROFILES[profile]
         self.organization = Organization((ROOT, CHILD), tuple(self._servers()), MobileSettings(self.guid()))
         self._configure()
-        self._people = 0
+        self.people = 0
+
+    def beside(self, seed: int) -> "Seeder":
+        """Another one for the same organization: its chance takes nothing from this one's, it numbers people apart."""
+        other = copy(self)
+        other.random = random.Random(seed)
+        other.people += APART
+        return other
 
     def guid(self) -> str:
         """A new identifier."""
@@ -73,9 +82,9 @@ class Seeder:
 
     def mailbox(self, name: str, kind: str = "UserMailbox", domain: Domain | None = None, alias: str = "") -> Mailbox:
         """A new mailbox of that name."""
-        self._people += 1
-        domain = domain or (CHILD if self._people % 5 == 0 else ROOT)
-        alias = alias or f"user{self._people:06d}"
+        self.people += 1
+        domain = domain or (CHILD if self.people % 5 == 0 else ROOT)
+        alias = alias or f"user{self.people:06d}"
         created = self.moment(3)
         box = Mailbox(
             guid=self.guid(),
@@ -84,7 +93,7 @@ class Seeder:
             display_name=name,
             domain=domain,
             kind=kind,
-            server="EX3" if domain is CHILD else f"EX{1 + self._people % 2}",
+            server="EX3" if domain is CHILD else f"EX{1 + self.people % 2}",
             created=created,
             changed=created + int(self.random.random() * (START - created) / TICKS) * TICKS,
             smtp=None if kind in {"DisabledUser", "User"} else f"{alias}@example.com",
@@ -94,7 +103,7 @@ class Seeder:
     def person(self) -> Mailbox:
         """The mailbox of a new person; the number keeps names apart, as administrators do."""
         given, family = self.random.choice(catalogue.GIVEN), self.random.choice(catalogue.FAMILY)
-        box = self.mailbox(f"{given} {family} {self._people + 1}")
+        box = self.mailbox(f"{given} {family} {self.people + 1}")
         box.display_name = f"{given} {family}"
         return box
 

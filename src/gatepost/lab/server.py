@@ -19,6 +19,7 @@ from gatepost.lab.certificates import make_certificates
 from gatepost.lab.dialects import Dialect, Fault, dialect_named
 from gatepost.lab.endpoint import Endpoint
 from gatepost.lab.faults import Faults, faults_named
+from gatepost.lab.hands import Hands
 from gatepost.lab.mailroom import Mailroom
 from gatepost.lab.mailsite import MailSite
 from gatepost.lab.operations import Service
@@ -32,6 +33,7 @@ from gatepost.lab.signin import Accounts
 from gatepost.settings import LabSettings, read_secret
 
 MAX_SHELLS = 18
+HANDS = 0x4A4D5  # the chance of what is done by hand is another than the story's
 IDLE = 900.0
 
 
@@ -63,7 +65,10 @@ class Lab:
         self.organization.phones.effect = self.settings.effect
         self.organization.phones.blocked_fetch = self.settings.profile != "2010sp1"
         journal = self.settings.folder / "story" if self.settings.folder else None
-        self.story = Story(self.organization, seeder, self.settings.seed, self.settings.story_every, journal)
+        self.user = self.settings.user
+        self.mail = Mailroom(self.organization, self.user)
+        self._hands = Hands(self.organization, self.mail, lambda: self.audit, seeder.beside(self.settings.seed ^ HANDS))
+        self.story = Story(self.organization, seeder, self.settings.seed, self.settings.story_every, hands.do, journal)
         self._engine = Engine(
             self.organization,
             profile=self.settings.profile,
@@ -76,8 +81,6 @@ class Lab:
         self.shells = Shells(max_shells, IDLE, self._make_shell)
         self._own_folder = self.settings.folder is None
         self.folder = Path()
-        self.user = self.settings.user
-        self.mail = Mailroom(self.organization, self.user)
         self.password = ""
         self.ca_file = Path()
         self.password_file = Path()
@@ -120,6 +123,10 @@ class Lab:
     def autodiscover_url(self) -> str:
         """Autodiscover, on TLS only."""
         return self._url("https", 1, "/autodiscover/autodiscover.xml")
+
+    def act(self, line: str) -> str:
+        """Do by hand what a line of JSON says, as a part of the story; its answer (``lab.hands``)."""
+        return self._hands.do(line) if self._hands.only_looks(line) else self.story.act(line)
 
     def start(self) -> Self:
         """Open the ports. Raises SettingsError when a port or folder cannot be had."""
