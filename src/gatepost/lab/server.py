@@ -68,7 +68,9 @@ class Lab:
         self.user = self.settings.user
         self.mail = Mailroom(self.organization, self.user)
         self._hands = Hands(self.organization, self.mail, lambda: self.audit, seeder.beside(self.settings.seed ^ HANDS))
-        self.story = Story(self.organization, seeder, self.settings.seed, self.settings.story_every, hands.do, journal)
+        self.story = Story(
+            self.organization, seeder, self.settings.seed, self.settings.story_every, journal, self._hands.do
+        )
         self._engine = Engine(
             self.organization,
             profile=self.settings.profile,
