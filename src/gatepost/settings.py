@@ -156,8 +156,8 @@ class ConnectorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     What it may do is a local decision, which the service cannot change: ``mode`` (``observe`` writes nothing,
     ``enforce`` writes), ``scope`` (the mailboxes that may be written: addresses, ``@domain`` or ``*``) and ``ceiling``
-    (writes that take access away, an hour). ``key_file`` seals the passwords in the folder, ``secrets.key`` there
-    unless set.
+    (writes that take access away, an hour). ``settings_may_change``: Exchange's own settings too, its default level
+    and the texts of its mails. ``key_file`` seals the passwords in the folder, ``secrets.key`` there unless set.
     """
 
     folder: Path
@@ -168,6 +168,7 @@ class ConnectorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     mode: str = "observe"
     scope: tuple[str, ...] = ("*",)
     ceiling: int = 1_000
+    settings_may_change: bool = False
     key_file: Path | None = None
 
     def __post_init__(self) -> None:

@@ -35,6 +35,7 @@ from gatepost.connector.store import FILE, RUNNING_MODE, Store
 from gatepost.connector.taking import Progress, Unwatched
 from gatepost.connector.troubles import Troubles
 from gatepost.connector.uplink import Uplink
+from gatepost.connector.wishing import Wishing
 from gatepost.connector.writes import Writes
 from gatepost.domain.contract import Answer, Scope, Status, iso
 from gatepost.domain.devices import Capabilities, Load
@@ -134,6 +135,14 @@ class Agent:
             tell=self.cycle.wake.set,
             workers=max(1, min(WORKERS, settings.exchange.runspaces - 1)),
         )
+        self.wishing = Wishing(
+            self.store,
+            writes,
+            self._permission,
+            self._connection.organization,
+            self._keys.now,
+            tell=self.cycle.wake.set,
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -198,6 +207,7 @@ class Agent:
         answer = self.courier.cycle()
         if by_hand:
             self._journal.told()
+        self.wishing.hear(answer.wishes)
         return answer
 
     def statistics(self) -> Mapping[str, int]:
@@ -216,11 +226,13 @@ class Agent:
     def work(self) -> Mapping[str, int]:
         """Hear what is desired, look once at every mailbox that is due, and tell what came of it; what there was.
 
+        Settings of Exchange that are wished for are changed too.
+
         Raises UplinkError where the service is away, ExchangeError where Exchange is, WriteRefused without a lease.
         """
         self.check_in()
-        found = self.reconcile.run()
-        if found:
+        found, settings = self.reconcile.run(), self.wishing.run()
+        if found or settings:
             self.check_in()
         return found
 
@@ -232,12 +244,16 @@ class Agent:
         """
         seconds = self._settings.exchange.write_timeout
         begun = host.monotonic()
-        while self._writes.in_flight(EVER) and not self.stop.asked:
+        while (self._writes.in_flight(EVER) or self.wishing.writing) and not self.stop.asked:
             waited = host.monotonic() - begun
-            if waited > (seconds if self._writes.in_flight(seconds) else LATE_SECONDS):
+            if waited > (seconds if self._may_be_writing(seconds) else LATE_SECONDS):
                 break
             time.sleep(QUIET_PAUSE)
-        return not self._writes.in_flight(seconds)
+        return not self._may_be_writing(seconds)
+
+    def _may_be_writing(self, seconds: float) -> bool:
+        """Whether a write that was begun in the last ``seconds`` may be under way at Exchange."""
+        return self._writes.in_flight(seconds) or self.wishing.writing
 
     def _connect(self) -> Organization:
         """Open Exchange; what other servers there are is kept, for when the configured one is away."""

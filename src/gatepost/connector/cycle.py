@@ -1,8 +1,9 @@
-"""The cycle, for days. The main thread supervises and is where a signal arrives; four others work.
+"""The cycle, for days. The main thread supervises and is where a signal arrives; five others work.
 
 *check-in* speaks to the service at least every minute; *inventory* takes the synchronisations that are due; *reconcile*
-drives mailboxes to what is desired; *waiting* holds a request open and wakes check-in. Each may be cut off at any
-moment: what matters is in the outbox, at Exchange or at the service.
+drives mailboxes to what is desired; *settings* changes Exchange's own where that is wished for; *waiting* holds a
+request open and wakes check-in. Each may be cut off at any moment: what matters is in the outbox, at Exchange or at the
+service.
 """
 
 import random
@@ -24,6 +25,7 @@ from gatepost.connector.stopping import Stop, Stopped
 from gatepost.connector.store import Store
 from gatepost.connector.troubles import Troubles
 from gatepost.connector.uplink import Uplink
+from gatepost.connector.wishing import Wishing
 from gatepost.domain.contract import Answer, Scope
 from gatepost.errors import GatepostError, ServiceRefused, StoreError, UplinkError, WriteRefused
 
@@ -38,6 +40,16 @@ LEASE_PAUSE = 1.0  # while a lease is waited for
 WORK_PAUSE = 60.0
 
 
+class Writer(Protocol):
+    """What writes to Exchange when something is due."""
+
+    def seconds(self) -> float | None:
+        """In how many seconds something is due, 0 for now, None for nothing."""
+
+    def run(self) -> Mapping[str, int]:
+        """Do what is due. Raises WriteRefused without a lease, the ExchangeError family where Exchange is away."""
+
+
 class Works(Protocol):
     """What the cycle drives: an open agent."""
 
@@ -47,6 +59,7 @@ class Works(Protocol):
     courier: Courier
     schedule: Schedule
     reconcile: Reconcile
+    wishing: Wishing
     exchange: log.Outage
     service: log.Outage
     troubles: Troubles
@@ -72,10 +85,16 @@ class Cycle:
         self._agent = agent
         self.error: BaseException | None = None
         self.wake, self.due, self.work, self._listen, self._ended = (threading.Event() for _ in range(5))
+        self._wished = threading.Event()
 
     def run(self) -> None:
         """Work until asked to stop. Raises what ends a connector: it was replaced, or its store is broken."""
-        works = {"reconcile": self._reconcile, "check-in": self._check_in, "inventory": self.syncs}
+        works = {
+            "reconcile": self._reconcile,
+            "check-in": self._check_in,
+            "inventory": self.syncs,
+            "settings": self._settings,
+        }
         threads = [self._thread(name, work) for name, work in works.items()]
         waiting = self._thread("waiting", self._wait)
         try:
@@ -129,7 +148,7 @@ class Cycle:
     def _end(self, threads: list[threading.Thread]) -> None:
         """Stop the threads: a write gets time to end, then Exchange is hung up on; what the service asks is kept."""
         self._agent.stop.ask()
-        for event in (self.wake, self.due, self.work, self._listen):
+        for event in (self.wake, self.due, self.work, self._wished, self._listen):
             event.set()
         end = host.monotonic() + STOP_SECONDS
         writing, *others = threads
@@ -172,6 +191,7 @@ class Cycle:
             self._agent.schedule.ask(Scope(answer.sync))
         self.due.set()
         self.work.set()
+        self._wished.set()
         if not self._agent.schedule.asked:
             self._listen.set()
 
@@ -238,19 +258,27 @@ class Cycle:
             self.work.set()
 
     def _reconcile(self) -> None:
-        """Look at mailboxes when they are due; while there is no lease to write under, wait for it."""
+        """Look at mailboxes when they are due."""
+        self._writing(self._agent.reconcile, self.work)
+
+    def _settings(self) -> None:
+        """Change settings of Exchange that are wished for."""
+        self._writing(self._agent.wishing, self._wished)
+
+    def _writing(self, writer: Writer, news: threading.Event) -> None:
+        """Let a writer work when something is due; while there is no lease to write under, wait for it."""
         agent, backoff = self._agent, Backoff()
         while True:
-            self.work.clear()
+            news.clear()
             agent.stop.check()
-            seconds = agent.reconcile.seconds()
+            seconds = writer.seconds()
             if seconds != 0:
-                self.work.wait(WORK_PAUSE if seconds is None else min(seconds, WORK_PAUSE))
+                news.wait(WORK_PAUSE if seconds is None else min(seconds, WORK_PAUSE))
                 continue
             try:
-                agent.reconcile.run()
+                writer.run()
             except WriteRefused:
-                self.work.wait(LEASE_PAUSE)
+                news.wait(LEASE_PAUSE)
             except GatepostError as error:
                 self._met(error)
                 agent.stop.sleep(backoff.next())

@@ -20,6 +20,7 @@ class Permission:
 
     def __init__(self, settings: ConnectorSettings, lease: Lease, taken: Callable[[], int]) -> None:
         self.enforcing = settings.mode == ENFORCE
+        self.may_change_settings = self.enforcing and settings.settings_may_change
         self.ceiling = settings.ceiling
         self._scope = tuple(entry.strip().lower() for entry in settings.scope)
         self._write_timeout = settings.exchange.write_timeout
@@ -59,6 +60,16 @@ class Permission:
         if not self.in_scope(address):
             raise WriteRefused(
                 "scope", f"The mailbox {address or 'without an address'} is not in scope.", "Add it to `scope`."
+            )
+        self.check_lease()
+
+    def check_settings(self) -> None:
+        """Raise WriteRefused where no change of Exchange's own settings may start now."""
+        if not self.may_change_settings:
+            raise WriteRefused(
+                "settings",
+                "Exchange's own settings are not this connector's to change.",
+                "Set `settings_may_change` in its settings, with the mode enforce.",
             )
         self.check_lease()
 

@@ -262,6 +262,21 @@ class Writes:
                     (started.started_at, started.takes_away),
                 )
 
+    def take(self, count: int, may_take: Callable[[], int]) -> int | None:
+        """Count a write beside the lists that takes access from so many devices; None past the ceiling.
+
+        Else what comes back is for ``give_back``, where nothing of the write was sent after all.
+        """
+        with self._store.transaction() as db:
+            if count > may_take():
+                return None
+            return db.execute("INSERT INTO taken VALUES (?, ?)", (self.now(), count)).lastrowid or 0
+
+    def give_back(self, taken: int) -> None:
+        """Nothing of that write was sent: it does not count."""
+        with self._store.transaction() as db:
+            db.execute("DELETE FROM taken WHERE rowid = ?", (taken,))
+
     def taken(self) -> int:
         """How many devices our writes of the last hour took access from, or may have."""
         [(count,)] = self._store.all("SELECT coalesce(sum(count), 0) FROM taken WHERE at > ?", (self.now() - HOUR,))

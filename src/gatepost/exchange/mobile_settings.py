@@ -26,9 +26,15 @@ def change_settings(
     admin_recipients: tuple[str, ...] | None,
     user_mail_insert: str | None,
     ota_notification_insert: str | None,
+    seen: OrganizationSettings | None = None,
 ) -> OrganizationSettings:
-    """Change the mobile settings where they differ. None leaves one as it is; an empty text clears it."""
+    """Change the mobile settings where they differ. None leaves one as it is; an empty text clears it.
+
+    ``seen`` are the settings that the change was made for: where they are others by now, nothing is written.
+    """
     before = settings(calls)
+    if seen is not None and seen != before:
+        return before
     needed: dict[str, Any] = {}
     if default_level is not None and default_level.casefold() != (before.default_level or "").casefold():
         needed["DefaultAccessLevel"] = default_level

@@ -230,10 +230,14 @@ class Organization:
         admin_recipients: tuple[str, ...] | None = None,
         user_mail_insert: str | None = None,
         ota_notification_insert: str | None = None,
+        seen: OrganizationSettings | None = None,
     ) -> OrganizationSettings:
-        """Change mobile settings where they differ. None leaves one as it is; an empty text or tuple clears it."""
+        """Change mobile settings where they differ. None leaves one as it is; an empty text or tuple clears it.
+
+        Where they are not as they were ``seen``, nothing is written.
+        """
         return mobile_settings.change_settings(
-            self._calls, permit, default_level, admin_recipients, user_mail_insert, ota_notification_insert
+            self._calls, permit, default_level, admin_recipients, user_mail_insert, ota_notification_insert, seen
         )
 
     def device_classes(self) -> list[DeviceClass]:

@@ -19,6 +19,7 @@ _WORDS = {
     "mode": "observe writes nothing to Exchange; enforce changes lists",
     "scope": "the mailboxes that may be written: addresses, @domain, or *",
     "ceiling": "writes that take access away, an hour",
+    "settings_may_change": "Exchange's default level and the texts of its mails too",
     "key_file": "the key that seals the passwords",
     "exchange.url": "remote PowerShell",
     "exchange.auth": "kerberos, negotiate or basic",
