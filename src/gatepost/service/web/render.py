@@ -26,6 +26,7 @@ from gatepost.service.web.sessions import FORM_TOKEN
 LANGUAGE_COOKIE = "gatepost-language"
 ZONE_COOKIE = "gatepost-zone"
 NOTHING = Markup('<span class="nothing" aria-hidden="true">&ndash;</span><span class="unseen">{}</span>')
+NO_ID = re.compile(r"[^A-Za-z0-9_]")
 BREAKS = re.compile(r"(?<=\w)[@/§]")
 MOMENT = Markup('<time datetime="{iso}">{text}</time>')
 
@@ -109,6 +110,11 @@ def plain(value: object) -> str:
     return words.visible(str(value))
 
 
+def idref(name: object) -> str:
+    """A field's name as an element's id: ``rules[3].name`` is ``rules-3--name``."""
+    return NO_ID.sub("-", str(name))
+
+
 @pass_context
 def word(context: Context, name: object, vocabulary: str) -> words.Word:
     """The person's word for a name of the database."""
@@ -133,7 +139,7 @@ def _environment(language: Language) -> Environment:
     )
     # The i18n extension, loaded above, adds this method; Jinja's types do not know it.
     environment.install_gettext_translations(language.catalogue, newstyle=True)  # type: ignore[attr-defined]
-    filters = (moment, day, ago, foreign, number, duration, zone_name, plain, word, translated)
+    filters = (moment, day, ago, foreign, number, duration, zone_name, plain, idref, word, translated)
     environment.filters["ordered"] = words.ordered
     environment.tests["moment"] = lambda value: isinstance(value, datetime)
     environment.filters |= {entry.__name__: entry for entry in filters}
@@ -147,6 +153,11 @@ def _environment(language: Language) -> Environment:
 _ENVIRONMENTS = {code: _environment(language) for code, language in LANGUAGES.items()}
 
 
+def text(language: str, template: str, **values: Any) -> str:  # noqa: ANN401 - what templates show
+    """A template in a language, with these values."""
+    return _ENVIRONMENTS[language].get_template(template).render(**values)
+
+
 def page(
     request: Request,
     template: str,
@@ -157,7 +168,9 @@ def page(
     **values: Any,  # noqa: ANN401 - what templates show
 ) -> Response:
     """The answer that shows a template; 304 where a refreshing page has this text already."""
-    html = _ENVIRONMENTS[language_of(request).code].get_template(template).render(
+    html = text(
+        language_of(request).code,
+        template,
         request=request,
         place=template.partition(".")[0],
         session=session,
@@ -165,7 +178,7 @@ def page(
         zone=zone_of(request),
         now=datetime.now(UTC),
         **values,
-    )  # fmt: skip
+    )
     tag = f'"{hashlib.sha256(html.encode()).hexdigest()[:32]}"'
     every = {"ETag": tag, "Vary": "Accept-Language, Cookie", **(headers or {})}
     if status == 200 and request.headers.get("If-None-Match") == tag:

@@ -96,6 +96,12 @@ LEVELS = {
     "quarantine": Word(N_("Quarantine"), "wait"),
     "block": Word(N_("Block"), "bad"),
 }
+LEVELS_MEAN = {
+    "leave": Word(N_("Exchange's own rules and its default decide.")),
+    "allow": Word(N_("It has mail: Gatepost puts it on the mailbox's list of allowed devices.")),
+    "quarantine": Word(N_("It waits, where Exchange's default or a rule of Exchange quarantines.")),
+    "block": Word(N_("It has no mail: Gatepost puts it on the mailbox's list of blocked devices.")),
+}
 CLIENTS = {
     "native": Word(N_("The phone's own mail app")),
     "outlook": Word(N_("Outlook with an ID of its own")),
@@ -106,6 +112,19 @@ MANAGED = {
     "noncompliant": Word(N_("Does not comply"), "bad"),
     "unmanaged": Word(N_("Not managed"), "wait"),
     "unknown": Word(N_("Unclear")),
+}
+UNITS = {
+    "days": Word(N_("days")),
+    "hours": Word(N_("hours")),
+    "minutes": Word(N_("minutes")),
+    "seconds": Word(N_("seconds")),
+}
+OPERATORS = {
+    "<": Word(N_("older than")),
+    "<=": Word(N_("at most")),
+    "=": Word(N_("exactly")),
+    ">=": Word(N_("at least")),
+    ">": Word(N_("newer than")),
 }
 RINGS = {
     "pilot": Word(N_("The pilot group")),
@@ -275,6 +294,9 @@ VOCABULARIES = {
     "sync_state": SYNC_STATES,
     "mailbox_kind": MAILBOX_KINDS,
     "level": LEVELS,
+    "level_means": LEVELS_MEAN,
+    "unit": UNITS,
+    "operator": OPERATORS,
     "reason": {name: Word(text) for name, text in REASON_NAMES.items()},
     "because": {name: Word(text) for name, text in REASON_SENTENCES.items()},
     "client": CLIENTS,
