@@ -5,13 +5,23 @@ Pure. People are counted, not devices: a person is a mailbox. Unknown is no acce
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
 
 from gatepost.domain.engine import Verdict
 
 LEAST, SHARE, MOST = 5, 0.005, 500
+GIVING = 10
 WINDOW_MINUTES = 60
+
+
+class Verb(StrEnum):
+    """What a change does to access; each has a budget of its own."""
+
+    TAKE = "take"
+    GIVE = "give"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +37,12 @@ class Change:
     @property
     def gains(self) -> bool:
         """Whether it gets access that it did not have."""
-        return self.after.access and not self.before.access
+        return verb(self.before, self.after) is Verb.GIVE
 
     @property
     def loses(self) -> bool:
         """Whether it had access and does not surely have it afterwards."""
-        return self.before.access and not self.after.access
+        return verb(self.before, self.after) is Verb.TAKE
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +62,33 @@ class Effect:
         return len({change.mailbox for change in self.changes if change.loses})
 
 
+def verb(before: Verdict, after: Verdict) -> Verb | None:
+    """What becomes of access; None where it stays what it is."""
+    if before.access == after.access:
+        return None
+    return Verb.GIVE if after.access else Verb.TAKE
+
+
 def effect(changes: Iterable[Change]) -> Effect:
     """What changes come to: those that change nothing about access are left out."""
     kept = [change for change in changes if change.gains or change.loses]
     return Effect(tuple(sorted(kept, key=lambda each: (each.mailbox, each.device))))
 
 
-def budget(devices: int) -> int:
-    """How many people may newly lose access within ``WINDOW_MINUTES``, in an organization of so many devices."""
-    return max(LEAST, min(int(devices * SHARE), MOST))
+def budget(devices: int, verb: Verb = Verb.TAKE) -> int:
+    """How many people may newly lose (or gain) access within ``WINDOW_MINUTES``, in an organization of so many devices.
+
+    Giving has a budget too, for a source gone wrong calls everybody compliant; it is ten times as large.
+    """
+    taking = max(LEAST, min(int(devices * SHARE), MOST))
+    return taking * GIVING if verb is Verb.GIVE else taking
+
+
+def within(people: Iterable[UUID], counted: Collection[UUID], left: int) -> set[UUID]:
+    """Which people a budget lets through: those in the window already (``counted``), and the first ``left`` others."""
+    asked = list(dict.fromkeys(people))
+    new = [person for person in asked if person not in counted]
+    return set(asked) - set(new[max(left, 0) :])
 
 
 def digest(effect: Effect, entries: Iterable[tuple[str, ...]]) -> str:

@@ -16,7 +16,7 @@ from gatepost.domain.contract import iso
 from gatepost.domain.events import Event
 from gatepost.errors import Problem
 from gatepost.service import access, audit
-from gatepost.service.administrators.approving import Refusal, may_approve
+from gatepost.service.administrators.approving import ensure_may_approve
 from gatepost.service.administrators.person import Person
 from gatepost.service.connections import no_organization
 from gatepost.service.database import Database, Scope
@@ -26,13 +26,6 @@ SERVICE = "service"
 OVER = "The connection was removed."
 ROWS_A_REVISION = 1_000
 EVENTS_AT_ONCE = 5_000
-WHY_NOT = {
-    Refusal.NO_APPROVER: "Your roles do not let you approve this.",
-    Refusal.NEW: "You came to your role less than 24 hours ago. Somebody who has had theirs for longer has to approve.",
-    Refusal.REQUESTER: "You asked for this yourself. Another administrator has to approve it.",
-    Refusal.TOO_SOON: "You asked for this yourself and nobody else can approve it. You can, 24 hours after you asked.",
-    Refusal.NO_FRESH_PASSKEY: "You asked for this, and nobody else can approve it. Prove with a passkey it is you.",
-}
 
 
 class Ending(StrEnum):
@@ -124,7 +117,7 @@ async def approve(scope: Scope, organization_id: UUID, digest: str, person: Pers
     removal = await latest(scope, organization_id)
     if removal is None or removal.state != "asked":
         raise Problem(409, "not-asked", "No removal waits for an approval. Load the page anew.")
-    await _refuse_approver(scope, removal, person)
+    await ensure_may_approve(scope, person, removal.asked_id, removal.asked_at)
     seen = await preview(scope, organization_id)
     if not digest == removal.digest == seen.digest:
         raise _changed(seen)
@@ -275,18 +268,6 @@ def _ended(pin: Mapping[str, Any]) -> dict[str, Any]:
         "by": pin["by"],
         "why": OVER,
     }
-
-
-async def _refuse_approver(scope: Scope, removal: Removal, person: Person) -> None:
-    refusal = await may_approve(
-        scope,
-        person.administrator_id,
-        removal.asked_id,
-        requested_at=removal.asked_at,
-        fresh_passkey=person.fresh_passkey,
-    )
-    if refusal is not None:
-        raise Problem(403, f"approval-{refusal}", WHY_NOT[refusal])
 
 
 def _changed(seen: Preview) -> Problem:
