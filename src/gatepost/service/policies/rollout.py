@@ -58,7 +58,7 @@ async def advance(scope: Scope, person: Person | None, expected: int | None = No
     if wider is None:
         raise Problem(409, "everybody", "This version holds for everybody already.")
     if known.state != "rolling":
-        raise Problem(409, "stopped", "The rollout is stopped. Resume it first.")
+        raise Problem(409, "rollout-stopped", "The rollout is stopped. Resume it first.")
     who = person or Person(known.began_id, SERVICE)
     event = Event.ROLLOUT_ADVANCED if person else Event.ROLLOUT_WIDENED
     return await _write(
@@ -87,7 +87,7 @@ async def resume(scope: Scope, person: Person) -> Rollout:
     """Let it go on from where it stopped; its hours begin anew. Raises Problem 409."""
     known = await _known(scope)
     if known.state != "stopped":
-        raise Problem(409, "not-stopped", "No rollout is stopped.")
+        raise Problem(409, "rollout-not-stopped", "No rollout is stopped.")
     return await _change_state(scope, known, "rolling", "", Event.ROLLOUT_RESUMED, person)
 
 

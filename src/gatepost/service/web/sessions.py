@@ -25,6 +25,8 @@ from gatepost.service.database import Scope as TenantScope
 SECURE_COOKIE, LOOPBACK_COOKIE = "__Host-gatepost", "gatepost"
 POLL_HEADER = "Gatepost-Poll"
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
+MOST_FIELDS = 20_000
+"""Fields of a form; a policy of 200 rules has some thousands. How large it may be is the route's to say."""
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -163,7 +165,7 @@ async def authenticate(request: Request) -> Session:
         raise Problem(401, "session", "You are not signed in, or the session has ended. Sign in again.")
     if not request.url.path.startswith("/api/") and request.method not in {"GET", "HEAD"}:
         same_site(request)
-        sent = (await request.form()).get(FORM_TOKEN)
+        sent = (await request.form(max_fields=MOST_FIELDS)).get(FORM_TOKEN)
         if not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), session.csrf.encode()):
             raise Problem(403, "forgery", "This form is too old or does not come from this page. Load the page anew.")
     return session

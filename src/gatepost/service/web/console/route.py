@@ -1,7 +1,7 @@
 """How the console's routes answer when something goes wrong: a page in words, or the way to the sign-in."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter, Request
@@ -52,6 +52,19 @@ WORDS = {
         N_("A passkey is needed for this"),
         N_("You asked for it, and nobody else can approve it. Prove with a passkey that it is you."),
     ),
+    "everybody": (N_("This version holds for everybody already"), N_("The policy's page shows how it stands.")),
+    "rollout-stopped": (N_("The rollout is stopped"), N_("The policy's page says why. Resume it first.")),
+    "rollout-not-stopped": (
+        N_("No rollout is stopped"),
+        N_("Somebody resumed it. The policy's page shows how it stands."),
+    ),
+    "not-rolling": (
+        N_("No rollout is under way"),
+        N_("It has ended or was stopped. The policy's page shows how it stands."),
+    ),
+    "no-rollout": (N_("No version of the policy holds yet"), N_("Roll one out first.")),
+    "not-older": (N_("This version is not older than what holds"), N_("Roll it out instead.")),
+    "conflict": (N_("Somebody else did the same at this moment"), N_("Look at what they did, and try again.")),
     "not-connected": (N_("No connector is enrolled"), N_("Enrol one first; the connection page shows how.")),
     "cannot-pin": (N_("This device cannot be pinned"), N_("Its page says why.")),
     "no-package": (N_("There is no package for this platform"), N_("The operator builds it; the page says how.")),
@@ -93,7 +106,9 @@ REFUSALS = {
 
 
 class ConsoleRoute(APIRoute):
-    """A route whose problems are shown as pages."""
+    """A route whose problems are shown as pages; ``largest_form`` is how many bytes a form may have."""
+
+    largest_form: ClassVar[int] = LARGEST_FORM
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The route's handler, with its problems translated."""
@@ -101,7 +116,7 @@ class ConsoleRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             try:
-                _refuse_large(request)
+                _refuse_large(request, self.largest_form)
                 return await answer(request)
             except Problem as problem:
                 return await problem_page(request, problem)
@@ -111,13 +126,13 @@ class ConsoleRoute(APIRoute):
         return handle
 
 
-def console_router() -> APIRouter:
+def console_router(route_class: type[ConsoleRoute] = ConsoleRoute) -> APIRouter:
     """A router of console routes."""
-    return APIRouter(route_class=ConsoleRoute, include_in_schema=False)
+    return APIRouter(route_class=route_class, include_in_schema=False)
 
 
-def _refuse_large(request: Request) -> None:
-    if request.method == "POST" and not 0 <= int(request.headers.get("Content-Length") or -1) <= LARGEST_FORM:
+def _refuse_large(request: Request, largest: int) -> None:
+    if request.method == "POST" and not 0 <= int(request.headers.get("Content-Length") or -1) <= largest:
         raise Problem(413, "too-large", "The form is too large, or does not say how large it is.")
 
 
