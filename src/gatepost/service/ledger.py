@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from gatepost.domain.desired import Entry, ListName, Outcome
+from gatepost.domain.desired import Entry, Level, ListName, Outcome
 from gatepost.domain.ledger import OWNED, Ownership, Story, read_story, reading
 from gatepost.service.database import Scope
 from gatepost.service.memories import Memory
@@ -59,12 +59,31 @@ class _Entry:
         self.story = story
 
 
-async def intend(scope: Scope, organization_id: UUID, key: Key, entry: Entry, revision: int) -> None:
-    """Record what is wanted from a revision on, in the transaction that publishes it: before any write."""
-    values = {"organization_id": organization_id, "mailbox_guid": key[0], "device_id": key[1], "revision": revision}
-    await scope.run("ledger.release", **values, entry=entry.value)
-    if entry is not Entry.NONE:
-        await scope.run("ledger.intend", **values, list=entry.value)
+async def intend(
+    scope: Scope, organization_id: UUID, keys: Sequence[Key], entries: Sequence[Entry], revisions: Sequence[int]
+) -> None:
+    """Record what is wanted, each from its revision on, in the transaction that publishes it: before any write."""
+    values = {
+        "organization_id": organization_id,
+        "mailbox_guids": [mailbox for mailbox, _ in keys],
+        "device_ids": [device_id for _, device_id in keys],
+        "entries": [entry.value for entry in entries],
+        "revisions": list(revisions),
+    }
+    await scope.run("ledger.release", **values)
+    await scope.run("ledger.intend", **values)
+
+
+async def settle(scope: Scope, organization_id: UUID, levels: Mapping[Key, Level]) -> None:
+    """What was adopted stays as it is until something else than leave is published for it; then it is ours as any."""
+    keys = [key for key, level in levels.items() if level is not Level.LEAVE]
+    if keys:
+        await scope.run(
+            "ledger.settle",
+            organization_id=organization_id,
+            mailbox_guids=[mailbox for mailbox, _ in keys],
+            device_ids=[device_id for _, device_id in keys],
+        )
 
 
 async def tell(
@@ -107,5 +126,6 @@ def _row(key: Key, name: ListName, entry: _Entry) -> dict[str, Any]:
         "present_before": state.present_before,
         "doubtful": state.doubtful,
         "memory": state.memory,
+        "adopted": state.adopted,
         "story": entry.story.document(),
     }

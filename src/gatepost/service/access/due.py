@@ -1,7 +1,7 @@
 """Which devices are to be decided, and what asks for it: marked in the transaction that brings something new.
 
 Marks are level-triggered: a decision looks at what is there then, so marking twice, late or for nothing changes
-nothing. Nothing is marked in a tenant that has no policy in force: pins, the only thing that is decided there, are decided at
+nothing. Nothing is marked in a tenant that has no policy in force: pins, the only thing decided there, are decided at
 once. Every function here is one statement, cheap where nothing can change.
 """
 

@@ -4,8 +4,8 @@ Publishing is one transaction: the head's row is locked and its revision raised,
 recorded in the ledger. So commit order is number order, and no connector is told what the ledger does not know.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,6 +21,8 @@ from gatepost.service.ledger import Key
 ORIGIN = "service"
 LONGEST_ID = 1_000  # bytes of a device id; it must fit into an index
 ENTRIES = {Level.ALLOW: Entry.ALLOW, Level.BLOCK: Entry.BLOCK}
+ROWS_A_REVISION = 1_000  # a revision is told whole
+ROWS_AT_ONCE = 5_000
 CONFLICT, PRESUMED = "list-conflict", "entry-presumed"
 CODES = {
     Result.CONFLICT: CONFLICT,
@@ -41,6 +43,35 @@ class Pin:
     until: datetime | None
     by: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A level that is to be published in place of what was (None: nothing), with its reason.
+
+    ``details`` are for the audit trail: what else the decision was made of.
+    """
+
+    key: Key
+    level: Level
+    reason: str
+    was: Level | None
+    said: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def document(self, revision: int) -> dict[str, Any]:
+        """As the audit trail keeps it."""
+        return {
+            "mailbox": str(self.key[0]),
+            "device_id": self.key[1],
+            "level": self.level.value,
+            "was": self.was.value if self.was else None,
+            "reason": self.reason,
+            "before": {"level": self.was.value, "reason": self.said} if self.was else None,
+            "after": {"level": self.level.value, "reason": self.reason},
+            "revision": revision,
+            **self.details,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,34 +154,62 @@ async def lock_head(scope: Scope, organization_id: UUID) -> int:
 
 
 async def publish(scope: Scope, organization_id: UUID, key: Key, level: Level, reason: str) -> int | None:
-    """Publish a level, with its intent in the ledger; the new revision, None where the same stands published.
-
-    The caller holds the head. An opposite entry that is not ours is a finding at once; the connector decides by what it
-    reads.
-    """
+    """Publish one level; the new revision, None where the same stands published. The caller holds the head."""
     values = {"organization_id": organization_id, "mailbox_guid": key[0], "device_id": key[1]}
     now = await scope.one("access.published", **values)
-    if now and (now["level"], now["reason"]) == (level.value, reason):
+    if now and now["level"] == level.value:
+        if now["reason"] != reason:
+            await reword(scope, organization_id, {key: reason})
         return None
-    raised = await scope.one("access.raise", organization_id=organization_id)
+    was = Level(now["level"]) if now else None
+    return await publish_all(
+        scope, organization_id, [Publication(key, level, reason, was, now["reason"] if now else "")]
+    )
+
+
+async def publish_all(scope: Scope, organization_id: UUID, rows: Sequence[Publication]) -> int:
+    """Publish levels, set by set, with their intents in the ledger; the newest revision. The caller holds the head.
+
+    A revision has ``ROWS_A_REVISION`` rows at most, for it is told whole. An opposite entry that is not ours is a
+    finding at once; the connector decides by what it reads.
+    """
+    steps = max(1, -(-len(rows) // ROWS_A_REVISION))
+    raised = await scope.one("access.raise", organization_id=organization_id, count=steps if rows else 0)
     assert raised is not None, "the caller locked it"
-    revision: int = raised["revision"]
-    entry = ENTRIES.get(level, Entry.NONE)
-    await scope.run("access.publish", **values, level=level.value, reason=reason, entry=entry.value, revision=revision)
-    await ledger.intend(scope, organization_id, key, entry, revision)
-    details = {
-        "mailbox": str(key[0]),
-        "device_id": key[1],
-        "level": level.value,
-        "was": now["level"] if now else None,
-        "reason": reason,
-        "before": {"level": now["level"], "reason": now["reason"]} if now else None,
-        "after": {"level": level.value, "reason": reason},
-        "revision": revision,
-    }
-    await audit.record(scope, Event.LEVEL_PUBLISHED, "service", details, organization_id)
-    await review(scope, organization_id, [key])
-    return revision
+    newest: int = raised["revision"]
+    rows = sorted(rows, key=lambda row: row.key)
+    revisions = [newest - steps + 1 + place // ROWS_A_REVISION for place in range(len(rows))]
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        end = start + ROWS_AT_ONCE
+        await _publish(scope, organization_id, rows[start:end], revisions[start:end])
+    return newest
+
+
+async def reword(scope: Scope, organization_id: UUID, reasons: Mapping[Key, str]) -> None:
+    """The levels stay published as they are, for another reason: nobody has to do anything about it."""
+    if reasons:
+        await scope.run(
+            "access.reword", organization_id=organization_id, **columns(reasons), reasons=[*reasons.values()]
+        )
+
+
+async def _publish(scope: Scope, organization_id: UUID, rows: Sequence[Publication], revisions: Sequence[int]) -> None:
+    keys = [row.key for row in rows]
+    entries = [ENTRIES.get(row.level, Entry.NONE) for row in rows]
+    await scope.run(
+        "access.publish",
+        organization_id=organization_id,
+        **columns(keys),
+        levels=[row.level.value for row in rows],
+        reasons=[row.reason for row in rows],
+        entries=[entry.value for entry in entries],
+        revisions=list(revisions),
+    )
+    await ledger.intend(scope, organization_id, keys, entries, revisions)
+    await ledger.settle(scope, organization_id, {row.key: row.level for row in rows})
+    happened = [(Event.LEVEL_PUBLISHED, row.document(revision)) for row, revision in zip(rows, revisions, strict=True)]
+    await audit.record_all(scope, happened, "service", organization_id)
+    await review(scope, organization_id, keys)
 
 
 async def publish_again(scope: Scope, organization_id: UUID, worked_on: Mapping[Key, int]) -> None:
@@ -160,12 +219,18 @@ async def publish_again(scope: Scope, organization_id: UUID, worked_on: Mapping[
     """
     rows = await standing(scope, organization_id, sorted(worked_on)) if worked_on else []
     behind = [row for row in rows if worked_on[row.mailbox_guid, row.device_id] < row.revision]
-    raised = await scope.one("access.raise", organization_id=organization_id) if behind else None
+    raised = await scope.one("access.raise", organization_id=organization_id, count=1) if behind else None
     if raised:
         keys = [{"mailbox_guid": row.mailbox_guid, "device_id": row.device_id} for row in behind]
         await scope.each(
             "access.publish_again", [{"organization_id": organization_id, **key, **raised} for key in keys]
         )
+
+
+def columns(keys: Iterable[Key]) -> dict[str, list[Any]]:
+    """Keys as the columns that statements take."""
+    keys = list(keys)
+    return {"mailbox_guids": [mailbox for mailbox, _ in keys], "device_ids": [device_id for _, device_id in keys]}
 
 
 async def standing(scope: Scope, organization_id: UUID, keys: Sequence[Key]) -> list[Standing]:

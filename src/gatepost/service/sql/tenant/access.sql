@@ -4,9 +4,10 @@
 SELECT revision, acknowledged, memories FROM desired_heads WHERE organization_id = %(organization_id)s FOR UPDATE
 
 -- name: raise
--- The next revision. The row stays locked until the transaction ends, so that the order of commits is that of numbers.
--- example: {"organization_id": ""}
-UPDATE desired_heads SET revision = revision + 1 WHERE organization_id = %(organization_id)s RETURNING revision
+-- So many revisions more; the last of them. The row stays locked until the transaction ends, so that the order of commits
+-- is that of numbers.
+-- example: {"organization_id": "", "count": 1}
+UPDATE desired_heads SET revision = revision + %(count)s WHERE organization_id = %(organization_id)s RETURNING revision
 
 -- name: acknowledge
 -- A connector that may write holds this revision; one that this history never gave out counts as the newest.
@@ -27,13 +28,25 @@ SELECT level, reason, entry, revision FROM desired
 WHERE organization_id = %(organization_id)s AND mailbox_guid = %(mailbox_guid)s AND device_id = %(device_id)s
 
 -- name: publish
--- Publish a level under a revision, in place of what was published.
--- example: {"organization_id": "", "mailbox_guid": "", "device_id": "x", "level": "leave", "reason": "", "entry": "none", "revision": 1}
+-- Publish levels, each under its revision, in place of what was published.
+-- example: {"organization_id": "", "mailbox_guids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"], "device_ids": ["x"], "levels": ["leave"], "reasons": [""], "entries": ["none"], "revisions": [1]}
 INSERT INTO desired (organization_id, mailbox_guid, device_id, level, reason, entry, revision)
-VALUES (%(organization_id)s, %(mailbox_guid)s, %(device_id)s, %(level)s, %(reason)s, %(entry)s, %(revision)s)
+SELECT %(organization_id)s::uuid, k.mailbox_guid, k.device_id, k.level, k.reason, k.entry, k.revision
+FROM unnest(%(mailbox_guids)s::uuid[], %(device_ids)s::text[], %(levels)s::text[], %(reasons)s::text[],
+            %(entries)s::text[], %(revisions)s::bigint[])
+    AS k (mailbox_guid, device_id, level, reason, entry, revision)
+ORDER BY k.mailbox_guid, k.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     level = excluded.level, reason = excluded.reason, entry = excluded.entry, revision = excluded.revision,
     published_at = now()
+
+-- name: reword
+-- The level stays, and so does its revision; the reason is another one.
+-- example: {"organization_id": "", "mailbox_guids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"], "device_ids": ["x"], "reasons": ["y"]}
+UPDATE desired d SET reason = k.reason
+FROM unnest(%(mailbox_guids)s::uuid[], %(device_ids)s::text[], %(reasons)s::text[])
+    AS k (mailbox_guid, device_id, reason)
+WHERE d.organization_id = %(organization_id)s AND d.mailbox_guid = k.mailbox_guid AND d.device_id = k.device_id
 
 -- name: publish_again
 -- The same under a new revision: the connector must be told more of whose the entries are.

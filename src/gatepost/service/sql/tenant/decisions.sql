@@ -59,8 +59,3 @@ FROM sources WHERE enabled
 -- What decides at Exchange where no list does, as last read.
 -- example: {"organization_id": ""}
 SELECT default_level, settings -> 'rules' AS rules FROM org_settings WHERE organization_id = %(organization_id)s
-
--- name: in_force
--- The versions of the policy that hold, and how far the newest is rolled out.
-SELECT r.version AS newest, r.base, r.ring, r.pilot, p.version, p.document
-FROM rollouts r JOIN policies p ON p.version IN (r.version, r.base)

@@ -151,11 +151,11 @@ WHERE o.state NOT IN ('removing', 'removed')
 ORDER BY o.organization_id
 
 -- name: take
--- Some that are due, the oldest first; those that somebody marks just now are for the next time.
+-- Some that are due, the oldest first and the bulk last; those that somebody marks just now are for the next time.
 -- example: {"organization_id": "", "limit": 10}
 SELECT mailbox_guid, device_id, cause, ref, by_id FROM decisions_due
 WHERE organization_id = %(organization_id)s
-ORDER BY due_at, mailbox_guid, device_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+ORDER BY bulk, due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 
 -- name: done
 -- These are decided.
