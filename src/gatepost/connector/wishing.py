@@ -132,7 +132,7 @@ class Wishing:
         wish = open_wish.wish
         try:
             seen = exchange.settings()
-            before: str | None = getattr(seen, FIELDS[wish.name])
+            before = _said(seen, wish.name)
             verdict = wish.verdict(before)
             if verdict is not None:
                 if verdict is Result.UNCHANGED and open_wish.told is Result.UNCERTAIN:
@@ -153,7 +153,7 @@ class Wishing:
             return Result.OUT_OF_SCOPE, "this connector's settings_may_change is off"
         return None
 
-    def _change(self, exchange: Exchange, wish: Wish, seen: OrganizationSettings, before: str | None) -> WishOutcome:
+    def _change(self, exchange: Exchange, wish: Wish, seen: OrganizationSettings, before: str) -> WishOutcome:
         """One write, read back; it counts against the ceiling like those that take access away from as many devices."""
         takes = self._losing(exchange, before, wish.value) if wish.name is WishName.DEFAULT_LEVEL else 0
         taken = self._writes.take(takes, lambda: self._permission.may_take)
@@ -178,9 +178,9 @@ class Wishing:
         finally:
             if not sent.is_set():
                 self._writes.give_back(taken)
-        return self._changed(wish, before, getattr(after, FIELDS[wish.name]), sent=sent.is_set())
+        return self._changed(wish, before, _said(after, wish.name), sent=sent.is_set())
 
-    def _changed(self, wish: Wish, before: str | None, after: str | None, *, sent: bool) -> WishOutcome:
+    def _changed(self, wish: Wish, before: str, after: str, *, sent: bool) -> WishOutcome:
         """What Exchange says now: as wished, or as somebody else made it meanwhile."""
         verdict = wish.verdict(after)
         if verdict is Result.UNCHANGED:
@@ -189,7 +189,7 @@ class Wishing:
             return self._outcome(wish, Result.CONFLICT, before, after, "somebody changed it at the same time")
         return self._outcome(wish, Result.FAILED, before, after, "Exchange took the write, and does not show it")
 
-    def _losing(self, exchange: Exchange, before: str | None, level: str) -> int:
+    def _losing(self, exchange: Exchange, before: str, level: str) -> int:
         """How many devices of the last listing lose access by another default level, by Exchange's own order.
 
         Rules that cannot be read count as none, so that more is counted and not less.
@@ -238,6 +238,12 @@ class Wishing:
             yield
         finally:
             self.writing = False
+
+
+def _said(settings: OrganizationSettings, name: WishName) -> str:
+    """What Exchange says of a setting, in its own words; nothing as an empty text."""
+    said: str | None = getattr(settings, FIELDS[name])
+    return said or ""
 
 
 def _result(error: Exception) -> Result:
