@@ -89,7 +89,7 @@ class Filled:
         organization = self.one("SELECT organization_id FROM organizations")["organization_id"]
         key = {"organization_id": organization, "mailbox_guid": UUID(mailbox(0)[0]), "device_id": SECRET}
         t: LiteralString = "INSERT INTO {} (tenant_id, {}) VALUES (%s, {})"
-        group, person, source, hold = uuid4(), uuid4(), uuid4(), uuid4()
+        group, person, source, hold, adoption = uuid4(), uuid4(), uuid4(), uuid4(), uuid4()
         record = {"source_id": source, "managed_id": SECRET}
         for table, columns in {
             "audiences": {"audience_id": uuid4(), "group_ids": [group]},
@@ -151,6 +151,25 @@ class Filled:
                 "value": "block",
                 "known_as": ["allow"],
                 "made_by": SECRET,
+            },
+            "adoptions": {
+                "organization_id": organization,
+                "adoption_id": adoption,
+                "how": "all",
+                "entries": 1,
+                "digest": SECRET,
+                "adopted_by": SECRET,
+            },
+            "default_switches": {
+                "organization_id": organization,
+                "level": "block",
+                "was": "allow",
+                "state": "asked",
+                "digest": SECRET,
+                "gaining": 0,
+                "losing": 1,
+                "asked_id": uuid4(),
+                "asked_by": SECRET,
             },
             "removals": {
                 "organization_id": organization,

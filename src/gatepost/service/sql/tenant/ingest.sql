@@ -75,11 +75,11 @@ SELECT revision FROM desired_heads WHERE organization_id = %(organization_id)s
 -- name: desired
 -- What changed since a revision, in whole revisions, so that the last one of a page is where the next page begins.
 -- example: {"organization_id": "", "revision": 0, "memory": 1, "doubted": 0, "limit": 10}
--- owned and tried are for the memory that asks: see docs/protocol.md.
+-- owned and tried are for the memory that asks: see docs/protocol.md. What was adopted and is kept is nobody's to write.
 SELECT d.mailbox_guid::text AS mailbox, d.device_id, d.level, d.reason, d.entry, d.revision,
        ARRAY(SELECT l.list FROM list_entries l
              WHERE l.organization_id = d.organization_id AND l.mailbox_guid = d.mailbox_guid
-               AND l.device_id = d.device_id AND l.ownership IN ('ours', 'presumed')) AS owned,
+               AND l.device_id = d.device_id AND l.ownership IN ('ours', 'presumed') AND NOT l.kept) AS owned,
        ARRAY(SELECT l.list FROM list_entries l
              WHERE l.organization_id = d.organization_id AND l.mailbox_guid = d.mailbox_guid
                AND l.device_id = d.device_id AND l.ownership = 'intended'

@@ -10,7 +10,7 @@ SELECT l.mailbox_guid, l.device_id, l.list, coalesce(m.primary_smtp, m.display_n
        m.guid IS NOT NULL AND m.gone_at IS NULL AND m.kind NOT IN ('remote', 'disabled') AS reachable
 FROM list_entries l
 LEFT JOIN mailboxes m ON m.organization_id = l.organization_id AND m.guid = l.mailbox_guid
-WHERE l.organization_id = %(organization_id)s AND l.ownership IN ('ours', 'presumed')
+WHERE l.organization_id = %(organization_id)s AND l.ownership IN ('ours', 'presumed') AND NOT l.kept
 ORDER BY mailbox, l.mailbox_guid, l.list, l.device_id
 
 -- name: devices
@@ -23,7 +23,7 @@ SELECT d.guid, d.device_id, d.mailbox_guid, d.friendly_name, d.device_type, d.mo
 FROM devices d
 JOIN mailboxes m ON m.organization_id = d.organization_id AND m.guid = d.mailbox_guid
 JOIN LATERAL (
-    SELECT coalesce(array_agg(l.list) FILTER (WHERE l.ownership IN ('ours', 'presumed')), '{}') AS owned,
+    SELECT coalesce(array_agg(l.list) FILTER (WHERE l.ownership IN ('ours', 'presumed') AND NOT l.kept), '{}') AS owned,
            coalesce(array_agg(l.list) FILTER (WHERE l.ownership = 'withdrawn' AND l.since > m.lists_read_at), '{}')
                AS withdrawn
     FROM list_entries l
@@ -32,7 +32,7 @@ JOIN LATERAL (
 ) e ON cardinality(e.owned) > 0
 WHERE d.organization_id = %(organization_id)s AND d.gone_at IS NULL AND m.gone_at IS NULL AND d.mailbox_guid IN (
     SELECT l.mailbox_guid FROM list_entries l
-    WHERE l.organization_id = %(organization_id)s AND l.ownership IN ('ours', 'presumed'))
+    WHERE l.organization_id = %(organization_id)s AND l.ownership IN ('ours', 'presumed') AND NOT l.kept)
 ORDER BY mailbox, d.guid
 
 -- name: settings
@@ -99,7 +99,7 @@ UPDATE desired_heads SET revision = revision + %(count)s WHERE organization_id =
 -- example: {"organization_id": ""}
 SELECT count(*) AS wanted FROM (
     SELECT mailbox_guid, device_id FROM list_entries
-    WHERE organization_id = %(organization_id)s AND ownership IN ('ours', 'presumed')
+    WHERE organization_id = %(organization_id)s AND ownership IN ('ours', 'presumed') AND NOT kept
     UNION
     SELECT mailbox_guid, device_id FROM desired WHERE organization_id = %(organization_id)s AND level <> 'leave'
 ) k
@@ -112,7 +112,7 @@ SELECT %(organization_id)s::uuid, mailbox_guid, device_id, 'leave', %(reason)s, 
        + (row_number() OVER (ORDER BY mailbox_guid, device_id) - 1) / %(rows_a_revision)s
 FROM (
     SELECT mailbox_guid, device_id FROM list_entries
-    WHERE organization_id = %(organization_id)s AND ownership IN ('ours', 'presumed')
+    WHERE organization_id = %(organization_id)s AND ownership IN ('ours', 'presumed') AND NOT kept
     UNION
     SELECT mailbox_guid, device_id FROM desired WHERE organization_id = %(organization_id)s AND level <> 'leave'
 ) k
@@ -139,7 +139,7 @@ JOIN mailboxes m ON m.organization_id = l.organization_id AND m.guid = l.mailbox
 LEFT JOIN desired d ON d.organization_id = l.organization_id AND d.mailbox_guid = l.mailbox_guid
                    AND d.device_id = l.device_id
 WHERE l.organization_id = %(organization_id)s AND m.gone_at IS NULL AND m.kind NOT IN ('remote', 'disabled')
-  AND (l.ownership IN ('ours', 'presumed') OR (l.ownership = 'intended' AND NOT coalesce(
+  AND (l.ownership IN ('ours', 'presumed') AND NOT l.kept OR (l.ownership = 'intended' AND NOT coalesce(
       d.result_revision >= d.revision AND d.result IN ('applied', 'unchanged'), false)))
 GROUP BY 1 ORDER BY 1
 
