@@ -75,7 +75,7 @@ def expire(guarded: Guarded) -> None:
 
     async def work(_: Scope) -> None:
         async with await Database.open(guarded.service.urls.app, size=1) as database:
-            await holds.expire(database, guarded.service.tenant_id)
+            await holds.expire_holds(database, guarded.service.tenant_id)
 
     guarded.act(work)
 

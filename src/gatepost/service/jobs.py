@@ -18,6 +18,7 @@ from procrastinate.exceptions import ProcrastinateException
 from gatepost.domain.events import Event
 from gatepost.errors import GatepostError
 from gatepost.service import audit, pins, removal
+from gatepost.service.access import holds
 from gatepost.service.administrators.passkeys import CHALLENGE_LIVES
 from gatepost.service.administrators.sessions import IDLE, LIFETIME
 from gatepost.service.database import Database, Scope
@@ -91,6 +92,7 @@ def make(database: Database) -> App:
     of_tenant(prune)
     of_tenant(recount)
     of_tenant(pins.expire_pins)
+    of_tenant(holds.expire_holds)
     of_tenant(removal.advance)
 
     @app.periodic(cron="17 * * * *")
@@ -100,6 +102,7 @@ def make(database: Database) -> App:
         async with database.control() as scope:
             await scope.run("sign_in.prune", before=datetime.now(UTC) - ATTEMPTS_KEPT)
         await for_each_tenant("prune")
+        await for_each_tenant("expire_holds")
 
     @app.periodic(cron="* * * * *")
     @app.task(name="expire-pins-all", queueing_lock="expire-pins-all")

@@ -21,7 +21,7 @@ import pytest
 from gatepost.domain.contract import Status
 from gatepost.domain.events import Event
 from gatepost.errors import Problem
-from gatepost.service.alerts import conditions, job, outbox, targets
+from gatepost.service.alerts import conditions, job, outbox, targets, texts
 from gatepost.service.alerts.addresses import networks
 from gatepost.service.alerts.roads import Relay as Road
 from gatepost.service.database import Database
@@ -134,7 +134,7 @@ async def test_a_synchronisation_that_fails_twice_is_told(speaker: Speaker, eval
 
 
 async def test_what_a_guard_holds_is_told(speaker: Speaker, evaluate: Evaluate, look: Look) -> None:
-    """An inventory that shrank, until one is accepted and comes; a removal that waits for a second person."""
+    """An inventory that shrank, until one is accepted and comes; what waits for a second person, whatever it is."""
     rows = [device(number) for number in range(60)]
     await asyncio.to_thread(speaker.synchronise, rows, [mailbox(0)])
     await asyncio.to_thread(speaker.synchronise, rows[:2], [mailbox(0)])
@@ -143,12 +143,25 @@ async def test_what_a_guard_holds_is_told(speaker: Speaker, evaluate: Evaluate, 
         "INSERT INTO removals (organization_id, ending, state, digest, gaining, losing, entries, asked_id, asked_by)"
         " SELECT organization_id, 'undo', 'asked', '', 0, 0, 0, gen_random_uuid(), 'anna' FROM organizations"
     )
-    assert await evaluate(1) == [("begin", "held")]
+    look(
+        "INSERT INTO holds (organization_id, verb, cause, gathers_until, expires_at)"
+        " SELECT organization_id, 'take', 'policy', now(), now() + interval '7 days' FROM organizations"
+    )
+    look(
+        "INSERT INTO guard_settings (asked_take, asked_id, asked_by, asked_at)"
+        " VALUES (1000, gen_random_uuid(), 'anna', now())"
+    )
+    assert await evaluate(1) == [("begin", "held")] * 3
+    told = {row["subject"]: row for row in look("SELECT *, NULL AS name, 'begin' AS what FROM alerts")}
+    assert texts.sentence(told["guard"], texts.language_of("en")).endswith("Holds that wait: 1.")
+    assert [texts.link(told[each], "https://here/") for each in ("guard", "budgets")] == ["https://here/holds"] * 2
     await asyncio.to_thread(speaker.synchronise, rows, [mailbox(0)])
     look("UPDATE removals SET state = 'cancelled', ended_at = now()")
+    look("UPDATE holds SET state = 'over', decided_at = now()")
+    look("UPDATE guard_settings SET asked_take = NULL, asked_id = NULL, asked_by = NULL, asked_at = NULL")
     assert await evaluate(2) == []
     look("UPDATE checkins SET last_at = now() + interval '1 hour'")
-    assert await evaluate(12) == [("end", "held"), ("end", "held")]
+    assert await evaluate(12) == [("end", "held")] * 4
 
 
 async def test_what_is_near_its_end_is_told(

@@ -220,7 +220,7 @@ async def reopen(scope: Scope, hold_id: UUID, person: Person) -> Hold:
     return await find(scope, hold_id)
 
 
-async def expire(database: Database, tenant_id: UUID) -> None:
+async def expire_holds(database: Database, tenant_id: UUID) -> None:
     """What nobody decided in time is refused; what is long over is forgotten, and so are uses of budgets."""
     now = datetime.now(UTC)
     async with database.tenant(tenant_id) as scope:

@@ -16,6 +16,8 @@ BEGIN = {
     "sync": N_("Synchronisation with Exchange has failed twice in a row."),
     "held/inventory": N_("An inventory is held: it is much smaller than the one before."),
     "held/removal": N_("The removal of the connection waits for the approval of a second person."),
+    "held/guard": N_("More people would lose or gain access than may in an hour. Holds that wait: %(detail)s."),
+    "held/budgets": N_("Larger budgets of the guard wait for the approval of a second person."),
     "certificate": N_("The connector's certificate ends on %(detail)s, and its renewal has failed so far."),
     "tls": N_("The certificate of the Gatepost service ends on %(detail)s."),
     "ticket": N_("A set-up package that nobody has used ends on %(detail)s."),
@@ -28,6 +30,8 @@ REMEDY = {
     "sync": N_("The connection page says why."),
     "held/inventory": N_("Look at the connection page, and accept it only if so many devices are really gone."),
     "held/removal": N_("Look at the page of the removal."),
+    "held/guard": N_("The page Holds shows who, why and by what; a second administrator decides."),
+    "held/budgets": N_("The page Holds shows what was asked for, and by whom."),
     "certificate": N_("Look at the connector's log; without a renewal it must be set up again."),
     "tls": N_("Put a new certificate in its place and restart the service."),
     "ticket": N_("Use it, or download another package."),
@@ -40,6 +44,8 @@ END = {
     "sync": N_("Synchronisation with Exchange works again."),
     "held/inventory": N_("No inventory is held any more."),
     "held/removal": N_("The removal of the connection does not wait any more."),
+    "held/guard": N_("Nothing that the guard held waits any more."),
+    "held/budgets": N_("No larger budgets wait any more."),
     "certificate": N_("The connector's certificate has been renewed."),
     "tls": N_("The certificate of the Gatepost service has been renewed."),
     "ticket": N_("The set-up package has been used or has ended."),
@@ -89,6 +95,8 @@ def link(row: Row, base: str | None) -> str:
     if not base:
         return ""
     path = f"/connection?organization={row['organization_id']}" if row["organization_id"] else "/administration/alerts"
+    if _key(row) in {"held/guard", "held/budgets"}:
+        path = "/holds"
     return base.rstrip("/") + path
 
 

@@ -35,6 +35,10 @@ SELECT 'held', organization_id, 'inventory', '', true FROM newest WHERE state = 
 UNION ALL
 SELECT 'held', organization_id, 'removal', '', true FROM removals WHERE state = 'asked' AND ended_at IS NULL
 UNION ALL
+SELECT 'held', organization_id, 'guard', count(*)::text, true FROM holds WHERE state = 'open' GROUP BY organization_id
+UNION ALL
+SELECT 'held', NULL::uuid, 'budgets', '', true FROM guard_settings WHERE asked_at IS NOT NULL
+UNION ALL
 SELECT 'certificate', organization_id, '', to_json(max(not_after)) #>> '{}', true
 FROM current JOIN connector_certificates k USING (connector_id)
 WHERE k.revoked_at IS NULL GROUP BY organization_id HAVING max(not_after) < %(certificate)s
