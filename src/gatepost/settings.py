@@ -111,7 +111,8 @@ class SyncSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     ``overlap`` is how far behind its watermark a quick sync looks; a difference counts as drift only ``grace`` after
     our own write, for until then it may be replication. ``statistics_every`` is how old a device's statistics may get;
-    0 asks for none. All in seconds.
+    0 asks for none. ``watch_every`` is how often new devices are looked for between two syncs; 0 for never. All in
+    seconds.
     """
 
     full_every: float = 86_400.0
@@ -119,6 +120,7 @@ class SyncSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     overlap: float = 900.0
     grace: float = 1_200.0
     statistics_every: float = 86_400.0
+    watch_every: float = 12.0
 
 
 class NoticeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -31,10 +31,11 @@ from gatepost.connector.schedule import Schedule
 from gatepost.connector.state import EXCHANGE, FAILURE, LAST, LAST_TRY, SERVERS, State, status
 from gatepost.connector.statistics import Reader, Readings
 from gatepost.connector.stopping import Stop
-from gatepost.connector.store import FILE, RUNNING_MODE, Store
+from gatepost.connector.store import BASELINE, FILE, RUNNING_MODE, Store
 from gatepost.connector.taking import Progress, Unwatched
 from gatepost.connector.troubles import Troubles
 from gatepost.connector.uplink import Uplink
+from gatepost.connector.watch import SHARE, Watch
 from gatepost.connector.wishing import Wishing
 from gatepost.connector.writes import Writes
 from gatepost.domain.contract import Answer, Scope, Status, iso
@@ -108,6 +109,9 @@ class Agent:
             sync = self._settings.sync
             self._inventory = Inventory(
                 Listing(self.store), self.courier, self.stop, self._progress, overlap=sync.overlap
+            )
+            self._watch = Watch(
+                Listing(self.store), self._inventory.tell_devices, self._ask_quick, overlap=sync.overlap
             )
             self._statistics = Reader(
                 Readings(self.store), self.stop, self._progress, sync.statistics_every, sync.quick_every
@@ -222,6 +226,25 @@ class Agent:
         if any(found.values()):
             log.info("statistics read", **found)
         return found
+
+    def watch(self) -> float:
+        """Look for new devices once and tell them; in how many seconds to look again, 0 for never. Raises as ``sync``.
+
+        The pause is as set, and longer where a look takes long.
+        """
+        every = self._settings.sync.watch_every
+        if not every or self.store.note(BASELINE) is None:
+            return every
+        begun = host.monotonic()
+        with self._connection.organization() as organization:
+            told = self._watch.look(organization)
+        if told:
+            log.info("new devices told", devices=told)
+        return max(every, SHARE * (host.monotonic() - begun))
+
+    def _ask_quick(self) -> None:
+        self.schedule.ask(Scope.QUICK)
+        self.cycle.due.set()
 
     def work(self) -> Mapping[str, int]:
         """Hear what is desired, look once at every mailbox that is due, and tell what came of it; what there was.

@@ -1,9 +1,9 @@
-"""The cycle, for days. The main thread supervises and is where a signal arrives; five others work.
+"""The cycle, for days. The main thread supervises and is where a signal arrives; six others work.
 
 *check-in* speaks to the service at least every minute; *inventory* takes the synchronisations that are due; *reconcile*
-drives mailboxes to what is desired; *settings* changes Exchange's own where that is wished for; *waiting* holds a
-request open and wakes check-in. Each may be cut off at any moment: what matters is in the outbox, at Exchange or at the
-service.
+drives mailboxes to what is desired; *settings* changes Exchange's own where that is wished for; *watch* looks for new
+devices; *waiting* holds a request open and wakes check-in. Each may be cut off at any moment: what matters is in the
+outbox, at Exchange or at the service.
 """
 
 import random
@@ -36,6 +36,7 @@ WRITE_SECONDS = 4.0  # for a write under way when asked to stop; what takes long
 LOOK_SECONDS = 1.0
 SILENT_SECONDS = 600.0  # without an attempt to reach the service: longer than any pause between two
 WAIT_PAUSE = 0.2  # between two held-open requests at least, whatever the service does
+WATCH_PAUSE = 30.0  # after a look for new devices that failed, doubling
 LEASE_PAUSE = 1.0  # while a lease is waited for
 WORK_PAUSE = 60.0
 
@@ -74,6 +75,9 @@ class Works(Protocol):
     def statistics(self) -> Mapping[str, int]:
         """Statistics that are due, read for a while."""
 
+    def watch(self) -> float:
+        """One look for new devices; in how many seconds the next is due, 0 for never."""
+
     def hang_up(self) -> None:
         """End all work at Exchange and close its shells, for good."""
 
@@ -94,6 +98,7 @@ class Cycle:
             "check-in": self._check_in,
             "inventory": self.syncs,
             "settings": self._settings,
+            "watch": self._watch,
         }
         threads = [self._thread(name, work) for name, work in works.items()]
         waiting = self._thread("waiting", self._wait)
@@ -256,6 +261,21 @@ class Cycle:
                 agent.schedule.failed()
             self.wake.set()
             self.work.set()
+
+    def _watch(self) -> None:
+        """Look for new devices again and again; trouble is told as any other, and ends nothing."""
+        agent, backoff = self._agent, Backoff(first=WATCH_PAUSE)
+        while True:
+            agent.stop.check()
+            try:
+                pause = agent.watch()
+            except GatepostError as error:
+                agent.stop.check()
+                self._met(error)
+                pause = backoff.next()
+            else:
+                backoff.reset()
+            agent.stop.sleep(pause or SILENT_SECONDS)
 
     def _reconcile(self) -> None:
         """Look at mailboxes when they are due."""

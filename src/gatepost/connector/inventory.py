@@ -268,6 +268,22 @@ class Inventory:
             count += len(rows)
         return count
 
+    def tell_devices(self, rows: list[RowText]) -> int:
+        """Tell devices beside a synchronisation; how many the service took. Raises UplinkError."""
+        count = 0
+        for start in range(0, len(rows), STATISTICS_A_DOCUMENT):
+            self._stop.check()
+            page = rows[start : start + STATISTICS_A_DOCUMENT]
+            facts = _facts("devices", [json.loads(row.text) for row in page])
+            result = self._courier.send(Kind.CYCLE, facts=facts).result or SyncResult("")
+            if result.state == "held":
+                log.warning("new devices are told later", why=result.why)
+                return count
+            _tell_rejected(result)
+            self._listing.add_sealed(page)
+            count += len(page)
+        return count
+
     def _send(self, kind: Kind, sync: Sync, facts: Facts) -> SyncResult:
         self._stop.check()
         return self._courier.send(kind, sync, facts).result or SyncResult("")

@@ -15,11 +15,12 @@ in the order of random guids from the start costs ten times as much.
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 from gatepost.connector.rows import RowText, mend
 from gatepost.connector.store import BASELINE, STAGING, TABLES, Store
-from gatepost.domain.contract import DEVICE_COLUMNS, MAILBOX_COLUMNS, ListingDigest, Scope, text_hash
+from gatepost.domain.contract import DEVICE_COLUMNS, MAILBOX_COLUMNS, ListingDigest, Scope, iso, text_hash
 from gatepost.domain.devices import MailboxKind
 
 Kind = Literal["mailboxes", "devices"]
@@ -38,6 +39,8 @@ TOLD = {
 ROWS = "SELECT n.guid, n.row {told} AND n.guid > ? ORDER BY n.guid LIMIT ?"
 HASHES = "SELECT n.rowid, n.hash {told} AND n.rowid > ? ORDER BY n.rowid LIMIT ?"
 OWNER = f"'$[{DEVICE_COLUMNS.index('mailbox_guid')}]'"
+FIRST_SYNC = f"""SELECT max(json_extract(row, '$[{DEVICE_COLUMNS.index("first_sync_at")}]')) FROM sealed_devices
+    WHERE json_extract(row, '$[{DEVICE_COLUMNS.index("first_sync_at")}]') <= ?"""  # noqa: S608 - our own
 ORPHANED = f"""SELECT count(*) FROM staged_devices n JOIN sealed_devices o USING (guid) WHERE o.hash IS NOT n.hash
     AND json_extract(o.row, {OWNER}) IS NOT NULL AND json_extract(n.row, {OWNER}) IS NULL"""  # noqa: S608 - our own
 BEHIND = " UNION ALL SELECT row FROM sealed_mailboxes WHERE guid NOT IN (SELECT guid FROM staged_mailboxes)"
@@ -53,6 +56,8 @@ UPSERT = {
     "devices": "INSERT INTO sealed_devices (guid, hash, row) SELECT guid, hash, row FROM staged_devices "
     "WHERE true ON CONFLICT (guid) DO UPDATE SET hash = excluded.hash, row = excluded.row",
 }
+ADD_SEALED = """INSERT INTO sealed_devices (guid, hash, row) VALUES (?, ?, ?)
+    ON CONFLICT (guid) DO UPDATE SET hash = excluded.hash, row = excluded.row"""
 STIR = """UPDATE statistics SET due = 0 WHERE guid IN (
     SELECT n.guid FROM staged_devices n JOIN sealed_devices o USING (guid) WHERE n.hash <> o.hash)"""
 STAGED_TABLES = [statement for statement in TABLES.split(";") if " staged_" in statement]
@@ -144,16 +149,14 @@ class Listing:
 
         Mailboxes are those staged and finished; behind a delta those sealed.
         """
+        wanted = list(names)
+        behind = self._owners("sealed", wanted) if self.is_delta else {}
+        return behind | self._owners("staged", wanted)
+
+    def _owners(self, side: Side, names: Iterable[str | None]) -> dict[str, str]:
         wanted = json.dumps(list({folded for name in names if (folded := fold(name)) is not None}))
-        sides: tuple[Side, ...] = ("sealed", "staged") if self.is_delta else ("staged",)
-        return {
-            dn: guid
-            for side in sides
-            for dn, guid in self._store.all(
-                f"SELECT m.dn, m.guid FROM json_each(?) AS name JOIN {side}_mailboxes m ON m.dn = name.value",  # noqa: S608 - ours
-                (wanted,),
-            )
-        }
+        statement = f"SELECT m.dn, m.guid FROM json_each(?) AS name JOIN {side}_mailboxes m ON m.dn = name.value"  # noqa: S608 - ours
+        return dict(self._store.all(statement, (wanted,)))
 
     # -- telling ---------------------------------------------------------------------------------------------------
 
@@ -251,6 +254,35 @@ class Listing:
                 "UPDATE sealed_devices SET hash = ?, row = ? WHERE guid = ?",
                 [(_hash(text), text, guid) for guid, text in rows],
             )
+
+    # -- beside synchronisations -----------------------------------------------------------------------------------
+
+    def latest_first_sync(self, believable: datetime) -> datetime | None:
+        """When the newest device of the sealed listing first synchronised; times behind ``believable`` do not count."""
+        [(latest,)] = self._store.all(FIRST_SYNC, (iso(believable),))
+        return datetime.fromisoformat(latest) if latest else None
+
+    def sealed_owners(self, names: Iterable[str | None]) -> dict[str, str]:
+        """The guids of the sealed listing's mailboxes with these distinguished names, by the name in ``fold``."""
+        return self._owners("sealed", names)
+
+    def sealed_devices(self, guids: Iterable[str]) -> set[str]:
+        """Those of these devices that the sealed listing has."""
+        statement = "SELECT d.guid FROM json_each(?) AS name JOIN sealed_devices d ON d.guid = name.value"
+        return {guid for (guid,) in self._store.all(statement, (json.dumps(list(guids)),))}
+
+    def unlike_sealed(self, rows: Iterable[RowText]) -> list[RowText]:
+        """The rows of devices that the sealed listing lacks, or has otherwise."""
+        told = {row.guid: row for row in rows}
+        statement = "SELECT d.guid, d.hash FROM json_each(?) AS name JOIN sealed_devices d ON d.guid = name.value"
+        sealed = dict(self._store.all(statement, (json.dumps(list(told)),)))
+        return [row for guid, row in told.items() if sealed.get(guid) != _hash(row.text)]
+
+    def add_sealed(self, rows: Iterable[RowText]) -> None:
+        """The service has these rows of devices now, which may be new."""
+        with self._store.transaction() as db:
+            _put_in_order(db, "sealed", "devices")
+            db.executemany(ADD_SEALED, [(guid, _hash(text), text) for guid, text in rows])
 
     def _hashes(self, kind: Kind, scope: Scope) -> Iterator[int]:
         """The hashes of what a scope tells, page by page."""

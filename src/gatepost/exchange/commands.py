@@ -34,17 +34,28 @@ class Change:
         return {key: ids for key, ids in (("Add", self.add), ("Remove", self.remove)) if ids}
 
 
+class Stamp(StrEnum):
+    """The times of an object that can be asked for."""
+
+    CHANGED = "WhenChangedUTC"
+    FIRST_SYNC = "FirstSyncTime"
+
+
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """OPATH: changed at or after ``since``, and at or before ``until`` where that is given. Both know their zone."""
+    """OPATH: changed at or after ``since``, and at or before ``until`` where that is given. Both know their zone.
+
+    ``stamp`` is the time that is meant.
+    """
 
     since: datetime
     until: datetime | None = None
+    stamp: Stamp = Stamp.CHANGED
 
     def opath(self) -> str:
         """The filter's text. Whole seconds, as the directory keeps them, in the one form that no locale reads amiss."""
-        since = f"WhenChangedUTC -ge '{_text(self.since)}'"
-        return since if self.until is None else f"({since}) -and (WhenChangedUTC -le '{_text(self.until)}')"
+        since = f"{self.stamp} -ge '{_text(self.since)}'"
+        return since if self.until is None else f"({since}) -and ({self.stamp} -le '{_text(self.until)}')"
 
 
 class Clearable:
@@ -163,4 +174,4 @@ def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-__all__ = ["NULL", "UNLIMITED", "Change", "Changed", "Clearable", "Cmdlet", "Duty", "build"]
+__all__ = ["NULL", "UNLIMITED", "Change", "Changed", "Clearable", "Cmdlet", "Duty", "Stamp", "build"]

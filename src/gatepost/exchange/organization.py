@@ -40,6 +40,7 @@ from gatepost.exchange import (
     statistics,
 )
 from gatepost.exchange.calls import Calls
+from gatepost.exchange.commands import Stamp
 from gatepost.exchange.listing import Listing
 from gatepost.exchange.pool import Pool
 from gatepost.exchange.probing import every_cmdlet, grants, is_granted, prepare, probe, require
@@ -120,6 +121,17 @@ class Organization:
         One that cannot be read comes as a value, and the rest goes on.
         """
         for number, row in enumerate(self._listing.rows(cmdlets.GET_MOBILE_DEVICE, changed_since)):
+            yield row if isinstance(row, UnreadableObject) else reading.device(number, row)
+
+    @property
+    def can_watch(self) -> bool:
+        """Whether devices can be asked for by when they first synchronised; found out once."""
+        return self._listing.filters(cmdlets.GET_MOBILE_DEVICE, Stamp.FIRST_SYNC)
+
+    def new_devices(self, since: datetime) -> Iterator[Device | UnreadableObject]:
+        """The devices that first synchronised at or after a moment; only where ``can_watch``."""
+        found = self._listing.stamped(cmdlets.GET_MOBILE_DEVICE, Stamp.FIRST_SYNC, since)
+        for number, row in enumerate(found):
             yield row if isinstance(row, UnreadableObject) else reading.device(number, row)
 
     def list_mailboxes(self, changed_since: datetime | None = None) -> Iterator[Mailbox | UnreadableObject]:
