@@ -75,6 +75,13 @@ class Event(StrEnum):
     POLICY_ROLLED_BACK = "console:policy:rolled-back"
     ROLLOUT_WIDENED = "service:rollout:advanced"
     ROLLOUT_HALTED = "service:rollout:stopped"
+    SOURCE_ADDED = "console:source:added"
+    SOURCE_CHANGED = "console:source:changed"
+    SOURCE_HELD = "service:source:held"
+    SOURCE_ACCEPTED = "console:source:accepted"
+    RECORDS_FORGOTTEN = "console:record:forgotten"
+    DIRECTORY_SHRUNK = "console:directory:shrunk"
+    PRE_APPROVAL_SET = "console:pre-approval:set"
     CONNECTOR_ENROLLED = "connector:connector:enrolled"
     CONNECTOR_REVOKED = "console:connector:revoked"
     CERTIFICATE_RENEWED = "connector:certificate:renewed"
@@ -98,6 +105,11 @@ class Event(StrEnum):
     ALERT_TARGET_REMOVED = "console:alert-target:removed"
     ALERT_TESTED = "console:alert-target:tested"
     LEVEL_PUBLISHED = "service:level:published"
+    NOTICE_SENT = "connector:notice:sent"
+    NOTICE_FAILED = "connector:notice:failed"
+    NOTICE_SETTINGS = "console:notices:settings-changed"
+    NOTICE_TEMPLATE = "console:notices:template-changed"
+    NOTICE_TESTED = "console:notices:tested"
 
 
 def body_hash(body: Mapping[str, Any]) -> bytes:

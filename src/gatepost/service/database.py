@@ -141,19 +141,19 @@ class Database:
         async with self._transaction() as connection:
             yield Scope(connection, None)
 
-    async def work(self, tenant_id: UUID, task: Callable[[Scope], Awaitable[T]]) -> T:
+    async def work(self, tenant_id: UUID, task: Callable[[Scope], Awaitable[T]], address: str = "") -> T:
         """Run ``task`` in one tenant transaction, all of it again (4 times at most) where PostgreSQL asks for that.
 
         Only for tasks whose every effect is in the transaction.
         """
         for _ in range(TRIES - 1):
             try:
-                async with self.tenant(tenant_id) as scope:
+                async with self.tenant(tenant_id, address) as scope:
                     return await task(scope)
             except DatabaseError as error:
                 if not isinstance(error.__cause__, errors.SerializationFailure | errors.DeadlockDetected):
                     raise
-        async with self.tenant(tenant_id) as scope:
+        async with self.tenant(tenant_id, address) as scope:
             return await task(scope)
 
     async def check(self) -> None:

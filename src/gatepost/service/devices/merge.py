@@ -21,6 +21,8 @@ from uuid import UUID
 from gatepost.domain.contract import DEVICE_COLUMNS, MAILBOX_COLUMNS, ListingDigest, Row, Table
 from gatepost.domain.devices import family
 from gatepost.domain.search import words
+from gatepost.service.access import due
+from gatepost.service.compliance import standing
 from gatepost.service.database import Scope
 from gatepost.service.devices.rows import PoisonRow, Reader, device_reader, mailbox_reader
 
@@ -86,11 +88,14 @@ async def merge_devices(scope: Scope, organization_id: UUID, listing: Listing, n
     changed = await _changed(scope, "merge.changed_devices", organization_id, listing)
     rows, rejected = await asyncio.to_thread(_read, listing, changed)
     if rows:
+        await scope.one("directory.lock_shared")
         owners = {row[DEVICE["mailbox_guid"]] for row in rows} - {None}
         names = await _mailbox_names(scope, organization_id, owners)
         staged = await asyncio.to_thread(_complete, listing, rows, names)
         await _stage(scope, "staged_devices", STAGED_DEVICE, staged)
+        await due.mark_staged_devices(scope, organization_id)
         await scope.run("merge.merge_devices", organization_id=organization_id, now=now)
+        await standing.merged_devices(scope, organization_id, [row[0] for row in rows], due.SYNC)
     return Merged(len(rows), rejected)
 
 
@@ -99,10 +104,13 @@ async def merge_mailboxes(scope: Scope, organization_id: UUID, listing: Listing,
     changed = await _changed(scope, "merge.changed_mailboxes", organization_id, listing)
     rows, rejected = await asyncio.to_thread(_read, listing, changed)
     if rows:
+        await scope.one("directory.lock_shared")
         staged = [[*row, listing.hashes[row[0]]] for row in rows]
         await _stage(scope, "staged_mailboxes", STAGED_MAILBOX, staged)
         renamed = [row["guid"] for row in await scope.all("merge.renamed_mailboxes", organization_id=organization_id)]
         await scope.run("merge.merge_mailboxes", organization_id=organization_id, now=now)
+        await due.mark_staged_mailboxes(scope, organization_id)
+        await standing.merged_mailboxes(scope, organization_id, renamed, due.SYNC)
         await _reword(scope, organization_id, renamed)
     return Merged(len(rows), rejected)
 

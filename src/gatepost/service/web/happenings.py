@@ -70,6 +70,13 @@ EVENTS: Mapping[Event, str] = {
     Event.POLICY_ROLLED_BACK: N_("Policy rolled back"),
     Event.ROLLOUT_WIDENED: N_("Rollout widened by itself"),
     Event.ROLLOUT_HALTED: N_("Rollout stopped by itself"),
+    Event.SOURCE_ADDED: N_("Compliance source added"),
+    Event.SOURCE_CHANGED: N_("Compliance source changed"),
+    Event.SOURCE_HELD: N_("Report of a compliance source held"),
+    Event.SOURCE_ACCEPTED: N_("Held report of a compliance source accepted"),
+    Event.RECORDS_FORGOTTEN: N_("Compliance records forgotten"),
+    Event.DIRECTORY_SHRUNK: N_("People or groups forgotten"),
+    Event.PRE_APPROVAL_SET: N_("Approval before the first synchronisation changed"),
     Event.CONNECTOR_ENROLLED: N_("Connector enrolled"),
     Event.CONNECTOR_REVOKED: N_("Connector revoked"),
     Event.CERTIFICATE_RENEWED: N_("Certificate renewed"),
@@ -93,6 +100,11 @@ EVENTS: Mapping[Event, str] = {
     Event.ALERT_TARGET_REMOVED: N_("Target of alerts removed"),
     Event.ALERT_TESTED: N_("Target of alerts tested"),
     Event.LEVEL_PUBLISHED: N_("Level published"),
+    Event.NOTICE_SENT: N_("Notice sent"),
+    Event.NOTICE_FAILED: N_("Notice not sent"),
+    Event.NOTICE_SETTINGS: N_("Choices about notices changed"),
+    Event.NOTICE_TEMPLATE: N_("Words of a notice changed"),
+    Event.NOTICE_TESTED: N_("Test of a notice asked for"),
 }
 FIELDS: Mapping[str, str] = {
     "level": N_("Level"),
@@ -148,6 +160,14 @@ FIELDS: Mapping[str, str] = {
     "ring": N_("Ring"),
     "pilot": N_("Pilot group"),
     "note": N_("Note"),
+    "fresh_for": N_("Fresh for (seconds)"),
+    "enabled": N_("Switched on"),
+    "known": N_("Known"),
+    "failing": N_("Not compliant"),
+    "recovering": N_("Compliant again"),
+    "told": N_("Told"),
+    "days": N_("Days"),
+    "most": N_("For a mailbox at most"),
 }
 SAID_ELSEWHERE = frozenset({"address"})
 CHANGE = ("before", "after")

@@ -1,14 +1,17 @@
 """How much anybody may send: no body is held in memory that no route could want, whoever sends it.
 
-A connector's documents have limits of their own (``bodies``); everything else fits into 64 KiB.
+A connector's documents, and lists of people and of compliance, have limits of their own and are read by their routes
+once it is known who sends them (``bodies``); everything else fits into 64 KiB.
 """
+
+import re
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_BODY = 64 * 1024
-LIMITED_ELSEWHERE = "/connector/"
+LIMITED_ELSEWHERE = re.compile(r"/connector/|/api/v1/(?:groups|people|sources/[^/]+/records)$")
 
 
 class BodyLimit:
@@ -19,7 +22,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, counting what is read of its body."""
-        limited = scope["type"] == "http" and not scope["path"].startswith(LIMITED_ELSEWHERE)
+        limited = scope["type"] == "http" and not LIMITED_ELSEWHERE.match(scope["path"])
         await self.app(scope, _counted(scope, receive) if limited else receive, send)
 
 

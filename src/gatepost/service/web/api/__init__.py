@@ -9,15 +9,26 @@ from gatepost import __version__
 from gatepost.service.web.api.alerts import router as alerts
 from gatepost.service.web.api.connections import router as connections
 from gatepost.service.web.api.devices import router as devices
+from gatepost.service.web.api.directory import router as directory
 from gatepost.service.web.api.events import router as events
 from gatepost.service.web.api.removal import router as removal
 from gatepost.service.web.api.sessions import router as sessions
+from gatepost.service.web.api.sources import router as sources
 from gatepost.service.web.permissions import declared, public
 
 PREFIX = "/api/v1"
 router = APIRouter()
 router.routes.extend(
-    [*sessions.routes, *devices.routes, *connections.routes, *removal.routes, *alerts.routes, *events.routes]
+    [
+        *sessions.routes,
+        *devices.routes,
+        *connections.routes,
+        *removal.routes,
+        *alerts.routes,
+        *events.routes,
+        *directory.routes,
+        *sources.routes,
+    ]
 )
 
 
