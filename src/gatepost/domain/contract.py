@@ -16,6 +16,7 @@ from gatepost.domain.desired import Desired, read_desired
 from gatepost.domain.devices import Device, Mailbox, Statistics
 from gatepost.domain.fields import ContractError as ContractError  # noqa: PLC0414 - it belongs to the contract
 from gatepost.domain.fields import choice, dumps, loads, mapping, mappings, sequence, text, whole
+from gatepost.domain.posting import DueNotice, read_due
 from gatepost.domain.wishes import Wish, read_wish
 
 CONTRACT = 1
@@ -157,6 +158,7 @@ class Answer:
     entry: the connector's ceiling counts no less than that, whatever its own store remembers. ``unreadable`` says what
     is wrong with desired rows and wishes that could not be read; it is made where an answer is read, and is in none.
     ``wishes`` are settings of Exchange to change; they come again in every answer until what became of them is told.
+    ``notices`` are to be claimed and sent, or looked for; they come again until what became of them is told.
     """
 
     sequence: int
@@ -169,7 +171,7 @@ class Answer:
     more: bool = False
     desired: tuple[Desired, ...] = ()
     orders: tuple[Mapping[str, Any], ...] = ()
-    notices: tuple[Mapping[str, Any], ...] = ()
+    notices: tuple[DueNotice, ...] = ()
     wishes: tuple[Wish, ...] = ()
     sync: str = "none"
     held: Mapping[str, int] = field(default_factory=lambda: {"count": 0})
@@ -274,6 +276,7 @@ def read_answer(document: bytes) -> Answer:
     result = raw.get("result")
     desired, unreadable = _read_each(sequence(raw.get("desired", []), "desired"), "desired", read_desired)
     wishes, unreadable_wishes = _read_each(sequence(raw.get("wishes", []), "wishes"), "wishes", read_wish)
+    notices, unreadable_notices = _read_each(sequence(raw.get("notices", []), "notices"), "notices", read_due)
     return Answer(
         sequence=whole(raw, "sequence"),
         server_time=text(raw, "server_time"),
@@ -285,13 +288,13 @@ def read_answer(document: bytes) -> Answer:
         more=raw.get("more") is True,
         desired=desired,
         orders=mappings(raw.get("orders", []), "orders"),
-        notices=mappings(raw.get("notices", []), "notices"),
+        notices=notices,
         wishes=wishes,
         sync=str(raw.get("sync", "none")),
         held=mapping(raw.get("held", {"count": 0}), "held"),
         result=None if result is None else _read_result(mapping(result, "result")),
         taken_away=whole(raw, "taken_away"),
-        unreadable=(*unreadable, *unreadable_wishes),
+        unreadable=(*unreadable, *unreadable_wishes, *unreadable_notices),
     )
 
 

@@ -7,10 +7,11 @@ epoch can commit after a newer connector was told its epoch.
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from gatepost.domain.contract import (
     CONTRACT,
@@ -28,14 +29,17 @@ from gatepost.domain.contract import (
     read_check_in,
 )
 from gatepost.domain.contract import Scope as Extent
-from gatepost.domain.desired import read_desired
+from gatepost.domain.desired import Level, read_desired
 from gatepost.domain.events import Event
+from gatepost.domain.posting import DueNotice, Letter
 from gatepost.errors import Problem
 from gatepost.service import audit, findings, memories, outcomes, syncs, wishes
+from gatepost.service.access import due
 from gatepost.service.database import Database, Scope
 from gatepost.service.devices import merge
 from gatepost.service.enrolment import Connector
 from gatepost.service.memories import Memory
+from gatepost.service.notices import claiming
 from gatepost.service.storable import short, storable
 
 SUPPORTED = (CONTRACT,)
@@ -118,6 +122,14 @@ async def head(scope: Scope, connector: Connector) -> Head:
         row["current"],
         row["orders"],
     )
+
+
+async def claim_notices(scope: Scope, connector: Connector, ids: Sequence[UUID], base: str | None) -> list[Letter]:
+    """Give notices to be sent. Raises Problem ``superseded``, ``lease-held``; nothing while all writing is stopped."""
+    _refuse_other_instance(await _lock(scope, connector), connector)
+    if (await _lock_epoch(scope, connector))["stopped"]:
+        return []
+    return await claiming.claim(scope, connector, ids, base)
 
 
 async def farewell(scope: Scope, connector: Connector, last_words: tuple[Mapping[str, Any], ...]) -> None:
@@ -304,13 +316,18 @@ async def _merge_cycle(scope: Scope, connector: Connector, document: Document, n
 
 
 async def _keep_settings(scope: Scope, connector: Connector, settings: Mapping[str, Any]) -> None:
+    """Keep them; where default or rules changed, quarantine is looked at again, for it comes from nothing else."""
     level = settings.get("default_level")
+    before = await scope.one("decisions.settings", organization_id=connector.organization_id)
     await scope.run(
         "ingest.settings",
         organization_id=connector.organization_id,
         default_level=short(level) if isinstance(level, str) else None,
         settings=storable(settings),
     )
+    after = await scope.one("decisions.settings", organization_id=connector.organization_id)
+    if before != after:
+        await due.mark_levels(scope, connector.organization_id, [Level.QUARANTINE], due.SYNC)
 
 
 async def _answer(
@@ -352,12 +369,23 @@ async def _answer(
         revision=reached,
         more=reached < revision,
         desired=desired,
+        notices=await _notices(scope, connector, sealed, organization, now),
         wishes=tuple(await wishes.to_send(scope, connector.organization_id)),
         sync=organization["sync_requested"],
         held={"count": held["held"] if held else 0},
         result=result,
         taken_away=await outcomes.taken_away(scope, connector.organization_id),
     )
+
+
+async def _notices(
+    scope: Scope, connector: Connector, sealed: CheckIn, organization: Mapping[str, Any], now: datetime
+) -> tuple[DueNotice, ...]:
+    """What a connector is to send: nothing while it only observes, or all writing is stopped."""
+    if sealed.kind is not Kind.CYCLE:
+        return ()
+    may_send = sealed.status.mode == "enforce" and not organization["stopped"]
+    return await claiming.due(scope, connector.organization_id, now, may_send=may_send)
 
 
 def _as_result(stored: Mapping[str, Any] | None) -> SyncResult | None:

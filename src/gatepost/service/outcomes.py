@@ -13,12 +13,14 @@ from uuid import UUID
 from gatepost.domain.contract import ContractError
 from gatepost.domain.desired import ACCESS, ListName, Outcome, Result, read_outcome
 from gatepost.domain.events import Event
+from gatepost.domain.posting import NOTICE, NoticeOutcome, read_notice_outcome
 from gatepost.domain.wishes import WISH, WishOutcome, read_wish_outcome
 from gatepost.service import access, audit, findings, ledger, wishes
 from gatepost.service.database import Scope
 from gatepost.service.devices.rows import PoisonRow, guid, moment, text
 from gatepost.service.enrolment import Connector
 from gatepost.service.memories import Memory
+from gatepost.service.notices import telling
 from gatepost.service.storable import short, storable
 
 LONGEST_WHY = 1_000
@@ -28,11 +30,12 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One outcome as it came: its row, and what it says of access or of a wish, None where it is about neither."""
+    """One outcome as it came: its row, and what it says of access, a wish or a notice; at most one of them is there."""
 
     row: Mapping[str, Any]
     access: Outcome | None
     wish: WishOutcome | None = None
+    notice: NoticeOutcome | None = None
 
 
 async def keep(scope: Scope, connector: Connector, outcomes: Sequence[Mapping[str, Any]], memory: Memory) -> None:
@@ -51,6 +54,8 @@ async def keep(scope: Scope, connector: Connector, outcomes: Sequence[Mapping[st
         await _apply(scope, connector, about_access, memory)
     about_wishes = [each.wish for name, each in told.items() if name in new and each.wish]
     await wishes.keep(scope, connector.organization_id, about_wishes, str(connector.connector_id))
+    about_notices = [each.notice for name, each in told.items() if name in new and each.notice]
+    await telling.keep(scope, connector.organization_id, about_notices, str(connector.connector_id))
 
 
 async def _refuse(scope: Scope, connector: Connector, malformed: Sequence[ContractError]) -> None:
@@ -161,16 +166,18 @@ def _read_one(place: str, raw: Mapping[str, Any]) -> Told:
             "body": storable(raw),
             "at": None if at is None else moment(at),
         }
-        about_access, about_wish = None, None
+        about_access, about_wish, about_notice = None, None, None
         if row["about"] == ACCESS:
             _check_id(raw.get("device_id"))
             about_access = read_outcome(raw, place)
         elif row["about"] == WISH:
             about_wish = read_wish_outcome(raw, place)
+        elif row["about"] == NOTICE:
+            about_notice = read_notice_outcome(raw, place)
     except PoisonRow as error:
         raise ContractError(place, str(error)) from error
     took = about_access is not None and (ListName.BLOCK in about_access.added or ListName.ALLOW in about_access.removed)
-    return Told({**row, "took_away": took}, about_access, about_wish)
+    return Told({**row, "took_away": took}, about_access, about_wish, about_notice)
 
 
 def _check_id(raw: Any) -> None:  # noqa: ANN401 - foreign JSON

@@ -14,6 +14,7 @@ from gatepost.domain.notices.templates import (
     allowed_link,
     check,
     clean,
+    faults_of_words,
     render,
 )
 from gatepost.domain.notices.texts import Catalogue
@@ -29,6 +30,7 @@ __all__ = [
     "allowed_link",
     "check",
     "clean",
+    "faults_of_words",
     "language_of",
     "render",
 ]

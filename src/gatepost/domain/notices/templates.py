@@ -103,6 +103,17 @@ def check(template: Template, kind: Kind, hosts: Iterable[str]) -> list[Fault]:
     return found
 
 
+def faults_of_words(text: str, hosts: Iterable[str]) -> list[Fault]:
+    """What is wrong with a line of a tenant's that stands in every mail: it has no placeholders."""
+    allowed = frozenset(hosts)
+    tokens = [(token[0], token[2]) for token in _TOKEN.finditer(text)]
+    return [
+        Fault("words", "link" if address else "placeholder", address or whole)
+        for whole, address in tokens
+        if address is None or not allowed_link(address.rstrip(_ENDS), allowed)
+    ]
+
+
 def _faults_of_tokens(place: str, text: str, kind: Kind, allowed: frozenset[str]) -> Iterator[Fault]:
     for token in _TOKEN.finditer(text):
         name, address = token[1], token[2]

@@ -17,9 +17,10 @@ from fastapi.responses import Response
 from gatepost.domain import signing
 from gatepost.domain.contract import CheckIn, ContractError, Kind, iso, write_answer
 from gatepost.domain.events import Event
+from gatepost.domain.posting import A_PAGE, Letter
 from gatepost.errors import Problem
 from gatepost.service import audit, certificates, enrolment, following, ingest
-from gatepost.service.database import Database
+from gatepost.service.database import Database, Scope
 from gatepost.service.enrolment import Claim, Connector
 from gatepost.service.keys import Keys
 from gatepost.service.wake import Waker
@@ -142,10 +143,30 @@ async def claim_order(request: Request, order_id: UUID) -> None:
 
 
 @router.post("/notices/claim", dependencies=SIGNED)
-async def claim_notices(request: Request) -> None:
-    """Claim notices. None exist yet, so they are gone."""
-    await _authenticate(request)
-    raise Problem(409, "gone", "The notices are not there to be claimed.")
+async def claim_notices(request: Request) -> dict[str, Any]:
+    """Claim notices, each once: what is answered is to be sent now, and is nobody else's any more."""
+    connector = await _authenticate(request)
+    ids = _object(bodies.unpack(await bodies.read_sent(request))).get("ids", [])
+    wanted = _notice_ids(ids)
+    base = request.app.state.settings.public_url
+
+    async def work(scope: Scope) -> list[Letter]:
+        return await ingest.claim_notices(scope, connector, wanted, base)
+
+    letters = await _database(request).work(connector.tenant_id, work)
+    if not letters:
+        raise Problem(409, "gone", "These notices are not there to be claimed.")
+    return {"letters": [letter.document() for letter in letters]}
+
+
+def _notice_ids(ids: object) -> list[UUID]:
+    """The ids of a claim. Raises ContractError."""
+    if not isinstance(ids, list) or not 0 < len(ids) <= A_PAGE:
+        raise ContractError("ids", f"expected a list of 1 to {A_PAGE} ids")
+    try:
+        return [UUID(each) for each in ids]
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ContractError("ids", "expected GUIDs") from error
 
 
 def _has_facts(document: CheckIn) -> bool:

@@ -28,8 +28,9 @@ CREATE TABLE notice_templates (
 );
 
 -- One mail to one mailbox. waiting: nobody has it; claimed: a connector was given it, under this permit, and nobody said
--- yet what came of it; uncertain: it says that it cannot tell; dropped: there was nothing left to tell. recipient, subject,
--- html and text are what was given to be sent. The mail carries notice_id as the mark by which it is found again.
+-- yet what came of it; uncertain: it says that it cannot tell; dropped: there was nothing left to tell. told_at: when an
+-- answer first told of it. recipient, subject, html and text are what was given to be sent. The mail carries notice_id as
+-- the mark by which it is found again.
 CREATE TABLE notices (
     tenant_id uuid NOT NULL DEFAULT gatepost_tenant(),
     notice_id uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -42,6 +43,7 @@ CREATE TABLE notices (
         CHECK (state IN ('waiting', 'claimed', 'uncertain', 'sent', 'failed', 'dropped')),
     made_at timestamptz NOT NULL DEFAULT now(),
     due_at timestamptz NOT NULL DEFAULT now(),
+    told_at timestamptz,
     attempts integer NOT NULL DEFAULT 0,
     permit uuid,
     claimed_by uuid,
@@ -74,10 +76,8 @@ CREATE TABLE notice_items (
 );
 CREATE INDEX notice_items_notice ON notice_items (tenant_id, notice_id);
 
--- notices: how often there was something new to send; whoever waits is woken by it.
-ALTER TABLE desired_heads ADD COLUMN notices bigint NOT NULL DEFAULT 0;
-CREATE TRIGGER wake_for_notices AFTER UPDATE OF notices ON desired_heads
-    FOR EACH ROW WHEN (NEW.notices <> OLD.notices) EXECUTE FUNCTION gatepost_wake();
+-- A connector that waits is woken by a mail that is new.
+CREATE TRIGGER wake AFTER INSERT ON notices FOR EACH ROW EXECUTE FUNCTION gatepost_wake();
 
 ALTER TABLE notice_settings ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON notice_settings

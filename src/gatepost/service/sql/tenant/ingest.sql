@@ -102,7 +102,10 @@ SELECT h.revision, o.sync_requested, o.sync_requested_at, o.writing_stopped_at I
        n.epoch = o.epoch AND n.revoked_at IS NULL AND o.state <> 'removed' AS current,
        (SELECT count(*) FROM wishes w
         WHERE w.organization_id = o.organization_id AND w.ended_at IS NULL AND w.sent_at IS NULL
-          AND o.state NOT IN ('removing', 'removed')) AS orders
+          AND o.state NOT IN ('removing', 'removed'))
+       + (SELECT count(*) FROM notices m
+          WHERE m.organization_id = o.organization_id AND m.state = 'waiting' AND m.told_at IS NULL
+            AND m.due_at <= now()) AS orders
 FROM organizations o
 JOIN checkins c ON c.organization_id = o.organization_id AND c.connector_id = %(connector_id)s
 JOIN connectors n ON n.connector_id = c.connector_id
