@@ -5,7 +5,7 @@ it. Of several partnerships with one id in a mailbox the one that synchronised l
 ids only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,7 +30,8 @@ ELSEWHERE = (MailboxKind.REMOTE, MailboxKind.DISABLED)
 class Known:
     """What is known of one device id in one mailbox.
 
-    ``lists`` are the mailbox's as last read, without entries of ours. ``published`` is the level that stands published
+    ``lists`` are the mailbox's as last read, without entries of ours; ``kept`` the same with those that were adopted
+    and stay where they are as long as nothing but leave is published. ``published`` is the level that stands published
     (None where nothing ever was), ``said`` its reason. ``announce`` is what its person is still to be told of the
     decision before. ``policy`` is the one that holds for it, ``version`` None where none does.
     """
@@ -41,6 +42,7 @@ class Known:
     previous: Decision | None
     device: Device
     lists: Lists
+    kept: Lists
     published: Level | None
     said: str
     announce: str | None
@@ -49,7 +51,9 @@ class Known:
 
     def listed(self, level: Level | None) -> Lists:
         """The lists with the entry that this level needs; nothing is added opposite to an entry that is not ours."""
-        if level not in (Level.ALLOW, Level.BLOCK):
+        if level in (None, Level.LEAVE):
+            return self.kept
+        if level is Level.QUARANTINE:
             return self.lists
         allowed, blocked = self.lists.allowed, self.lists.blocked
         if allowed is None or blocked is None:
@@ -135,7 +139,8 @@ def _known(
             row["access_state"],
             row["access_state_reason"],
         ),
-        lists=_lists(row),
+        lists=_lists(row, set(row["mine"])),
+        kept=_lists(row, set(row["mine"]) - set(row["kept"])),
         published=Level(row["published"]) if row["published"] else None,
         said=row["said"] or "",
         announce=row["announce"],
@@ -188,12 +193,12 @@ def _previous(row: Mapping[str, Any]) -> Decision | None:
     )
 
 
-def _lists(row: Mapping[str, Any]) -> Lists:
-    """The lists without the entries of this id that are ours."""
+def _lists(row: Mapping[str, Any], mine: Collection[str]) -> Lists:
+    """The lists without the entries of this id in some of them."""
     wanted = fold(row["device_id"])
 
     def without(ids: Sequence[str] | None, name: ListName) -> tuple[str, ...] | None:
-        if ids is None or name not in row["mine"]:
+        if ids is None or name not in mine:
             return None if ids is None else tuple(ids)
         return tuple(each for each in ids if fold(each) != wanted)
 
