@@ -33,7 +33,7 @@ def test_a_removed_pin_takes_our_hands_off(writer: Writer, look: Look) -> None:
     writer.unpin()
     assert look("SELECT count(*) AS n FROM pins") == [{"n": 0}]
     assert look("SELECT level, entry, reason, revision FROM desired") == [
-        {"level": "leave", "entry": "none", "reason": "The pin was removed.", "revision": 2}
+        {"level": "leave", "entry": "none", "reason": "policy-off", "revision": 2}
     ]
     [removed] = events(look, "console:pin:removed")
     assert (removed["level"], removed["by"]) == ("allow", "anna")
@@ -58,8 +58,8 @@ async def test_a_pin_ends_when_its_time_is_over(writer: Writer, look: Look, anyi
         await pins.expire_pins(database, writer.service.tenant_id)
     assert look("SELECT device_id FROM pins") == [{"device_id": "DEV00002"}]
     assert look("SELECT device_id, level, reason FROM desired ORDER BY device_id") == [
-        {"device_id": "DEV00000", "level": "leave", "reason": "The pin's time is over."},
-        {"device_id": "DEV00002", "level": "allow", "reason": "lost"},
+        {"device_id": "DEV00000", "level": "leave", "reason": "policy-off"},
+        {"device_id": "DEV00002", "level": "allow", "reason": "pinned"},
     ]
     assert [body["device_id"] for body in events(look, "service:pin:expired")] == ["DEV00000"]
 
@@ -77,7 +77,7 @@ async def test_a_pin_ends_with_its_mailbox(writer: Writer, look: Look, anyio_bac
         await pins.expire_pins(database, writer.service.tenant_id)
     assert look("SELECT device_id FROM pins") == [{"device_id": "DEV00002"}]
     assert look("SELECT level, reason FROM desired WHERE device_id = 'DEV00000'") == [
-        {"level": "leave", "reason": "The mailbox is gone."}
+        {"level": "leave", "reason": "no-mailbox"}
     ]
 
 

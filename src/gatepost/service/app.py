@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from gatepost import __version__, systemd
 from gatepost.errors import ServiceError
-from gatepost.service import administration, auditing, backup, jobs, restored, roles, sealing, tls, watchdog
+from gatepost.service import administration, auditing, backup, following, jobs, restored, roles, sealing, tls, watchdog
 from gatepost.service import log as service_log
 from gatepost.service.alerts import job as alerts
 from gatepost.service.alerts.outbox import Ways
@@ -58,6 +58,7 @@ def create_app(settings: ServiceSettings, database: Database) -> FastAPI:
             app.state.waker.run(),
             jobs.run(database),
             sealing.run(database, app.state.keys),
+            following.run(database),
             watchdog.watch(database),
             alerts.run(database, app.state.keys, settings, app.state.ways),
         )

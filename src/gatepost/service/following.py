@@ -1,15 +1,57 @@
 """What follows a transaction that brought something new: each step looks at what is there, in one of its own.
 
-Called after the commit, in the process that made it, so that a phone is let in within seconds; and by jobs, for what a
-process that died left. Every step is level-triggered: again, late or twice makes no difference.
+Called after the commit, in the process that made it, so that a phone is let in within seconds; and each second by every
+replica, for what time brings and for what a process that died left. Every step is level-triggered: again, late or twice
+makes no difference.
 """
 
+import asyncio
+import logging
 from uuid import UUID
 
+from gatepost.errors import GatepostError
 from gatepost.service import removal
+from gatepost.service.access import deciding, due
 from gatepost.service.database import Database
+
+STEP_SECONDS = 2.0
+LOOK_SECONDS = 1.0
+AGAIN_SECONDS = 0.05
+AWAY_SECONDS = 5.0
+log = logging.getLogger("gatepost.service")
 
 
 async def follow(database: Database, tenant_id: UUID) -> None:
-    """Decide what is due, tell people what they are to be told, end what is at its end."""
+    """Decide what is due, tell people what they are to be told, end what is at its end.
+
+    Where very much is due, only for about ``STEP_SECONDS``; the rest is for ``run``.
+    """
+    await deciding.advance(database, tenant_id, STEP_SECONDS)
     await removal.advance(database, tenant_id)
+
+
+async def look(database: Database) -> int:
+    """Follow each tenant in which something is due by now; how many there were. One that fails stops only itself."""
+    async with database.control() as scope:
+        tenants = await due.tenants(scope)
+    for tenant_id in tenants:
+        try:
+            await follow(database, tenant_id)
+        except GatepostError as error:
+            log.warning("nothing is decided for the tenant %s: %s", tenant_id, error)
+    return len(tenants)
+
+
+async def run(database: Database) -> None:
+    """Look each second until cancelled, at once again while there is more; an outage is told once."""
+    away = False
+    while True:
+        try:
+            found = await look(database)
+            away = False
+            await asyncio.sleep(AGAIN_SECONDS if found else LOOK_SECONDS)
+        except GatepostError as error:
+            if not away:
+                log.warning("nothing is decided (%s); it goes on when the database is back", type(error).__name__)
+            away = True
+            await asyncio.sleep(AWAY_SECONDS)

@@ -1,6 +1,6 @@
 """Pins: what an administrator says of one device id in one mailbox, before any policy, until a moment or for good.
 
-A pin is published at once as the device's level; where it is removed, or its time is over, hands are taken off.
+A pin is decided and published at once, and never held; where it is removed, or its time is over, the policy decides.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,8 @@ from gatepost.domain.devices import MailboxKind
 from gatepost.domain.events import Event
 from gatepost.errors import Problem
 from gatepost.service import access, audit, connections
+from gatepost.service.access import deciding
+from gatepost.service.access.due import Cause
 from gatepost.service.database import Database, Scope
 from gatepost.service.devices import queries
 from gatepost.service.ledger import Key
@@ -26,6 +28,7 @@ ELSEWHERE = (MailboxKind.REMOTE, MailboxKind.DISABLED)
 EXPIRED_AT_ONCE = 500
 REMOVED_STATES = ("removing", "removed")
 GONE_KEPT = timedelta(hours=48)
+PIN = Cause("pin")
 REMOVED, EXPIRED, GONE = "The pin was removed.", "The pin's time is over.", "The mailbox is gone."
 
 
@@ -70,11 +73,11 @@ async def set_pin(
     change = {"before": _told(before) if before else None, "after": after}
     details = {**after, "mailbox": str(key[0]), "device_id": key[1], **change}
     await audit.record(scope, Event.PIN_SET, actor, details, organization_id)
-    await access.publish(scope, organization_id, key, chosen, reason.strip())
+    await deciding.decide_now(scope, organization_id, [key], PIN)
 
 
 async def remove_pin(scope: Scope, organization_id: UUID, guid: UUID, actor: str) -> None:
-    """Take a pin away: our entries are withdrawn. Raises Problem 404 where nothing is pinned."""
+    """Take a pin away: the policy decides again. Raises Problem 404 where nothing is pinned."""
     device = await queries.device(scope, organization_id, guid)
     await access.lock_head(scope, organization_id)
     key = (device["mailbox_guid"], device["device_id"])
@@ -117,7 +120,7 @@ async def _key(scope: Scope, organization_id: UUID, guid: UUID) -> Key:
 async def _remove(
     scope: Scope, organization_id: UUID, key: Key, event: Event, actor: str, reason: str, over_at: datetime | None
 ) -> bool:
-    """Remove one pin, if it is there (and over by then), and publish that hands are off; whether it was."""
+    """Remove one pin, if it is there (and over by then), and let the policy decide; whether it was."""
     removed = await scope.one("pins.remove", **_columns(organization_id, key), over_at=over_at)
     if removed is None:
         return False
@@ -133,7 +136,7 @@ async def _remove(
         "after": None,
     }
     await audit.record(scope, event, actor, details, organization_id)
-    await access.publish(scope, organization_id, key, Level.LEAVE, reason)
+    await deciding.decide_now(scope, organization_id, [key], PIN)
     return True
 
 

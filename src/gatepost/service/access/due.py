@@ -34,13 +34,7 @@ TIME = Cause("time")
 async def mark(scope: Scope, organization_id: UUID, keys: Sequence[Key], cause: Cause) -> None:
     """These device ids in these mailboxes."""
     if keys:
-        await scope.run(
-            "due.mark",
-            organization_id=organization_id,
-            mailbox_guids=[mailbox for mailbox, _ in keys],
-            device_ids=[device_id for _, device_id in keys],
-            **_columns(cause),
-        )
+        await scope.run("due.mark", organization_id=organization_id, **_keys(keys), **_columns(cause))
 
 
 async def mark_mailboxes(scope: Scope, organization_id: UUID, guids: Collection[UUID], cause: Cause) -> None:
@@ -97,6 +91,27 @@ async def mark_overdue(scope: Scope) -> int:
 async def organizations(scope: Scope) -> list[UUID]:
     """The organizations in which something is due."""
     return [row["organization_id"] for row in await scope.all("due.organizations")]
+
+
+async def take(scope: Scope, organization_id: UUID, limit: int) -> dict[Key, Cause]:
+    """Some that are due, each with its cause, locked: the oldest first, what is one of very many last."""
+    rows = await scope.all("due.take", organization_id=organization_id, limit=limit)
+    return {(row["mailbox_guid"], row["device_id"]): Cause(row["cause"], row["ref"], row["by_id"]) for row in rows}
+
+
+async def done(scope: Scope, organization_id: UUID, keys: Collection[Key]) -> None:
+    """These are decided."""
+    if keys:
+        await scope.run("due.done", organization_id=organization_id, **_keys(keys))
+
+
+async def tenants(scope: Scope) -> list[UUID]:
+    """The tenants that have something to decide by now; in a control scope."""
+    return [row["tenant_id"] for row in await scope.all("due.tenants")]
+
+
+def _keys(keys: Collection[Key]) -> dict[str, Any]:
+    return {"mailbox_guids": [mailbox for mailbox, _ in keys], "device_ids": [device_id for _, device_id in keys]}
 
 
 def _columns(cause: Cause) -> dict[str, Any]:

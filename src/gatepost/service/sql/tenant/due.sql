@@ -114,9 +114,13 @@ WHERE excluded.cause = 'hold' OR (d.cause <> 'hold' AND d.by_id IS NULL)
 INSERT INTO decisions_due AS d (organization_id, mailbox_guid, device_id, cause, ref, by_id)
 SELECT DISTINCT %(organization_id)s::uuid, s.mailbox_guid, s.device_id, %(cause)s, %(ref)s, %(by_id)s::uuid
 FROM staged_devices s
-LEFT JOIN devices v ON v.organization_id = %(organization_id)s AND v.guid = s.guid
-LEFT JOIN decisions p ON p.organization_id = %(organization_id)s AND p.mailbox_guid = s.mailbox_guid
-                     AND p.device_id = s.device_id
+LEFT JOIN LATERAL (
+    SELECT * FROM devices WHERE organization_id = %(organization_id)s AND guid = s.guid OFFSET 0
+) v ON true
+LEFT JOIN LATERAL (
+    SELECT level, rule FROM decisions
+    WHERE organization_id = %(organization_id)s AND mailbox_guid = s.mailbox_guid AND device_id = s.device_id OFFSET 0
+) p ON true
 WHERE EXISTS (SELECT FROM rollouts) AND s.mailbox_guid IS NOT NULL AND octet_length(s.device_id) BETWEEN 1 AND 1000
   AND (v.guid IS NULL OR p.level IS NULL OR v.gone_at IS NOT NULL
        OR (v.facts_id, v.mailbox_guid, v.device_id, v.access_state, v.access_state_reason, v.first_sync_at)
