@@ -21,6 +21,7 @@ from gatepost.connector.emergency import Journal
 from gatepost.connector.inventory import Inventory, Report
 from gatepost.connector.listing import Listing
 from gatepost.connector.looks import Looks, Pace
+from gatepost.connector.mailing import Mailing, opener
 from gatepost.connector.passwords import Passwords
 from gatepost.connector.patience import Patience
 from gatepost.connector.permission import ENFORCE, Permission
@@ -139,6 +140,16 @@ class Agent:
             tell=self.cycle.wake.set,
             workers=max(1, min(WORKERS, settings.exchange.runspaces - 1)),
         )
+        self.mailing = Mailing(
+            opener(settings),
+            self._permission,
+            self.uplink.claim_notices,
+            self.store.add_outcome,
+            self.courier.find,
+            self._keys.now,
+            self.stop,
+            tell=self.cycle.wake.set,
+        )
         self.wishing = Wishing(
             self.store,
             writes,
@@ -212,6 +223,7 @@ class Agent:
         if by_hand:
             self._journal.told()
         self.wishing.hear(answer.wishes)
+        self.mailing.hear(answer.notices)
         return answer
 
     def statistics(self) -> Mapping[str, int]:
@@ -249,13 +261,13 @@ class Agent:
     def work(self) -> Mapping[str, int]:
         """Hear what is desired, look once at every mailbox that is due, and tell what came of it; what there was.
 
-        Settings of Exchange that are wished for are changed too.
+        Settings of Exchange that are wished for are changed too, and notices sent that the service names.
 
         Raises UplinkError where the service is away, ExchangeError where Exchange is, WriteRefused without a lease.
         """
         self.check_in()
-        found, settings = self.reconcile.run(), self.wishing.run()
-        if found or settings:
+        found, others = self.reconcile.run(), [self.wishing.run(), self.mailing.run()]
+        if found or any(others):
             self.check_in()
         return found
 

@@ -1,9 +1,9 @@
-"""The cycle, for days. The main thread supervises and is where a signal arrives; six others work.
+"""The cycle, for days. The main thread supervises and is where a signal arrives; seven others work.
 
 *check-in* speaks to the service at least every minute; *inventory* takes the synchronisations that are due; *reconcile*
 drives mailboxes to what is desired; *settings* changes Exchange's own where that is wished for; *watch* looks for new
-devices; *waiting* holds a request open and wakes check-in. Each may be cut off at any moment: what matters is in the
-outbox, at Exchange or at the service.
+devices; *mail* sends notices; *waiting* holds a request open and wakes check-in. Each may be cut off at any moment:
+what matters is in the outbox, at Exchange or at the service.
 """
 
 import random
@@ -16,6 +16,7 @@ from gatepost.connector import host, log
 from gatepost.connector.answers import Head
 from gatepost.connector.courier import REPLACED, Courier
 from gatepost.connector.inventory import Report
+from gatepost.connector.mailing import Mailing
 from gatepost.connector.patience import Backoff
 from gatepost.connector.pulse import Pulse
 from gatepost.connector.reconcile import Reconcile
@@ -61,6 +62,7 @@ class Works(Protocol):
     schedule: Schedule
     reconcile: Reconcile
     wishing: Wishing
+    mailing: Mailing
     exchange: log.Outage
     service: log.Outage
     troubles: Troubles
@@ -89,7 +91,7 @@ class Cycle:
         self._agent = agent
         self.error: BaseException | None = None
         self.wake, self.due, self.work, self._listen, self._ended = (threading.Event() for _ in range(5))
-        self._wished = threading.Event()
+        self._wished, self._noticed = threading.Event(), threading.Event()
 
     def run(self) -> None:
         """Work until asked to stop. Raises what ends a connector: it was replaced, or its store is broken."""
@@ -99,6 +101,7 @@ class Cycle:
             "inventory": self.syncs,
             "settings": self._settings,
             "watch": self._watch,
+            "mail": self._mail,
         }
         threads = [self._thread(name, work) for name, work in works.items()]
         waiting = self._thread("waiting", self._wait)
@@ -153,7 +156,7 @@ class Cycle:
     def _end(self, threads: list[threading.Thread]) -> None:
         """Stop the threads: a write gets time to end, then Exchange is hung up on; what the service asks is kept."""
         self._agent.stop.ask()
-        for event in (self.wake, self.due, self.work, self._wished, self._listen):
+        for event in (self.wake, self.due, self.work, self._wished, self._noticed, self._listen):
             event.set()
         end = host.monotonic() + STOP_SECONDS
         writing, *others = threads
@@ -197,6 +200,7 @@ class Cycle:
         self.due.set()
         self.work.set()
         self._wished.set()
+        self._noticed.set()
         if not self._agent.schedule.asked:
             self._listen.set()
 
@@ -285,7 +289,11 @@ class Cycle:
         """Change settings of Exchange that are wished for."""
         self._writing(self._agent.wishing, self._wished)
 
-    def _writing(self, writer: Writer, news: threading.Event) -> None:
+    def _mail(self) -> None:
+        """Send notices when the service names some."""
+        self._writing(self._agent.mailing, self._noticed, log.Outage("the mailbox of notices"))
+
+    def _writing(self, writer: Writer, news: threading.Event, outage: log.Outage | None = None) -> None:
         """Let a writer work when something is due; while there is no lease to write under, wait for it."""
         agent, backoff = self._agent, Backoff()
         while True:
@@ -300,18 +308,19 @@ class Cycle:
             except WriteRefused:
                 news.wait(LEASE_PAUSE)
             except GatepostError as error:
-                self._met(error)
+                self._met(error, outage)
                 agent.stop.sleep(backoff.next())
             else:
-                agent.exchange.worked()
+                (outage or agent.exchange).worked()
                 backoff.reset()
 
-    def _met(self, error: GatepostError) -> None:
+    def _met(self, error: GatepostError, outage: log.Outage | None = None) -> None:
         """Raise what ends a connector; tell any other trouble."""
         if isinstance(error, StoreError) or is_replaced(error):
             raise error
         self._agent.troubles.met(error)
-        (self._agent.service if isinstance(error, UplinkError) else self._agent.exchange).failed(str(error))
+        away = self._agent.service if isinstance(error, UplinkError) else outage or self._agent.exchange
+        away.failed(str(error))
 
 
 def is_replaced(error: GatepostError) -> bool:

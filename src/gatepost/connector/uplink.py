@@ -9,7 +9,7 @@ import base64
 import gzip
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ from gatepost.connector.keys import is_signed
 from gatepost.connector.line import Line, Password, Received
 from gatepost.domain import signing
 from gatepost.domain.contract import Answer
+from gatepost.domain.posting import Letter, read_letters
 from gatepost.errors import AnswerUnsigned, ServiceRefused, SettingsError
 from gatepost.settings import UplinkSettings
 
@@ -107,6 +108,12 @@ class Uplink:
         """
         path = f"/wait?revision={revision}&orders={orders}&stopped={int(stopped)}"
         return answers.read(self._request("GET", path, b"", seconds=WAIT_SECONDS), answers.head)
+
+    def claim_notices(self, ids: Sequence[str]) -> tuple[Letter, ...]:
+        """Claim notices; what is given is to be sent now. Raises ServiceRefused ``gone`` where none is."""
+        return answers.read(
+            self._request("POST", "/notices/claim", pack(json.dumps({"ids": list(ids)}).encode())), read_letters
+        )
 
     def status(self) -> Standing:
         """What the service takes this connector for; asking renews nothing."""

@@ -20,7 +20,7 @@ from gatepost.errors import (
     WriteUncertain,
 )
 from gatepost.exchange.failures import Speech
-from gatepost.exchange.transport import Transport
+from gatepost.exchange.transport import Permit, Transport
 from gatepost.settings import ExchangeSettings, NoticeSettings, changed, refuse_exchange_online
 from gatepost.wire import ews
 
@@ -105,18 +105,20 @@ class Mailer:
         headers: Mapping[str, str] | None = None,
         *,
         marker: str = "",
+        permit: Permit | None = None,
     ) -> str:
         """Send one message, once, and keep a copy; the marker by which ``find`` finds it.
 
-        ``html`` goes where there is any, with a plain part that Exchange makes of it; else ``text``. Raises UsageError
-        for a header that is none, WriteUncertain where nobody can tell whether it was sent, and the ExchangeError
-        family where it was not.
+        ``html`` goes where there is any, with a plain part that Exchange makes of it; else ``text``. ``permit`` is
+        asked just before bytes leave; what it raises comes out, and nothing was sent. Raises UsageError for a header
+        that is none, WriteUncertain where nobody can tell whether it was sent, and the ExchangeError family where it
+        was not.
         """
         marker = marker or uuid4().hex
         letter = ews.Letter(to, subject, html, text, {**AUTOMATIC, **(headers or {}), ews.MARKER: marker})
         left: list[bool] = []
         try:
-            answer = self._ask(ews.send(letter, self._account), left)
+            answer = self._ask(ews.send(letter, self._account), left, permit)
         except (ExchangeUnreachable, NotExchange, WireError) as error:
             if not left:
                 raise
@@ -131,10 +133,18 @@ class Mailer:
         """Whether a message with that marker stands in Sent Items. Raises the ExchangeError family."""
         return ews.has_item(self._response(self._ask(ews.find(marker, self._account))))
 
-    def _ask(self, request: bytes, left: list[bool] | None = None) -> ews.Response | ews.Refusal:
-        """One operation; ``left`` gets an entry once bytes of it have gone."""
-        permit = None if left is None else lambda: left.append(True)
-        return ews.read(self._transport.post(request, permit=permit))
+    def _ask(
+        self, request: bytes, left: list[bool] | None = None, permit: Permit | None = None
+    ) -> ews.Response | ews.Refusal:
+        """One operation; ``left`` gets an entry once bytes of it have gone, which ``permit`` may refuse."""
+
+        def leaving() -> None:
+            if permit is not None:
+                permit()
+            if left is not None:
+                left.append(True)
+
+        return ews.read(self._transport.post(request, permit=leaving))
 
     def _response(self, answer: ews.Response | ews.Refusal) -> ews.Response:
         if isinstance(answer, ews.Response):
