@@ -48,7 +48,7 @@ def test_a_pin_is_set_and_removed_on_the_page(anna: Visitor, writer: Writer, loo
     assert look("SELECT level, reason, by FROM pins") == [{"level": "block", "reason": REASON, "by": "anna"}]
     assert anna.post(f"{path(writer)}/unpin", form(anna)).status_code == 303
     shown = text(anna.get(path(writer)))
-    assert "Desired Hands off The pin was removed." in shown
+    assert "Desired Hands off The policy is switched off, so Gatepost leaves its hands off." in shown
     assert "Remove the pin" not in shown
 
 
