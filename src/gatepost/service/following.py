@@ -13,6 +13,7 @@ from gatepost.errors import GatepostError
 from gatepost.service import removal
 from gatepost.service.access import deciding, due
 from gatepost.service.database import Database
+from gatepost.service.notices import making
 
 STEP_SECONDS = 2.0
 LOOK_SECONDS = 1.0
@@ -27,6 +28,7 @@ async def follow(database: Database, tenant_id: UUID) -> None:
     Where very much is due, only for about ``STEP_SECONDS``; the rest is for ``run``.
     """
     await deciding.advance(database, tenant_id, STEP_SECONDS)
+    await making.announce(database, tenant_id)
     await removal.advance(database, tenant_id)
 
 

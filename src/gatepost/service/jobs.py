@@ -22,6 +22,7 @@ from gatepost.service.access import holds
 from gatepost.service.administrators.passkeys import CHALLENGE_LIVES
 from gatepost.service.administrators.sessions import IDLE, LIFETIME
 from gatepost.service.database import Database, Scope
+from gatepost.service.notices import making, telling
 
 OUTCOMES_KEPT = timedelta(days=30)
 ATTEMPTS_KEPT = timedelta(days=1)
@@ -46,6 +47,7 @@ async def prune(database: Database, tenant_id: UUID) -> None:
         await scope.run("passkeys.prune", made_before=now - CHALLENGE_LIVES)
         await scope.run("invitations.prune", before=now - INVITATIONS_KEPT)
         await scope.run("findings.end_old", before=now - FINDINGS_LAST)
+        await telling.prune(scope, now)
     async with database.tenant(tenant_id) as scope:
         await _abandon_stale(scope, now - SYNC_MAY_TAKE)
     buried = BURIED_AT_ONCE
@@ -94,6 +96,7 @@ def make(database: Database) -> App:
     of_tenant(pins.expire_pins)
     of_tenant(holds.expire_holds)
     of_tenant(removal.advance)
+    of_tenant(making.announce)
 
     @app.periodic(cron="17 * * * *")
     @app.task(name="prune-all", queueing_lock="prune-all")
@@ -115,6 +118,7 @@ def make(database: Database) -> App:
     async def advance_all(timestamp: int) -> None:  # noqa: ARG001 - given by the queue
         """Every minute, for each tenant."""
         await for_each_tenant("advance")
+        await for_each_tenant("announce")
 
     @app.periodic(cron="43 2 * * *")
     @app.task(name="recount-all", queueing_lock="recount-all")
