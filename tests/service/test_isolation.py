@@ -96,7 +96,7 @@ class Filled:
             "people": {"person_id": person, "upn": SECRET, "external_id": SECRET},
             "groups": {"group_id": group, "external_id": SECRET, "name": SECRET},
             "memberships": {"group_id": group, "person_id": person},
-            "person_addresses": {"address": SECRET, "person_id": person, "mail": True},
+            "person_addresses": {"address": "user0@example.test", "person_id": person, "mail": True},
             "pre_approvals": {**key, "until_at": datetime.now(UTC)},
             "pre_approval_settings": {"enabled": True, "days": 1, "most": 1},
             "sources": {"source_id": source, "name": SECRET},
@@ -105,9 +105,11 @@ class Filled:
                 "state": "compliant",
                 "since": datetime.now(UTC),
                 "checked_at": datetime.now(UTC),
-                "device_ids": [SECRET],
+                "user_name": SECRET.lower(),
+                "person_id": person,
+                "device_ids": ["dev00000"],
             },
-            "links": {**record, "device_id": SECRET},
+            "links": {**record, "device_id": "dev00000"},
             "policies": {"version": 1, "document": Jsonb({}), "made_by": SECRET, "made_id": uuid4()},
             "rollouts": {"version": 1, "began_by": SECRET, "began_id": uuid4()},
             "decisions": {**key, "level": "leave", "reason": "policy-off", "review_at": datetime.now(UTC)},
@@ -288,6 +290,16 @@ class Filled:
             "administrators.create": {"name": "another", "administrator_id": uuid4()},
             "sessions.end": {"but": None},
             "sessions.open": {"session_id": uuid4()},
+            "compliance.add_source": {"source_id": uuid4(), "name": "another"},
+            "compliance.devices_of_ids": {"ids": ["dev00000"]},
+            "compliance.named": {"source_id": None},
+            "compliance.of_device": {"device_id": "DEV00000"},
+            "compliance.people_of_ids": {"ids": ["dev00000"]},
+            "compliance.remove": {"managed_id": SECRET},
+            "compliance.restand_people": self.one("SELECT array_agg(person_id) AS person_ids FROM people"),
+            "directory.intern_audiences": self.one("SELECT array_agg(person_id) AS person_ids FROM people"),
+            "directory.match_mailboxes": {"addresses": ["user0@example.test"]},
+            "directory.match_records": {"addresses": [SECRET.lower()]},
             "connections.accept": {"sync_id": "held"},
             "connections.request_sync": {"kind": "full"},
             "devices_queries.changed_with_words": found,
@@ -319,9 +331,15 @@ class Filled:
             name: STATEMENTS[name].example["rows"]["rows"][0]
             for name in ("access.note", "ingest.outcomes", "ledger.save")
         }
+        reported = {"managed_id": SECRET, "state": "unknown", "checked_at": "2100-01-01T00:00:00Z", "device_ids": []}
+        reported |= {"user_name": "", "name": ""}
         unsealed = self.one("SELECT event_id FROM events WHERE actor = 'unsealed'")["event_id"]
         return {
             "access.note": {**examples["access.note"], **key},
+            "compliance.told": reported,
+            "compliance.put_records": reported,
+            "directory.put_memberships": {"external_id": SECRET, "groups": []},
+            "directory.put_addresses": {"external_id": SECRET},
             "sealing.seal": {"event_id": str(unsealed), "seq": 1_000_000, "chain_hash": "00"},
             "findings.end": {"codes": [SECRET], "subject": SECRET},
             "ingest.outcomes": {**examples["ingest.outcomes"], "outcome_id": str(uuid4())},

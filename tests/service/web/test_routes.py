@@ -14,13 +14,17 @@ from tests.fixtures.service import Replica, Service, new_tenant
 from tests.service.web.conftest import Visitor, form_token
 
 # What the guide says that each role may (docs/administrators-guide.md, Administrators).
-READER = {"connections.read", "devices.read", "account.own", "session.end"}
+READER = {
+    "connections.read", "devices.read", "policies.read", "holds.read", "directory.read", "compliance.read",
+    "entries.read", "notices.read", "account.own", "session.end",
+}  # fmt: skip
 MAY = {
     "reader": READER,
     "helpdesk": READER | {"connections.sync"},
     "operator": READER
-    | {"connections.sync", "connections.accept", "connections.stop", "devices.pin", "alerts.manage", "audit.read"},
-    "policy-author": READER | {"audit.read"},
+    | {"connections.sync", "connections.accept", "connections.stop", "devices.pin", "alerts.manage", "audit.read"}
+    | {"directory.write", "compliance.write", "entries.adopt"},
+    "policy-author": READER | {"policies.write", "notices.manage", "audit.read"},
     "approver": READER | {"approvals.decide", "audit.read"},
 }
 EVERYTHING = "administrator"
