@@ -279,7 +279,37 @@ STEPS = {
     "rule": Word(N_("A device access rule")),
     "default": Word(N_("The organization's default")),
 }
+PROSPECTS = {
+    "unpinned": Word(N_("If the pin is removed")),
+    "complies": Word(N_("If a compliance source says that it complies")),
+    "fails": Word(N_("If a compliance source says that it does not comply")),
+}
+BEYOND = {
+    "default-allows": Word(
+        N_(
+            "Exchange has no list of quarantined devices, and the organization's default level is allow: the device has "
+            "access. Set the default to quarantine, or let the policy block."
+        )
+    ),
+    "default-blocks": Word(
+        N_(
+            "Exchange has no list of quarantined devices, and the organization's default level is block: the device is "
+            "blocked. Set the default to quarantine, or let the policy block."
+        )
+    ),
+    "rule-allows": Word(N_("A device access rule of Exchange allows it, and rules go before the default.")),
+    "rule-blocks": Word(N_("A device access rule of Exchange blocks it, and rules go before the default.")),
+    "foreign-allow": Word(
+        N_("Somebody else put it on the mailbox's list of allowed devices. Take it off there, or adopt the entry.")
+    ),
+    "foreign-block": Word(
+        N_("Somebody else put it on the mailbox's list of blocked devices. Take it off there, or adopt the entry.")
+    ),
+    "unknown": Word(N_("The mailbox's lists, the access rules or the default level could not be read.")),
+}
 VOCABULARIES = {
+    "prospect": PROSPECTS,
+    "beyond": BEYOND,
     "check": CHECKS,
     "check_name": {name: Word(text) for name, text in CHECK_NAMES.items()},
     "step": STEPS,

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime, BaseModel
 
 from gatepost.domain.contract import iso
-from gatepost.service import access, pins
+from gatepost.service import access, explanation, pins
 from gatepost.service.administrators import Session
 from gatepost.service.devices import queries
+from gatepost.service.web.explained import explained
 from gatepost.service.web.permissions import Permission, requires
 from gatepost.service.web.sessions import tenant_of
 
@@ -94,6 +95,21 @@ async def device(
         mailbox = await queries.mailbox_of(scope, found)
         standing = await access.standing_of(scope, found)
     return {**plain(found), "mailbox": plain(mailbox) if mailbox else None, **_states(found, standing)}
+
+
+@router.get("/{organization}/{guid}/explanation")
+async def explain(
+    request: Request, organization: UUID, guid: UUID, session: Annotated[Session, requires(Permission.DEVICES_READ)]
+) -> dict[str, Any] | None:
+    """Why a device has the access that it has: what is decided and by what, Exchange's steps, what would change it.
+
+    Null for a device of which nothing can be decided: it is gone, or has no mailbox or no id.
+    """
+    async with tenant_of(request, session) as scope:
+        found = await queries.device(scope, organization, guid)
+        key = (found["mailbox_guid"], found["device_id"])
+        why = await explanation.explain(scope, organization, [key]) if all(key) else {}
+    return explained(why[key]) if key in why else None
 
 
 @router.get("/{organization}/{guid}/pin")

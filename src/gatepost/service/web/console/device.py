@@ -11,7 +11,7 @@ from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from gatepost.errors import Problem
-from gatepost.service import access, connections, pins
+from gatepost.service import access, connections, explanation, pins
 from gatepost.service.administrators import Session
 from gatepost.service.database import Scope
 from gatepost.service.devices import queries
@@ -155,8 +155,11 @@ async def _access(
         for change in history
         if change.what != "gone" and "access_state" in {name for name, *_ in change.fields}
     )
+    ids = (found["mailbox_guid"], found["device_id"])
+    why = await explanation.explain(scope, found["organization_id"], [ids]) if all(ids) else {}
     return {
         "standing": await access.standing_of(scope, found),
+        "why": why.get(ids),
         "cannot_pin": words.CANNOT_PIN[key] if isinstance(key, str) else None,
         "effective_since": next(changed, found["first_seen"]),
         "limits": await access.limits(scope, found["organization_id"]),
