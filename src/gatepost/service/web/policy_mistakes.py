@@ -59,6 +59,9 @@ class Mistake:
     detail: str = ""
 
 
+NOTE = Mistake(N_("A note has at most 500 visible characters on one line."))
+
+
 def found(draft: Draft, zone: tzinfo, groups: Mapping[str, str]) -> dict[str, Mistake]:
     """Every mistake of a draft whose groups were resolved, by its place; empty where it can be saved.
 

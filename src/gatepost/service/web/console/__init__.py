@@ -9,9 +9,12 @@ from gatepost.service.web.console.by_hand import router as by_hand
 from gatepost.service.web.console.control import router as control
 from gatepost.service.web.console.device import router as device
 from gatepost.service.web.console.exchange_setup import router as exchange_setup
+from gatepost.service.web.console.holds import router as holds
 from gatepost.service.web.console.invitations import router as invitations
 from gatepost.service.web.console.pages import router as pages
 from gatepost.service.web.console.passkeys import router as passkeys
+from gatepost.service.web.console.policy import router as policy
+from gatepost.service.web.console.policy_edit import router as policy_edit
 from gatepost.service.web.console.removal import router as removal
 from gatepost.service.web.console.route import console_router
 from gatepost.service.web.console.sign_in import router as sign_in
@@ -28,9 +31,12 @@ router.routes.extend(
         *administrators.routes,
         *pages.routes,
         *device.routes,
+        *policy.routes,
+        *policy_edit.routes,
         *administration.routes,
         *control.routes,
         *removal.routes,
+        *holds.routes,
         *by_hand.routes,
         *audit.routes,
         *alerts.routes,

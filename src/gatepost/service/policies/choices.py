@@ -1,0 +1,16 @@
+"""What the pages of policies offer and explain: the groups of the directory by name, and what each Exchange does."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gatepost.service.database import Scope
+
+
+async def groups(scope: Scope) -> dict[str, str]:
+    """The names of the directory's groups by the id that policies have for them, in the order of the names."""
+    return {row["id"]: row["name"] for row in await scope.all("policy_choices.groups")}
+
+
+async def defaults(scope: Scope) -> Sequence[Mapping[str, Any]]:
+    """Each organization's ``name`` and ``default_level``, in Exchange's own word; None where it was never read."""
+    return await scope.all("policy_choices.defaults")
