@@ -307,7 +307,28 @@ BEYOND = {
     ),
     "unknown": Word(N_("The mailbox's lists, the access rules or the default level could not be read.")),
 }
+HOLDS = {
+    "open": Word(N_("Waits for a second person"), "wait"),
+    "approved": Word(N_("Approved"), "good"),
+    "refused": Word(N_("Refused")),
+    "over": Word(N_("Nothing left in it")),
+}
+HELD = {"held": Word(N_("Held")), "released": Word(N_("Let through")), "dropped": Word(N_("Decided otherwise since"))}
+VERBS = {"take": Word(N_("Takes access away"), "bad"), "give": Word(N_("Gives access"), "good")}
+CAUSES = {
+    "policy": Word(N_("Policy version")),
+    "rollout": Word(N_("Rollout of policy version")),
+    "source": Word(N_("Compliance source")),
+    "directory": Word(N_("People and groups")),
+    "pin": Word(N_("Pin")),
+    "sync": Word(N_("Inventory")),
+    "time": Word(N_("A time limit that ended")),
+}
 VOCABULARIES = {
+    "hold": HOLDS,
+    "held": HELD,
+    "verb": VERBS,
+    "cause": CAUSES,
     "prospect": PROSPECTS,
     "beyond": BEYOND,
     "check": CHECKS,

@@ -11,6 +11,7 @@ from gatepost.service.web.api.connections import router as connections
 from gatepost.service.web.api.devices import router as devices
 from gatepost.service.web.api.directory import router as directory
 from gatepost.service.web.api.events import router as events
+from gatepost.service.web.api.holds import router as holds
 from gatepost.service.web.api.removal import router as removal
 from gatepost.service.web.api.sessions import router as sessions
 from gatepost.service.web.api.sources import router as sources
@@ -24,6 +25,7 @@ router.routes.extend(
         *devices.routes,
         *connections.routes,
         *removal.routes,
+        *holds.routes,
         *alerts.routes,
         *events.routes,
         *directory.routes,

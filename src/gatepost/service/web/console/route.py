@@ -30,7 +30,7 @@ WORDS = {
     "removed": (N_("This connection is removed already"), N_("Its page says what to uninstall.")),
     "removing": (N_("A removal is under way already"), N_("Its page shows how far it is, and how else it can end.")),
     "not-removing": (N_("Nothing is being removed"), N_("Somebody ended it. Its page shows how it stands.")),
-    "not-asked": (N_("No removal waits for an approval"), N_("Somebody decided it. Its page shows how it stands.")),
+    "not-asked": (N_("Nothing waits for an approval here"), N_("Somebody decided it. Its page shows how it stands.")),
     "preview-changed": (
         N_("What this would do has changed"),
         N_("Go back, look at the preview again and decide anew."),
@@ -65,6 +65,11 @@ WORDS = {
     "no-rollout": (N_("No version of the policy holds yet"), N_("Roll one out first.")),
     "not-older": (N_("This version is not older than what holds"), N_("Roll it out instead.")),
     "conflict": (N_("Somebody else did the same at this moment"), N_("Look at what they did, and try again.")),
+    "hold-decided": (N_("This was decided already"), N_("Somebody was faster, or time was over. Load the hold anew.")),
+    "hold-changed": (
+        N_("More was held since you looked"),
+        N_("Go back, look at the hold again and decide anew."),
+    ),
     "not-connected": (N_("No connector is enrolled"), N_("Enrol one first; the connection page shows how.")),
     "cannot-pin": (N_("This device cannot be pinned"), N_("Its page says why.")),
     "no-package": (N_("There is no package for this platform"), N_("The operator builds it; the page says how.")),
