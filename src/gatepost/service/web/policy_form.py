@@ -20,7 +20,7 @@ Fields = Mapping[str, Sequence[str]]
 UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
 """The units in which people write lengths of time, in seconds; the longest first."""
 
-CHOICES: Mapping[str, Sequence[str]] = {
+CHOICES: dict[str, Any] = {
     "units": tuple(UNITS),
     "families": tuple(Family),
     "clients": tuple(Client),
