@@ -1,7 +1,7 @@
 """Exchange Web Services, as far as a client needs them that sends mail and reads it again.
 
 ResolveNames, GetFolder, FindItem, GetItem and CreateItem for messages that are sent at once. The signed-in account has
-one mailbox; nobody else's can be opened.
+one mailbox; of the others it opens those that it was granted full access to.
 """
 
 import datetime as dt
@@ -103,7 +103,7 @@ class Services:
             mailbox, name = self._mailroom.resolve(address) or "", named
         if not mailbox:
             raise NotDone("ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it.")
-        if mailbox != self._mailroom.account:
+        if not self._mailroom.may_open(mailbox):
             raise NotDone("ErrorAccessDenied", "Access is denied. Check credentials and try again.")
         if name not in FOLDERS:
             raise NotDone("ErrorFolderNotFound", "The specified folder could not be found in the store.")
@@ -136,7 +136,7 @@ class Services:
 
     def _get_item(self, request: ET.Element) -> Iterable[str]:
         ids = [wanted.get("Id", "") for wanted in request.find(f"{_M}ItemIds") or ()]
-        for message in self._mailroom.items(self._mailroom.account, ids):
+        for message in self._mailroom.items(ids):
             if message is None:
                 raise NotDone("ErrorItemNotFound", "The specified object was not found in the store.")
             yield f"<m:Items>{_item(message, request, full=True)}</m:Items>"

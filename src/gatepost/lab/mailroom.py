@@ -44,7 +44,10 @@ class Message:
 
 
 class Mailroom:
-    """All folders of all mailboxes; any thread may use it. ``account`` is the address of the lab's own mailbox."""
+    """All folders of all mailboxes; any thread may use it. ``account`` is the address of the lab's own mailbox.
+
+    ``granted`` are addresses of mailboxes to which that account has full access, in small letters.
+    """
 
     def __init__(self, organization: Organization, user: str) -> None:
         self.account = f"{user.rpartition(chr(92))[2]}@{DOMAIN}".lower()
@@ -52,6 +55,7 @@ class Mailroom:
         self._lock = threading.Lock()
         self._messages: list[Message] = []
         self.left: list[Message] = []
+        self.granted: set[str] = set()
 
     def resolve(self, address: str) -> str | None:
         """The primary address of the mailbox that has this one; None where there is none here."""
@@ -88,8 +92,12 @@ class Mailroom:
         with self._lock:
             return [one for one in reversed(self._messages) if (one.mailbox, one.folder) == (mailbox.lower(), folder)]
 
-    def items(self, mailbox: str, ids: Iterable[str]) -> list[Message | None]:
-        """The messages of these ids in a mailbox; None for each that is not there."""
+    def may_open(self, mailbox: str) -> bool:
+        """Whether the lab's account may open a mailbox: its own, or one that it was ``granted`` full access to."""
+        return mailbox == self.account or mailbox in self.granted
+
+    def items(self, ids: Iterable[str]) -> list[Message | None]:
+        """The messages of these ids in mailboxes that may be opened; None for each that is not there."""
         with self._lock:
-            known = {one.id: one for one in self._messages if one.mailbox == mailbox}
+            known = {one.id: one for one in self._messages if self.may_open(one.mailbox)}
         return [known.get(one) for one in ids]
