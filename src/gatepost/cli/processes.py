@@ -4,6 +4,7 @@ Every one is in a session of its own, so that Ctrl-C reaches the demo alone, whi
 the system can do it, they also end when the demo is killed.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
 TAIL_LINES = 12
 POLL_SECONDS = 0.1
+ANSWER_SECONDS = 15.0
 
 
 def gatepost(*arguments: str | Path) -> list[str]:
@@ -65,19 +67,30 @@ class Interruption:
 class Program:
     """One running program. One that ``stays`` says on stdout, by its first line, when it is ready.
 
-    ``talk`` is a file descriptor for its stderr; without one that goes to the log.
+    ``talk`` is a file descriptor for its stderr; without one that goes to the log. One that ``hears`` answers each line
+    on its stdin by one on stdout.
     """
 
-    def __init__(self, name: str, arguments: Sequence[str], log: Path, *, stays: bool, talk: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        log: Path,
+        *,
+        stays: bool,
+        talk: int | None = None,
+        hears: bool = False,
+    ) -> None:
         self.name = name
         self.log = log
         self.stays = stays
-        self._first = threading.Event()
+        self._printed = threading.Condition()
+        self._ended = False
         self._lines: list[str] = []
         with log.open("ab") as file:
             self.process = subprocess.Popen(
                 arguments,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if hears else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=file if talk is None else talk,
                 start_new_session=True,
@@ -90,15 +103,32 @@ class Program:
         """Take in what it prints: the first line is waited for, all of it is data."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self._lines.append(line.decode(errors="replace"))
-            self._first.set()
-        self._first.set()
+            with self._printed:
+                self._lines.append(line.decode(errors="replace"))
+                self._printed.notify_all()
+        with self._printed:
+            self._ended = True
+            self._printed.notify_all()
 
     def poll_first_line(self) -> dict[str, Any] | None:
         """The first line as JSON, once it is there."""
-        if not self._first.is_set() or not self._lines:
-            return None
-        line: dict[str, Any] = json.loads(self._lines[0])
+        return self._line(0) if self._lines else None
+
+    def ask(self, question: object, seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
+        """Write one line of JSON to it, and read its answer. Raises GatepostError where none comes."""
+        assert self.process.stdin is not None
+        with self._printed:
+            number = len(self._lines)
+            with contextlib.suppress(OSError):  # it has ended, which is told below
+                self.process.stdin.write(json.dumps(question).encode() + b"\n")
+                self.process.stdin.flush()
+            self._printed.wait_for(lambda: len(self._lines) > number or self._ended, seconds)
+            if len(self._lines) <= number:
+                raise GatepostError(f"{self.name} does not answer.", f"The end of {self.log}:\n{_tail(self.log)}")
+        return self._line(number)
+
+    def _line(self, number: int) -> dict[str, Any]:
+        line: dict[str, Any] = json.loads(self._lines[number])
         return line
 
     def output(self) -> str:
@@ -121,8 +151,10 @@ class Program:
             self.process.kill()
             self.process.wait()
         self._reader.join()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        for pipe in (self.process.stdout, self.process.stdin):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
 
 
 class Programs:
@@ -145,15 +177,17 @@ class Programs:
         while self._running:
             self._running.pop().stop()
 
-    def start(self, name: str, *arguments: str | Path) -> Program:
-        """Start one that stays; ``ready`` waits for its first line."""
+    def start(self, name: str, *arguments: str | Path, hears: bool = False) -> Program:
+        """Start one that stays; ``ready`` waits for its first line. One that ``hears`` may be asked."""
         log = self._logs / f"{name}.log"
         log.unlink(missing_ok=True)
-        return self._launch(f"The {name}", gatepost(*arguments), log, stays=True)
+        return self._launch(f"The {name}", gatepost(*arguments), log, stays=True, hears=hears)
 
-    def _launch(self, name: str, command: list[str], log: Path, *, stays: bool, talk: int | None = None) -> Program:
+    def _launch(
+        self, name: str, command: list[str], log: Path, *, stays: bool, talk: int | None = None, hears: bool = False
+    ) -> Program:
         with self._interruption.held():
-            program = Program(name, command, log, stays=stays, talk=talk)
+            program = Program(name, command, log, stays=stays, talk=talk, hears=hears)
             self._running.append(program)
         return program
 

@@ -4,6 +4,7 @@
 processes, sets up a phone at the moment that it wants, and looks at Exchange past the program under test::
 
     {"do": "level", "level": "Quarantine"}           the organization's default level
+    {"do": "person"}                                 somebody gets a mailbox
     {"do": "appear", "line": "iphone"}               a phone is set up on a person's new mailbox, or on a named one
     {"do": "look", "device": GUID}                   its state, its mailbox's lists, who wrote them, the mail there
 """
@@ -33,7 +34,7 @@ class Hands:
         self._mail = mail
         self._audit = audit
         self._seeder = seeder
-        self._acts = {"level": self._level, "appear": self._appear, "look": self._look}
+        self._acts = {"level": self._level, "person": self._join, "appear": self._appear, "look": self._look}
 
     def do(self, line: str) -> str:
         """The answer to a line; what cannot be done is answered with an ``error``."""
@@ -61,10 +62,14 @@ class Hands:
         self._organization.view().change_settings(default_level=level)
         return {"level": level}
 
+    def _join(self, _asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Somebody gets a mailbox."""
+        return self._owner(self._newcomer())
+
     def _appear(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """A phone is set up; Exchange knows what it is after ``discovery`` seconds."""
         organization = self._organization
-        box = organization.find_mailbox(asked["mailbox"]) if "mailbox" in asked else self._seeder.person()
+        box = organization.find_mailbox(asked["mailbox"]) if "mailbox" in asked else self._newcomer()
         if box is None:
             raise LookupError(f"there is no mailbox {asked['mailbox']}")
         device = self._seeder.new_device(box, LINES[asked.get("line", "iphone")])
@@ -72,6 +77,12 @@ class Hands:
         device.first_sync, device.created, device.changed = now, now // TICKS * TICKS, now
         organization.appear(device, float(asked.get("discovery", DISCOVERY)))
         return {"guid": device.guid, "device_id": device.device_id, **self._owner(box)}
+
+    def _newcomer(self) -> Mailbox:
+        """A person whose mailbox was made just now; the seeder's own have a past."""
+        box, now = self._seeder.person(), self._organization.clock()
+        box.created, box.changed = now // TICKS * TICKS, now
+        return box
 
     def _look(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """What Exchange has of a phone at the controller of its mailbox, and what the mailbox's owner reads."""
