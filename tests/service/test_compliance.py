@@ -1,11 +1,13 @@
 """Compliance over the API: what sources report stands with devices and people; what is doubtful takes nothing away."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import requests
 
+from gatepost.domain.contract import Scope as Extent
 from tests.fixtures.service import Service
 from tests.service.conftest import Look
 from tests.service.speaker import Speaker, device, mailbox
@@ -100,3 +102,195 @@ def test_a_report_stands_with_devices_and_people(reporter: Reporter, look: Look)
     assert look("SELECT managed, managed_since FROM people WHERE external_id = 'p1'") == [
         {"managed": "unmanaged", "managed_since": None}
     ]
+
+
+def test_records_that_disagree_about_an_id_make_it_unknown(reporter: Reporter, look: Look) -> None:
+    """Of one source or of two; nobody fails for it. A source that is switched off disagrees no more."""
+    reporter.put("people", people=[person(0)])
+    first = reporter.source
+    reporter.report(record(0), record(1, "noncompliant"), record(9, "noncompliant", device_ids=["DEV00000"], user=""))
+    assert managed(look) == {"DEV00000": "unknown", "DEV00001": "noncompliant"}
+    assert look("SELECT managed FROM people") == [{"managed": "unknown"}]
+    reporter.report(record(9, device_ids=["DEV00000"], user=""))
+    reporter.add_source("Jamf")
+    reporter.report(record(1))
+    assert managed(look) == {"DEV00000": "compliant", "DEV00001": "unknown"}
+    body = {"name": "Jamf", "fresh_for": 3600, "enabled": False}
+    assert reporter.call("PUT", f"sources/{reporter.source}", body).status_code == 204
+    assert managed(look) == {"DEV00000": "compliant", "DEV00001": "noncompliant"}
+    assert reporter.report(record(1), status=409)["type"] == "source-off"
+    assert {each["state"] for each in reporter.call("GET", "sources").json()["sources"]} == {"fresh", "off"}
+    assert first != reporter.source
+
+
+def test_a_record_of_another_user_is_never_held_against_a_device(reporter: Reporter, look: Look) -> None:
+    """An id is what a phone says of itself: somebody else's record neither lets it in nor keeps it out."""
+    for known, stands in (
+        ([], {"user0@example.test": "noncompliant", "": "noncompliant", "user3@example.test": "unknown"}),
+        ([], {"u0@corp.test": "unknown"}),
+        ([0], {"USER0@example.test": "noncompliant", "U0@corp.test": "noncompliant", "": "noncompliant"}),
+        ([0], {"user3@example.test": "unknown"}),
+        ([0, 3], {"user3@example.test": "unknown", "user0@example.test": "noncompliant"}),
+    ):
+        reporter.put("people", people=[person(number) for number in known])
+        for user, standing in stands.items():
+            reporter.report(record(0, "noncompliant", user=user))
+            assert managed(look) == {"DEV00000": standing}, (known, user)
+
+
+def test_what_comes_late_is_linked_all_the_same(reporter: Reporter, speaker: Speaker, look: Look) -> None:
+    """Records before devices, people after mailboxes, mailboxes that are renamed, addresses that two claim."""
+    reporter.report(record(8, user="u4@corp.test"), record(0, user="u0@corp.test"))
+    assert managed(look) == {"DEV00000": "unknown"}
+    reporter.put("people", people=[person(0), person(4)])
+    assert managed(look) == {"DEV00000": "compliant"}
+    speaker.synchronise([device(8)], [mailbox(4)], scope=Extent.QUICK)
+    assert managed(look) == {"DEV00000": "compliant", "DEV00008": "compliant"}
+    speaker.synchronise([], [mailbox(4, primary_smtp="new4@example.test")], scope=Extent.QUICK)
+    assert managed(look)["DEV00008"] == "unknown"
+    reporter.put("people", people=[person(4, smtp=["user4@example.test", "NEW4@example.test"])])
+    assert managed(look)["DEV00008"] == "compliant"
+    reporter.put("people", people=[person(5, smtp=["new4@example.test"])])
+    assert managed(look)["DEV00008"] == "unknown"
+    assert look("SELECT person_id FROM mailboxes WHERE primary_smtp = 'new4@example.test'") == [{"person_id": None}]
+
+
+def test_a_report_that_comes_again_or_late_changes_nothing(reporter: Reporter, look: Look) -> None:
+    """The newest look of the source stands, in whichever order it is told; a clock ahead does not stop later news."""
+    now = datetime.now(UTC)
+    older = record(0, checked_at=(now - timedelta(hours=2)).isoformat())
+    newer = record(0, "noncompliant", checked_at=(now - timedelta(hours=1)).isoformat())
+    assert reporter.report(newer)["changed"] == 1
+    [before] = look("SELECT managed, managed_since FROM devices WHERE device_id = 'DEV00000'")
+    assert (before["managed"], before["managed_since"] >= now - timedelta(seconds=1)) == ("noncompliant", True)
+    assert reporter.report(older)["changed"] == reporter.report(newer)["changed"] == 0
+    assert look("SELECT managed, managed_since FROM devices WHERE device_id = 'DEV00000'") == [before]
+    reporter.report(record(0, checked_at=(now + timedelta(days=9)).isoformat()))
+    assert managed(look) == {"DEV00000": "compliant"}
+    reporter.report(record(0, "noncompliant"))
+    assert managed(look) == {"DEV00000": "noncompliant"}
+
+
+def test_a_source_is_stale_until_it_speaks_and_when_it_falls_silent(reporter: Reporter, look: Look) -> None:
+    """A source that sends complete lists is kept fresh by them alone; a few changes do not speak for the rest."""
+    assert reporter.state() == "stale"
+    reporter.report()
+    assert reporter.state() == "stale"
+    reporter.report(record(0))
+    assert reporter.state() == "fresh"
+    reporter.report(record(0), record(1), complete=True)
+    look("UPDATE sources SET fresh_at = now() - interval '25 hours'")
+    assert reporter.state() == "stale"
+    reporter.report(record(0))
+    assert reporter.state() == "stale"
+    reporter.report(record(0), record(1), complete=True)
+    assert reporter.state() == "fresh"
+
+
+def many(count: int, state: str) -> list[Said]:
+    """Records of so many devices."""
+    return [record(number, state, user="") for number in range(count)]
+
+
+def test_an_empty_list_is_never_believed(reporter: Reporter, look: Look) -> None:
+    """Nothing is forgotten, the source is doubted, nobody can accept it; a list that is whole ends it."""
+    reporter.report(record(0), complete=True)
+    for _ in range(2):
+        refused = reporter.report(complete=True, status=409)
+        assert (refused["type"], refused["why"], refused["known"]) == ("held", "empty", 1)
+        assert refused["detail"] == (
+            "An empty list is never believed. Nothing was changed, and the source counts as stale."
+        )
+    assert (reporter.state(), managed(look)) == ("held", {"DEV00000": "compliant"})
+    answer = reporter.call("POST", f"sources/{reporter.source}/accept")
+    assert (answer.status_code, answer.json()["type"]) == (409, "empty-list")
+    reporter.report(record(0))
+    assert reporter.state() == "held"
+    reporter.report(record(0), complete=True)
+    assert reporter.state() == "fresh"
+    assert look("SELECT actor, body ->> 'why' AS why FROM events WHERE name = 'service:source:held'") == [
+        {"actor": "anna", "why": "empty"}
+    ]
+
+
+def test_a_list_that_leaves_out_too_many_is_held_until_it_is_accepted(reporter: Reporter, look: Look) -> None:
+    """51 of 60 are too many; what is accepted is for one list, and for no more than was held."""
+    reporter.report(*many(60, "compliant"), complete=True)
+    reporter.report(*many(10, "compliant"), complete=True)
+    assert look("SELECT count(*) FROM compliance_records") == [{"count": 10}]
+    reporter.report(*many(60, "compliant"), complete=True)
+    held = reporter.report(*many(9, "noncompliant"), complete=True, status=409)
+    assert (held["why"], held["missing"], held["known"], held["told"]) == ("shrunk", 51, 60, 9)
+    assert (reporter.state(), set(managed(look).values())) == ("held", {"compliant"})
+    assert reporter.call("POST", f"sources/{reporter.source}/accept").status_code == 204
+    assert reporter.state() == "fresh"
+    assert reporter.report(*many(8, "noncompliant"), complete=True, status=409)["missing"] == 52
+    assert reporter.call("POST", f"sources/{reporter.source}/accept").status_code == 204
+    assert reporter.report(*many(8, "noncompliant"), complete=True)["removed"] == 52
+    assert look("SELECT accepted, held FROM sources") == [{"accepted": None, "held": None}]
+    assert reporter.call("POST", f"sources/{reporter.source}/accept").json()["detail"] == (
+        "Nothing of this source is held."
+    )
+
+
+def test_a_source_that_calls_too_much_good_is_held(reporter: Reporter, look: Look) -> None:
+    """At once, in pieces within the hour, and by way of unknown; what was accepted goes, and then no more."""
+    reporter.report(*many(120, "noncompliant"))
+    assert reporter.report(*many(51, "compliant"), status=409)["why"] == "too-good"
+    assert look("SELECT DISTINCT state FROM compliance_records") == [{"state": "noncompliant"}]
+    assert reporter.state() == "held"
+    assert reporter.call("POST", f"sources/{reporter.source}/accept").status_code == 204
+    assert reporter.report(*many(51, "compliant"))["changed"] == 51
+    assert reporter.report(*many(60, "unknown"))["changed"] == 60
+    held = reporter.report(record(59, user=""), status=409)
+    assert (held["why"], held["recovering"]) == ("too-good", 52)
+    look("UPDATE compliance_records SET recovered_at = now() - interval '61 minutes' WHERE recovered_at IS NOT NULL")
+    assert reporter.report(*many(50, "compliant"))["changed"] == 50
+    assert reporter.report(*many(61, "compliant")[50:])["changed"] == 11
+    assert reporter.state() == "held"
+    reporter.report(*many(61, "compliant"), *many(120, "noncompliant")[61:], complete=True)
+    assert reporter.state() == "fresh"
+
+
+def test_mistakes_are_told_in_words(reporter: Reporter) -> None:
+    """Each bad field is named, and what was sent is not repeated."""
+    for body, said in (
+        ({"records": [{"id": "a", "state": "fine"}]}, "body.records.0.state"),
+        ({"records": [{"id": "", "state": "compliant"}]}, "body.records.0.id"),
+        ({"records": [{"id": "a\x00b", "state": "compliant"}]}, "body.records.0.id"),
+        ({"records": [{"id": "a", "state": "compliant", "checked_at": "2026-01-01T00:00:00"}]}, "checked_at"),
+        ({"records": [{"id": "a", "state": "compliant"}] * 2}, "a is told twice"),
+        ({"complete": True}, "body.records"),
+    ):
+        answer = reporter.call("PUT", f"sources/{reporter.source}/records", body)
+        assert answer.status_code == 400, answer.text
+        assert said in answer.text, answer.text
+    for name, fresh_for, said in (
+        ("", 60, "A name has 1 to 200 visible characters."),
+        ("x", 59, "fresh_for is a number of seconds from 60 to 2,592,000."),
+        ("Intune", 60, "There is a source with this name already."),
+    ):
+        assert reporter.call("POST", "sources", {"name": name, "fresh_for": fresh_for}).json()["detail"] == said
+    assert reporter.call("PUT", f"sources/{reporter.source}/records", "x").status_code == 400
+    elsewhere = "sources/6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"
+    assert reporter.call("PUT", f"{elsewhere}/records", {"records": []}).json()["detail"] == "There is no such source."
+    answer = reporter.call("DELETE", f"sources/{reporter.source}/records/none")
+    assert answer.json()["detail"] == "This source has no such record."
+
+
+def test_what_is_told_can_be_read_again_page_by_page(reporter: Reporter) -> None:
+    """Records with their users and times."""
+    reporter.put("people", people=[person(0)])
+    reporter.report(record(0), record(1, "noncompliant", name="Anna's phone"), record(2, user=""))
+    first = reporter.call("GET", f"sources/{reporter.source}/records?limit=2").json()
+    assert [each["id"] for each in first["records"]] == ["m0", "m1"]
+    told = first["records"][1]
+    assert (told["state"], told["person"], told["name"], told["device_ids"]) == (
+        "noncompliant",
+        "p0",
+        "Anna's phone",
+        ["dev00001"],
+    )
+    assert told["failing_since"] == told["since"]
+    last = reporter.call("GET", f"sources/{reporter.source}/records?limit=2&after={first['next']}").json()
+    assert ([each["id"] for each in last["records"]], last["next"]) == (["m2"], None)

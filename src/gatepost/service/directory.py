@@ -101,9 +101,8 @@ def _guard(found: Row, told: int, may_remove: int) -> None:
     """Refuse a list that is empty, or that leaves out more than it may."""
     missing, known = found["missing"], found["known"]
     if missing and not told:
-        raise Problem(
-            409, "shrunk", "An empty list is never believed: nothing was removed.", known=known, missing=known
-        )
+        detail = "An empty list is never believed, so nothing was changed."
+        raise Problem(409, "shrunk", detail, known=known, missing=missing)
     if missing > max(allowed(known), may_remove):
         raise Problem(
             409,
