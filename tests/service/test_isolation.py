@@ -98,7 +98,6 @@ class Filled:
             "memberships": {"group_id": group, "person_id": person},
             "person_addresses": {"address": "user0@example.test", "person_id": person, "mail": True},
             "pre_approvals": {**key, "until_at": datetime.now(UTC)},
-            "pre_approval_settings": {"enabled": True, "days": 1, "most": 1},
             "sources": {"source_id": source, "name": SECRET},
             "compliance_records": {
                 **record,

@@ -81,7 +81,6 @@ class Event(StrEnum):
     SOURCE_ACCEPTED = "console:source:accepted"
     RECORDS_FORGOTTEN = "console:record:forgotten"
     DIRECTORY_SHRUNK = "console:directory:shrunk"
-    PRE_APPROVAL_SET = "console:pre-approval:set"
     CONNECTOR_ENROLLED = "connector:connector:enrolled"
     CONNECTOR_REVOKED = "console:connector:revoked"
     CERTIFICATE_RENEWED = "connector:certificate:renewed"

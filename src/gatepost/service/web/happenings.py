@@ -76,7 +76,6 @@ EVENTS: Mapping[Event, str] = {
     Event.SOURCE_ACCEPTED: N_("Held report of a compliance source accepted"),
     Event.RECORDS_FORGOTTEN: N_("Compliance records forgotten"),
     Event.DIRECTORY_SHRUNK: N_("People or groups forgotten"),
-    Event.PRE_APPROVAL_SET: N_("Approval before the first synchronisation changed"),
     Event.CONNECTOR_ENROLLED: N_("Connector enrolled"),
     Event.CONNECTOR_REVOKED: N_("Connector revoked"),
     Event.CERTIFICATE_RENEWED: N_("Certificate renewed"),
@@ -166,8 +165,6 @@ FIELDS: Mapping[str, str] = {
     "failing": N_("Not compliant"),
     "recovering": N_("Compliant again"),
     "told": N_("Told"),
-    "days": N_("Days"),
-    "most": N_("For a mailbox at most"),
 }
 SAID_ELSEWHERE = frozenset({"address"})
 CHANGE = ("before", "after")

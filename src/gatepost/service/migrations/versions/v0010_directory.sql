@@ -118,15 +118,6 @@ CREATE TABLE pre_approvals (
     FOREIGN KEY (tenant_id, organization_id) REFERENCES organizations
 );
 
--- most: for one mailbox at a time.
-CREATE TABLE pre_approval_settings (
-    tenant_id uuid NOT NULL DEFAULT gatepost_tenant() REFERENCES tenants,
-    enabled boolean NOT NULL,
-    days integer NOT NULL CHECK (days BETWEEN 1 AND 365),
-    most integer NOT NULL CHECK (most BETWEEN 1 AND 50),
-    PRIMARY KEY (tenant_id)
-);
-
 ALTER TABLE person_addresses ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON person_addresses
     USING (tenant_id = (SELECT gatepost_tenant())) WITH CHECK (tenant_id = (SELECT gatepost_tenant()));
@@ -136,11 +127,6 @@ ALTER TABLE pre_approvals ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON pre_approvals
     USING (tenant_id = (SELECT gatepost_tenant())) WITH CHECK (tenant_id = (SELECT gatepost_tenant()));
 GRANT SELECT, INSERT, UPDATE, DELETE ON pre_approvals TO gatepost_app, gatepost_operator;
-
-ALTER TABLE pre_approval_settings ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON pre_approval_settings
-    USING (tenant_id = (SELECT gatepost_tenant())) WITH CHECK (tenant_id = (SELECT gatepost_tenant()));
-GRANT SELECT, INSERT, UPDATE, DELETE ON pre_approval_settings TO gatepost_app, gatepost_operator;
 
 ALTER TABLE groups ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON groups

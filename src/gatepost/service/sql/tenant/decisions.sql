@@ -8,7 +8,7 @@ SELECT k.mailbox_guid, k.device_id, v.guid, v.family, v.device_type, v.model, v.
        coalesce(v.first_sync_at, v.first_seen) AS first_seen, v.last_success_sync_at, v.known, v.managed,
        v.managed_since, m.primary_smtp, m.kind, m.gone_at IS NOT NULL AS mailbox_gone, m.eas_enabled, m.allowed_ids,
        m.blocked_ids, CASE WHEN h.person_id IS NOT NULL THEN coalesce(h.group_ids, '{}') END AS group_ids,
-       coalesce(h.managed, 'unmanaged') AS person_managed, h.managed_since AS person_managed_since,
+       coalesce(h.managed, 'unknown') AS person_managed, h.managed_since AS person_managed_since,
        n.level AS pin_level, n.until AS pin_until, d.level AS published, d.reason AS said,
        p.level, p.reason, p.rule, p.inputs, p.until, p.warns, p.review_at, p.announce, e.mine, e.kept
 FROM (SELECT DISTINCT * FROM unnest(%(mailbox_guids)s::uuid[], %(device_ids)s::text[]) AS u (mailbox_guid, device_id)) k
