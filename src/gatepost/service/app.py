@@ -23,6 +23,7 @@ from gatepost.service.alerts.outbox import Ways
 from gatepost.service.database import Database, passwords_of
 from gatepost.service.keys import Keys
 from gatepost.service.packages import Packages
+from gatepost.service.policies.worker import Worker
 from gatepost.service.vault import Vault
 from gatepost.service.wake import Waker
 from gatepost.service.web import api, connector, console, health, permissions, problems, static_files
@@ -69,6 +70,7 @@ def create_app(settings: ServiceSettings, database: Database) -> FastAPI:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=GRACE_SECONDS)  # with the database away one may wait for a connection
+            await app.state.worker.close()
 
     app = Application(title="Gatepost", version=__version__, lifespan=background, openapi_url=None)
     app.state.settings = settings
@@ -77,6 +79,7 @@ def create_app(settings: ServiceSettings, database: Database) -> FastAPI:
     app.state.packages = Packages(settings.packages_folder)
     app.state.ways = Ways.of(settings)
     app.state.waker = Waker(database.url)
+    app.state.worker = Worker(database.url)
     app.state.stopping = asyncio.Event()
     app.add_middleware(BodyLimit)
     for router in ROUTERS:

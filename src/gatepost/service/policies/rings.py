@@ -88,6 +88,11 @@ class Rollout:
     began_by: str
     began_id: UUID
 
+    @property
+    def everywhere(self) -> int | None:
+        """The version that holds for everybody whom no ring names: what a next rollout has outside of its ring."""
+        return self.version if self.ring is Ring.ALL else self.base
+
 
 async def current(scope: Scope, *, lock: bool = False) -> Rollout | None:
     """The newest rollout, None where no version was ever rolled out; ``lock``: nobody else changes it meanwhile."""

@@ -43,7 +43,7 @@ async def begin(
         Event.ROLLOUT_BEGUN,
         person,
         version=version,
-        base=_outside(before),
+        base=before.everywhere if before else None,
         ring=ring,
         pilot=pilot,
         ring_hours=None if ring is Ring.ALL else ring_hours,
@@ -115,11 +115,6 @@ async def _known(scope: Scope) -> Rollout:
     if known is None:
         raise Problem(409, "no-rollout", "No version of the policy was rolled out yet.")
     return known
-
-
-def _outside(before: Rollout | None) -> int | None:
-    """What held for everybody: the version where it reached all, else what held outside of its ring."""
-    return None if before is None else before.version if before.ring is Ring.ALL else before.base
 
 
 async def _write(scope: Scope, event: Event, person: Person, **values: Any) -> Rollout:  # noqa: ANN401 - columns
