@@ -279,6 +279,14 @@ STEPS = {
     "rule": Word(N_("A device access rule")),
     "default": Word(N_("The organization's default")),
 }
+DIFFERENCES = {
+    "loses": Word(N_("Would lose access"), "bad"),
+    "gains": Word(N_("Would gain access"), "good"),
+    "other": Word(N_("Differs without access"), "wait"),
+    "same": Word(N_("The same as Exchange"), "info"),
+    "left": Word(N_("Left to Exchange")),
+    "undecided": Word(N_("Not decided")),
+}
 PROSPECTS = {
     "unpinned": Word(N_("If the pin is removed")),
     "complies": Word(N_("If a compliance source says that it complies")),
@@ -320,7 +328,6 @@ CAUSES = {
     "rollout": Word(N_("Rollout of policy version")),
     "source": Word(N_("Compliance source")),
     "directory": Word(N_("People and groups")),
-    "pin": Word(N_("Pin")),
     "sync": Word(N_("Inventory")),
     "time": Word(N_("A time limit that ended")),
 }
@@ -329,6 +336,7 @@ VOCABULARIES = {
     "held": HELD,
     "verb": VERBS,
     "cause": CAUSES,
+    "difference": DIFFERENCES,
     "prospect": PROSPECTS,
     "beyond": BEYOND,
     "check": CHECKS,
