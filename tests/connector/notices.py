@@ -113,15 +113,21 @@ def opened(lab: Lab, address: str) -> Iterator[Account]:
         BaseProtocol.HTTP_ADAPTER_CLS = before
 
 
-def told_site(make_site: MakeSite, **limits: Any) -> Told:
-    """A site that enforces, where new phones are in quarantine by default."""
-    site = make_site(devices=30).limited(**{"mode": "enforce", **limits})
+def add_account(site: Site, url: str) -> None:
+    """Give the connector the lab's mailbox to send from, at this address of its services."""
     lab = site.lab
     with site.config.open("a") as config:
         config.write(
             f"[notices]\naccount = \"{lab.mail.account}\"\nuser = '{lab.user}'\n"
-            f'password_file = "{lab.password_file}"\nurl = "{lab.ews_url}"\n'
+            f'password_file = "{lab.password_file}"\nurl = "{url}"\n'
         )
+
+
+def told_site(make_site: MakeSite, **limits: Any) -> Told:
+    """A site that enforces, where new phones are in quarantine by default."""
+    site = make_site(devices=30).limited(**{"mode": "enforce", **limits})
+    lab = site.lab
+    add_account(site, lab.ews_url)
     lab.organization.view().change_settings(default_level="Quarantine")
     mailbox, phone = next(
         (each, device)

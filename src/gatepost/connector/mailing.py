@@ -104,15 +104,14 @@ class Mailing:
         self._clock = clock
         self._lock = threading.Lock()
         self._due: tuple[DueNotice, ...] = ()
-        self._told: dict[DueNotice, Delivery] = {}
+        self._told: set[DueNotice] = set()
 
     def hear(self, due: Sequence[DueNotice]) -> None:
         """Take what an answer names, but for what was worked on since and the service has not heard of yet."""
         if due and self._opened is None and self._permission.enforcing:
             self._find(UNSET, NOTICE, UNSET_CAUSE, UNSET_HELP)
         with self._lock:
-            named = frozenset(due)
-            self._told = {notice: result for notice, result in self._told.items() if notice in named}
+            self._told &= set(due)
             self._due = tuple(notice for notice in due if notice not in self._told)
 
     def seconds(self) -> float | None:
@@ -148,6 +147,9 @@ class Mailing:
         for notice in notices:
             there = box.find(marker(notice.notice_id))
             found[self._say(notice, Delivery.FOUND if there else Delivery.UNSENT)] += 1
+            with self._lock:
+                self._told.add(notice)  # answers name it until the service has heard of it
+            self._take([notice])
         return found
 
     def _send(self, box: Box, notices: Sequence[DueNotice]) -> Counter[str]:
@@ -157,8 +159,7 @@ class Mailing:
             return found
         asked_at = self._clock()
         letters = self._claimed(notices)
-        for notice in notices:
-            self._done(notice, Delivery.UNCERTAIN)
+        self._take(notices)  # what is claimed is named again under its permit; what is gone is gone
         trouble: Exception | None = None
         for letter in letters:
             if trouble is not None or self._stop.asked:
@@ -208,15 +209,13 @@ class Mailing:
         assert notice.permit is not None
         outcome = NoticeOutcome(str(uuid.uuid4()), notice.notice_id, notice.permit, result, self._now(), why)
         self._keep(outcome.outcome_id, outcome.document())
-        self._done(notice, result)
         self._tell()
         return result.value
 
-    def _done(self, notice: DueNotice, result: Delivery) -> None:
-        """It is not worked on again before the service has heard of it."""
+    def _take(self, notices: Sequence[DueNotice]) -> None:
+        """These need no work any more."""
         with self._lock:
-            self._told[notice] = result
-            self._due = tuple(each for each in self._due if each != notice)
+            self._due = tuple(each for each in self._due if each not in notices)
 
 
 def opener(settings: ConnectorSettings) -> Callable[[], Mailer] | None:

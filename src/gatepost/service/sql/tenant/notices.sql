@@ -182,6 +182,7 @@ UPDATE notices n SET
         ELSE 'failed' END,
     ended_at = CASE WHEN r.result IN ('sent', 'found', 'failed') THEN %(now)s END,
     due_at = CASE WHEN r.result = 'unsent' THEN %(now)s + n.attempts * interval '1 minute' ELSE n.due_at END,
+    told_at = CASE WHEN r.result = 'unsent' THEN NULL ELSE n.told_at END,
     why = r.why
 FROM jsonb_to_recordset(%(rows)s::jsonb -> 'rows') AS r (notice_id uuid, permit uuid, result text, why text)
 WHERE n.organization_id = %(organization_id)s AND n.notice_id = r.notice_id AND n.state <> 'sent'
