@@ -67,6 +67,11 @@ class Reporter:
 def reporter(service: Service, speaker: Speaker) -> Reporter:
     """A script of a tenant with eight devices of four mailboxes, and one source."""
     speaker.synchronise([device(number) for number in range(8)], [mailbox(number) for number in range(4)])
+    return reporter_of(service)
+
+
+def reporter_of(service: Service) -> Reporter:
+    """A script of the tenant's administrator, with one source."""
     service.with_administrator()
     body = {"tenant": service.slug, "name": service.administrator, "password": service.password}
     token = requests.post(f"{service.url}/api/v1/sessions", json=body, timeout=30).json()["token"]
