@@ -23,6 +23,7 @@ from gatepost.service.administrators.passkeys import CHALLENGE_LIVES
 from gatepost.service.administrators.sessions import IDLE, LIFETIME
 from gatepost.service.database import Database, Scope
 from gatepost.service.notices import making, telling
+from gatepost.service.policies import watch
 
 OUTCOMES_KEPT = timedelta(days=30)
 ATTEMPTS_KEPT = timedelta(days=1)
@@ -96,6 +97,7 @@ def make(database: Database) -> App:
     of_tenant(pins.expire_pins)
     of_tenant(holds.expire_holds)
     of_tenant(removal.advance)
+    of_tenant(watch.watch)
     of_tenant(making.announce)
 
     @app.periodic(cron="17 * * * *")
@@ -118,6 +120,7 @@ def make(database: Database) -> App:
     async def advance_all(timestamp: int) -> None:  # noqa: ARG001 - given by the queue
         """Every minute, for each tenant."""
         await for_each_tenant("advance")
+        await for_each_tenant("watch")
         await for_each_tenant("announce")
 
     @app.periodic(cron="43 2 * * *")

@@ -35,8 +35,7 @@ async def begin(
     ``expected``: how many people the preview said would lose access. Raises Problem 400 with what is wrong, 404 where
     there is no such version.
     """
-    await versions.get(scope, version)
-    await _check(scope, ring, pilot, ring_hours)
+    await check(scope, version, ring, pilot, ring_hours)
     before = await current(scope, lock=True)
     return await _write(
         scope,
@@ -146,8 +145,9 @@ async def _change_state(
     return made
 
 
-async def _check(scope: Scope, ring: Ring, pilot: UUID | None, ring_hours: int | None) -> None:
-    """Refuse what cannot be. Raises Problem 400 that names the field."""
+async def check(scope: Scope, version: int, ring: Ring, pilot: UUID | None, ring_hours: int | None) -> None:
+    """Refuse a rollout that cannot be. Raises Problem 400 that names the field, 404 where there is no such version."""
+    await versions.get(scope, version)
     if ring is Ring.PILOT and pilot is None:
         raise Problem(400, "malformed", "Name the pilot group that is to go first.", place="pilot")
     if pilot is not None and await scope.one("policies.group", group_id=pilot) is None:

@@ -55,7 +55,7 @@ CREATE FUNCTION gatepost_preview_rows(
             coalesce(q.audience_id, '00000000-0000-0000-0000-000000000000'::uuid) AS audience_id,
             (CASE WHEN m.gone_at IS NOT NULL THEN 1 WHEN m.kind IN ('remote', 'disabled') THEN 2 ELSE 0 END)::bigint
             | ((q.person_id IS NOT NULL)::integer << 2)
-            | ((CASE q.managed WHEN 'compliant' THEN 1 WHEN 'noncompliant' THEN 2 WHEN 'unknown' THEN 3 ELSE 0 END) << 9)
+            | ((CASE q.managed WHEN 'unmanaged' THEN 0 WHEN 'compliant' THEN 1 WHEN 'noncompliant' THEN 2 ELSE 3 END) << 9)
             | (coalesce(width_bucket(q.managed_since, since_cuts) + 1, 0) << 11)
             | ((CASE WHEN buckets >= 10000 THEN 1
                      WHEN buckets = 0 THEN 0

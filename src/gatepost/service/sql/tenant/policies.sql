@@ -63,3 +63,19 @@ UPDATE rollouts SET ring = %(ring)s, state = %(state)s, expected = %(expected)s,
 -- Stop a rollout, or let it go on; its hours begin anew.
 -- example: {"state": "stopped", "why": "x"}
 UPDATE rollouts SET state = %(state)s, why = %(why)s, ring_since = now()
+
+-- name: signs
+-- What is seen of a version since its ring began: open holds because of it, people who lost access, writes that came to
+-- nothing of all that were told of, and connectors that are silent while they could write.
+-- example: {"version": "1", "since": "2026-01-01T00:00:00Z", "silent_before": "2100-01-01T00:00:00Z"}
+SELECT (SELECT count(*) FROM holds WHERE state = 'open' AND cause = 'policy' AND ref = %(version)s) AS holds,
+       (SELECT count(*) FROM budget_uses WHERE verb = 'take' AND at >= %(since)s) AS lost,
+       d.troubled, d.told,
+       (SELECT count(*) FROM organizations o
+        JOIN connectors c ON c.organization_id = o.organization_id AND c.epoch = o.epoch
+        JOIN checkins i ON i.connector_id = c.connector_id
+        WHERE o.state = 'connected' AND o.writing_stopped_at IS NULL AND i.last_at < %(silent_before)s) AS silent
+FROM (
+    SELECT count(*) FILTER (WHERE result IN ('refused', 'failed', 'conflict')) AS troubled, count(*) AS told
+    FROM desired WHERE published_at >= %(since)s AND result_revision = revision
+) d

@@ -40,8 +40,11 @@ SELECT group_id::text, name FROM groups WHERE group_id::text = ANY(%(names)s)
 
 -- name: doubtful
 -- Whether the compliance sources have no verdict of some device or person, so that what was decided before counts.
+-- Nobody knows what a person that nobody knows has, by whom Outlook with an id of its own is judged.
 SELECT EXISTS (SELECT FROM devices WHERE managed = 'unknown' AND gone_at IS NULL)
-    OR EXISTS (SELECT FROM people WHERE managed = 'unknown') AS doubtful
+    OR EXISTS (SELECT FROM people WHERE managed = 'unknown')
+    OR EXISTS (SELECT FROM devices v JOIN mailboxes m ON m.organization_id = v.organization_id AND m.guid = v.mailbox_guid
+               WHERE v.family = 'outlook' AND v.gone_at IS NULL AND m.person_id IS NULL) AS doubtful
 
 -- name: who
 -- The devices of some classes, in order, from a key on; with what people know them by, and what becomes of them.
