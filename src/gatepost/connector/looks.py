@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
-from gatepost.connector import log
+from gatepost.connector import host, log
 from gatepost.connector.outcomes import Look, shows, steps, undoings
 from gatepost.connector.permission import Permission
 from gatepost.connector.places import Place, Places
@@ -28,6 +28,9 @@ FAILED_PAUSE, LONGEST_FAILED = 30.0, 3_600.0
 REFUSED_PAUSE = 3_600.0
 CEILING_PAUSE = 300.0
 MANY_UNDOINGS = 3
+JUST_NOW = 0.25
+"""Seconds between the answer of a reading and the bytes of the write that was planned from it, at most. A later write
+reads once more."""
 TICK = timedelta(microseconds=1)
 OF_ONE_MAILBOX = (CmdletFailed, CmdletNotGranted, WireError)
 
@@ -39,9 +42,19 @@ class Exchange(Protocol):
         """A mailbox's two lists, from a controller of its own domain."""
 
     def set_access(
-        self, mailbox_guid: str, dn: str, change: AccessChange, permit: Permit, seen: AccessLists | None = None
+        self,
+        mailbox_guid: str,
+        dn: str,
+        change: AccessChange,
+        permit: Permit,
+        seen: AccessLists | None = None,
+        *,
+        again: bool = True,
     ) -> AccessLists:
-        """Change them in one write, and read them back; no write where they are not as they were ``seen``."""
+        """Change them in one write, and read them back; no write where they are not as they were ``seen``.
+
+        Not ``again``: they are not read once more before the write.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +63,10 @@ class Pace:
 
     grace: float
     write_timeout: float
+
+
+class _Late(Exception):
+    """The lists were not read just now any more; nothing was sent."""
 
 
 class Looks:
@@ -95,11 +112,12 @@ class Looks:
         except ExchangeError:
             self._failed(task, (), Result.FAILED, task.started)  # the others go first when it is back
             raise
+        read_at = host.monotonic()
         if task.started is not None:
             return self._resolve(task, task.started, lists)
         if (until := self._may_lag(task, lists)) > self._writes.now():
             return self._end(task, (), "lagging", until)
-        return self._plan(exchange, task, place, lists)
+        return self._plan(exchange, task, place, lists, read_at)
 
     def patient_until(self, task: Task) -> float:
         """Until when a difference in this mailbox may be replication, or somebody who undoes what is written."""
@@ -121,7 +139,7 @@ class Looks:
 
     # -- planning --------------------------------------------------------------------------------------------------
 
-    def _plan(self, exchange: Exchange, task: Task, place: Place, lists: AccessLists) -> str:
+    def _plan(self, exchange: Exchange, task: Task, place: Place, lists: AccessLists, read_at: float) -> str:
         """What the lists need, and if it is permitted, that."""
         made, due, undone = self._planned(task, lists)
         if not made.change or not self._permission.enforcing:
@@ -139,7 +157,7 @@ class Looks:
         said = tuple(self._at(begun).read(others, lists))
         write = partial(exchange.set_access, task.mailbox, place.dn or "", made.change, seen=lists)
         try:
-            return self._write(write, begun, started, place, changes, said, due)
+            return self._write(write, begun, started, place, changes, said, due, read_at)
         except ExchangeError:
             self._failed(task, (), Result.FAILED)  # nothing was sent; the others go first when it is back
             raise
@@ -170,17 +188,24 @@ class Looks:
         changes: Sequence[Ruling],
         said: tuple[Said, ...],
         due: float | None,
+        read_at: float,
     ) -> str:
         """The one write, under permission to the last moment; what came of it is kept, whatever that is."""
         look, sent, permit = self._at(task), list[Started](), self._permission.permit(place.address)
 
-        def permitted() -> None:
+        def permitted(*, again: bool = True) -> None:
             leaving = self._writes.leave(task.mailbox, started)
             permit()
+            if not again and _is_late(read_at):
+                raise _Late
             sent.append(leaving)
 
         try:
-            after = write(permit=permitted)
+            try:
+                again = _is_late(read_at)
+                after = write(permit=partial(permitted, again=again), again=again)
+            except _Late:
+                after = write(permit=permitted)
         except WriteUncertain as error:
             told = (*said, *look.unwritten(changes, Result.UNCERTAIN, error.cause))
             return self._uncertain(task, told, error, sent[-1] if sent else started)
@@ -280,6 +305,11 @@ class Looks:
         due = self._writes.now() + pause
         self._writes.settle(task, said, due=due, undone=task.undone, failures=task.failures + 1, started=started)
         return result.value
+
+
+def _is_late(read_at: float) -> bool:
+    """Whether a reading was not just now any more."""
+    return host.monotonic() - read_at > JUST_NOW
 
 
 def _result(error: Exception) -> Result:

@@ -5,13 +5,13 @@ after a kill changes nothing in the end. What was begun and not seen to its end 
 """
 
 import threading
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from itertools import islice
 
-from gatepost.connector import log
+from gatepost.connector import host, log
 from gatepost.connector.looks import Exchange, Looks
 from gatepost.connector.outcomes import is_news
 from gatepost.connector.permission import Permission
@@ -24,11 +24,50 @@ from gatepost.domain.plan import plan
 BATCH = 100
 COMPARED_AT_ONCE = 1_000  # mailboxes
 LOOKS_A_PASS = 3  # at one mailbox
-WORKERS = 4
+WORKERS = 17
 LOCAL = (Result.OBSERVED.value, Result.OUT_OF_SCOPE.value, Result.CEILING.value)
-PUT_OFF = "put off"
+CARRY_SECONDS = 1.0
 
 Opened = Callable[[], AbstractContextManager[Exchange]]
+
+
+class _Feed:
+    """Gives out the mailboxes that are due, each to one worker at a time, and to each worker as it comes for one.
+
+    ``looks`` counts how often each was given out: one that is due again and again waits for the next pass.
+    """
+
+    def __init__(self, writes: Writes) -> None:
+        self._writes = writes
+        self._lock = threading.Lock()
+        self._ready: deque[str] = deque()
+        self._given: set[str] = set()
+        self._halted = False
+        self.looks: Counter[str] = Counter()
+
+    def take(self) -> str | None:
+        """The next mailbox, None where there is none now."""
+        with self._lock:
+            if not self._ready and not self._halted:
+                due = self._writes.due(BATCH + len(self._given))
+                free = (each for each in due if each not in self._given and self.looks[each] < LOOKS_A_PASS)
+                self._ready.extend(free)
+            if not self._ready or self._halted:
+                return None
+            mailbox = self._ready.popleft()
+            self.looks[mailbox] += 1
+            self._given.add(mailbox)
+            return mailbox
+
+    def give_back(self, mailbox: str) -> None:
+        """It was looked at: it may be given out again when it is due again."""
+        with self._lock:
+            self._given.discard(mailbox)
+
+    def halt(self) -> None:
+        """Give out nothing more."""
+        with self._lock:
+            self._halted = True
 
 
 class Reconcile:
@@ -52,6 +91,7 @@ class Reconcile:
         self._opened = opened
         self._stop = stop
         self._tell = tell
+        self._carried = 0.0
         self.workers = workers
         writes.look_again(permission.limits, LOCAL)
 
@@ -65,21 +105,20 @@ class Reconcile:
         Raises WriteRefused where there is no lease, the ExchangeError family where the organization is away: what is
         due stays due.
         """
-        found: Counter[str] = Counter()
-        looks: Counter[str] = Counter()
+        found, feed = Counter[str](), _Feed(self._writes)
         if self.seconds() != 0:
             return found
         if self._permission.enforcing:
             self._permission.check_lease()
         with self._opened() as exchange:
-            while batch := [each for each in self._writes.due(BATCH) if looks[each] < LOOKS_A_PASS]:
-                looks.update(batch)
-                try:
-                    found.update(self._each(exchange, batch))
-                finally:
-                    if self._writes.has_news():
-                        self._tell()
-        log.info("reconciled", mailboxes=len(looks), **{word.replace(" ", "_"): count for word, count in found.items()})
+            try:
+                found = self._drive(exchange, feed)
+            finally:
+                if self._writes.has_news():
+                    self._tell()
+        log.info(
+            "reconciled", mailboxes=len(feed.looks), **{word.replace(" ", "_"): count for word, count in found.items()}
+        )
         return found
 
     def compare(self) -> int:
@@ -105,19 +144,30 @@ class Reconcile:
         """Whether the lists as listed are other than what was told; outside of the scope that moves nothing."""
         return self._permission.in_scope(place.address) and is_news(task, plan(task.rows, place.lists))
 
-    def _each(self, exchange: Exchange, batch: Sequence[str]) -> list[str]:
-        """A look at each mailbox, several at a time. The first trouble that concerns all ends it, and is raised."""
-        halt = threading.Event()
+    def _drive(self, exchange: Exchange, feed: _Feed) -> Counter[str]:
+        """Looks at all that is due, several at a time. The first trouble that concerns all ends it, and is raised."""
+        with ThreadPoolExecutor(self.workers, "reconcile") as crew:
+            works = [crew.submit(self._work, exchange, feed) for _ in range(self.workers)]
+        return sum((work.result() for work in works), Counter[str]())
 
-        def look(mailbox: str) -> str:
-            if halt.is_set():
-                return PUT_OFF
+    def _work(self, exchange: Exchange, feed: _Feed) -> Counter[str]:
+        """One look after the other, until nothing is due that nobody looks at; outcomes are carried meanwhile."""
+        found: Counter[str] = Counter()
+        while (mailbox := feed.take()) is not None:
             try:
                 self._stop.check()
-                return self._looks.look(exchange, mailbox)
+                found[self._looks.look(exchange, mailbox)] += 1
             except BaseException:
-                halt.set()
+                feed.halt()
                 raise
+            finally:
+                feed.give_back(mailbox)
+            self._carry()
+        return found
 
-        with ThreadPoolExecutor(min(self.workers, len(batch)), "reconcile") as workers:
-            return list(workers.map(look, batch))
+    def _carry(self) -> None:
+        """Let outcomes be carried, every second at most."""
+        now = host.monotonic()
+        if now - self._carried >= CARRY_SECONDS and self._writes.has_news():
+            self._carried = now
+            self._tell()

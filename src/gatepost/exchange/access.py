@@ -27,15 +27,23 @@ def read_lists(calls: Calls, guid: str, dn: str) -> AccessLists:
 
 
 def change_lists(
-    calls: Calls, guid: str, dn: str, change: AccessChange, permit: Permit, seen: AccessLists | None = None
+    calls: Calls,
+    guid: str,
+    dn: str,
+    change: AccessChange,
+    permit: Permit,
+    seen: AccessLists | None = None,
+    *,
+    again: bool = True,
 ) -> AccessLists:
     """Make a change in one write and read the lists back; without a write where they are so already.
 
-    ``seen`` are the lists that the change was made for: where they are others by now, nothing is written either.
+    ``seen`` are the lists that the change was made for: where they are others by now, nothing is written either. Not
+    ``again``: they were read just now, and are not read once more before the write.
     Raises CmdletFailed where a list that is to change is hidden from us, for what cannot be seen is not written; and
     for an id that cannot be sent.
     """
-    before = read_lists(calls, guid, dn)
+    before = seen if seen is not None and not again else read_lists(calls, guid, dn)
     if seen is not None and _folded(before) != _folded(seen):
         return before
     wanted = {

@@ -182,15 +182,23 @@ class Organization:
         return access.read_lists(self._calls, mailbox_guid, dn)
 
     def set_access(
-        self, mailbox_guid: str, dn: str, change: AccessChange, permit: Permit, seen: AccessLists | None = None
+        self,
+        mailbox_guid: str,
+        dn: str,
+        change: AccessChange,
+        permit: Permit,
+        seen: AccessLists | None = None,
+        *,
+        again: bool = True,
     ) -> AccessLists:
         """Change a mailbox's lists in one write; the lists as read back from the controller that was written.
 
-        Nothing is written where the lists are not as they were ``seen`` when the change was made up.
+        Nothing is written where the lists are not as they were ``seen`` when the change was made up: they are read once
+        more, unless ``again`` says that this was just now, and ``permit`` sees to it that it still was.
         Raises CmdletFailed (look at ``access_denied`` and ``not_found``), CmdletNotGranted, WriteRefused,
         WriteUncertain, and the rest of the ExchangeError family where nothing was sent.
         """
-        return access.change_lists(self._calls, mailbox_guid, dn, change, permit, seen)
+        return access.change_lists(self._calls, mailbox_guid, dn, change, permit, seen, again=again)
 
     def mailbox_access(self, mailbox_guid: str, dn: str) -> MailboxAccess:
         """Whether a mailbox may use ActiveSync, and its mobile policy."""
