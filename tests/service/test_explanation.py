@@ -122,6 +122,15 @@ def test_our_entry_counts_before_the_next_inventory_and_exchange_may_be_late(wri
     assert [each.what for each in why.prospects] == [What.UNPINNED]
 
 
+def test_an_entry_of_somebody_else_that_is_wanted_as_well_stands_as_it_was_read(writer: Writer) -> None:
+    """Before the connector said whose it is: the device is blocked by the list, not by the default."""
+    boxes = [mailbox(0, blocked_ids=[DEVICE]), *(mailbox(number) for number in range(1, 4))]
+    writer.speaker.synchronise([device(number) for number in range(8)], boxes)
+    writer.say(facts=Facts(settings=CLOSED))
+    writer.pin("block")
+    assert explain(writer).now.reason is Step.BLOCKED_LIST
+
+
 def test_what_the_guard_holds_is_explained_with_its_hold(writer: Writer, look: Look) -> None:
     """Decided, and not published."""
     read(writer, state="Allowed", default_level="Allow", rules=[])

@@ -14,6 +14,7 @@ from uuid import UUID
 from gatepost.domain.access import Decision, decide
 from gatepost.domain.desired import Level, ListName
 from gatepost.domain.engine import DISCOVERY, Lists, Organization, State, Step, Verdict
+from gatepost.domain.ledger import Ownership
 from gatepost.domain.prospects import Prospect, prospects
 from gatepost.service import access
 from gatepost.service.access import facts
@@ -77,16 +78,15 @@ async def explain(
     columns = {"mailbox_guids": [mailbox for mailbox, _ in told], "device_ids": [device_id for _, device_id in told]}
     rows = await scope.all("explanation.decided", organization_id=organization_id, **columns)
     decided = {(row["mailbox_guid"], row["device_id"]): row for row in rows}
-    owned = {
-        (each.mailbox_guid, each.device_id): each.owned for each in await access.standing(scope, organization_id, told)
-    }
+    standing = await access.standing(scope, organization_id, told)
+    there = {(each.mailbox_guid, each.device_id): _there(each) for each in standing}
     return {
-        each.key: _explain(each, organization, decided.get(each.key), owned.get(each.key, ()), moment) for each in known
+        each.key: _explain(each, organization, decided.get(each.key), there.get(each.key, ()), moment) for each in known
     }
 
 
 def _explain(
-    known: Known, organization: Organization, row: Row | None, owned: Sequence[ListName], now: datetime
+    known: Known, organization: Organization, row: Row | None, there: Sequence[ListName], now: datetime
 ) -> Explanation:
     would = known.previous or decide(known.facts, known.policy, None, now)
     told: dict[str, Any] = {}
@@ -95,7 +95,7 @@ def _explain(
         told |= {"version": row["policy_version"], "hold_state": row["hold_state"] or ""}
     return Explanation(
         known,
-        organization.verdict(known.device, standing_lists(known, owned)),
+        organization.verdict(known.device, standing_lists(known, there)),
         organization.verdict(known.device, known.listed(would.level)),
         reported(known.device.state),
         known.previous,
@@ -105,14 +105,20 @@ def _explain(
     )
 
 
-def standing_lists(known: Known, owned: Sequence[ListName]) -> Lists:
-    """The mailbox's lists with the entries of this id that the ledger calls ours."""
+def _there(standing: access.Standing) -> Sequence[ListName]:
+    """The lists with an entry of this id that a decision leaves out: ours, or wanted and seen there before."""
+    seen = (name for name in standing.listed if standing.owners.get(name) is Ownership.INTENDED)
+    return [*standing.owned, *seen]
 
-    def with_ours(ids: tuple[str, ...] | None, name: ListName) -> tuple[str, ...] | None:
-        return (*ids, known.key[1]) if ids is not None and name in owned else ids
+
+def standing_lists(known: Known, there: Sequence[ListName]) -> Lists:
+    """The mailbox's lists as they stand: with the entries of this id that a decision leaves out."""
+
+    def with_it(ids: tuple[str, ...] | None, name: ListName) -> tuple[str, ...] | None:
+        return (*ids, known.key[1]) if ids is not None and name in there else ids
 
     lists = known.lists
-    return Lists(with_ours(lists.allowed, ListName.ALLOW), with_ours(lists.blocked, ListName.BLOCK), lists.enabled)
+    return Lists(with_it(lists.allowed, ListName.ALLOW), with_it(lists.blocked, ListName.BLOCK), lists.enabled)
 
 
 def reported(state: str | None) -> State | None:

@@ -59,6 +59,17 @@ CREATE TABLE default_switches (
 );
 CREATE UNIQUE INDEX default_switches_one_asked ON default_switches (tenant_id, organization_id) WHERE state = 'asked';
 
+-- How what is decided differs from the state that Exchange reports (service.report.Difference).
+CREATE FUNCTION gatepost_difference(level text, state text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE
+        WHEN level IS NULL THEN 'undecided'
+        WHEN level = 'leave' THEN 'left'
+        WHEN (level, lower(state)) IN (('allow', 'allowed'), ('quarantine', 'quarantined'), ('block', 'blocked')) THEN 'same'
+        WHEN lower(state) = 'allowed' THEN 'loses'
+        WHEN level = 'allow' THEN 'gains'
+        ELSE 'other' END
+$$;
+
 ALTER TABLE adoptions ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON adoptions
     USING (tenant_id = (SELECT gatepost_tenant())) WITH CHECK (tenant_id = (SELECT gatepost_tenant()));

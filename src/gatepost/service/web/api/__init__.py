@@ -12,7 +12,9 @@ from gatepost.service.web.api.devices import router as devices
 from gatepost.service.web.api.directory import router as directory
 from gatepost.service.web.api.events import router as events
 from gatepost.service.web.api.holds import router as holds
+from gatepost.service.web.api.policies import router as policies
 from gatepost.service.web.api.removal import router as removal
+from gatepost.service.web.api.report import router as report
 from gatepost.service.web.api.sessions import router as sessions
 from gatepost.service.web.api.sources import router as sources
 from gatepost.service.web.permissions import declared, public
@@ -25,6 +27,8 @@ router.routes.extend(
         *devices.routes,
         *connections.routes,
         *removal.routes,
+        *policies.routes,
+        *report.routes,
         *holds.routes,
         *alerts.routes,
         *events.routes,

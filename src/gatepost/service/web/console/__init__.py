@@ -15,7 +15,9 @@ from gatepost.service.web.console.pages import router as pages
 from gatepost.service.web.console.passkeys import router as passkeys
 from gatepost.service.web.console.policy import router as policy
 from gatepost.service.web.console.policy_edit import router as policy_edit
+from gatepost.service.web.console.policy_preview import router as policy_preview
 from gatepost.service.web.console.removal import router as removal
+from gatepost.service.web.console.report import router as report
 from gatepost.service.web.console.route import console_router
 from gatepost.service.web.console.sign_in import router as sign_in
 from gatepost.service.web.console.step_up import router as step_up
@@ -33,9 +35,11 @@ router.routes.extend(
         *device.routes,
         *policy.routes,
         *policy_edit.routes,
+        *policy_preview.routes,
         *administration.routes,
         *control.routes,
         *removal.routes,
+        *report.routes,
         *holds.routes,
         *by_hand.routes,
         *audit.routes,
