@@ -59,13 +59,13 @@ async def change(scope: Scope, source_id: UUID, name: str, fresh_for: int, enabl
 async def accept(scope: Scope, source_id: UUID, actor: str) -> None:
     """Believe again what the source said before, and let its next report do what was held.
 
-    Raises Problem 404, 409 ``not-held``, 409 ``empty-list``: an empty list is never believed.
+    Raises Problem 404, 409 ``nothing-held``, 409 ``empty-list``: an empty list is never believed.
     """
     await scope.one("directory.lock")
     source = await find(scope, source_id)
     held = source["held"]
     if held is None:
-        raise Problem(409, "not-held", "Nothing of this source is held.")
+        raise Problem(409, "nothing-held", "Nothing of this source is held.")
     if held["why"] == doubts.EMPTY:
         raise Problem(409, "empty-list", "An empty list is never believed. Switch the source off if it is at its end.")
     accepted = {name: held[name] for name in ("missing", "recovering")}

@@ -153,6 +153,7 @@ RESULTS = {
     "observed": Word(N_("Observed only"), "wait"),
     "out-of-scope": Word(N_("Out of scope"), "wait"),
     "ceiling": Word(N_("Waits for the ceiling"), "wait"),
+    "undone": Word(N_("Undone by somebody else"), "bad"),
 }
 OWNERSHIPS = {
     "intended": Word(N_("Wanted, and not there as last read"), "info"),
@@ -331,7 +332,14 @@ CAUSES = {
     "sync": Word(N_("Inventory")),
     "time": Word(N_("A time limit that ended")),
 }
+SOURCE_STATES = {
+    "fresh": Word(N_("Up to date"), "good"),
+    "stale": Word(N_("Silent for too long"), "wait"),
+    "held": Word(N_("Held"), "wait"),
+    "off": Word(N_("Switched off")),
+}
 VOCABULARIES = {
+    "source": SOURCE_STATES,
     "hold": HOLDS,
     "held": HELD,
     "verb": VERBS,

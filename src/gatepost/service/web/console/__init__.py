@@ -20,6 +20,7 @@ from gatepost.service.web.console.removal import router as removal
 from gatepost.service.web.console.report import router as report
 from gatepost.service.web.console.route import console_router
 from gatepost.service.web.console.sign_in import router as sign_in
+from gatepost.service.web.console.sources import router as sources
 from gatepost.service.web.console.step_up import router as step_up
 
 router = console_router()
@@ -44,6 +45,7 @@ router.routes.extend(
         *by_hand.routes,
         *audit.routes,
         *alerts.routes,
+        *sources.routes,
         *exchange_setup.routes,
     ]
 )

@@ -25,6 +25,14 @@ WORDS = {
     "insecure": (N_("This address is not encrypted"), N_("Nobody can sign in here. Use the https address.")),
     "not-found": (N_("There is no such page"), N_("It may have been removed, or the address is not complete.")),
     "not-held": (N_("This inventory is not held any more"), N_("Somebody accepted it, or a newer one has come.")),
+    "nothing-held": (
+        N_("Nothing of this source is held any more"),
+        N_("Somebody accepted it, or a better list has come."),
+    ),
+    "empty-list": (
+        N_("An empty list is never believed"),
+        N_("Switch the source off if it is at its end; else see why it has nothing to tell."),
+    ),
     "stopped": (N_("Writing is stopped already"), N_("The connection page says by whom and why.")),
     "not-stopped": (N_("Writing is not stopped"), N_("Somebody released it. The connection page shows how it stands.")),
     "removed": (N_("This connection is removed already"), N_("Its page says what to uninstall.")),
