@@ -77,8 +77,8 @@ async def load(scope: Scope, organization_id: UUID, keys: Sequence[Key], now: da
     )
     source = await source_state(scope, now)
     force = await policies.in_force(scope)
-    groups: dict[tuple[UUID, ...], frozenset[str]] = {}
-    return [_known(row, source, force, groups) for row in rows]
+    audiences = await _audiences(scope, {row["audience_id"] for row in rows} - {None})
+    return [_known(row, source, force, _groups(row, audiences)) for row in rows]
 
 
 async def source_state(scope: Scope, now: datetime) -> Source:
@@ -112,18 +112,18 @@ def holds(ids: Sequence[str], device_id: str) -> bool:
     return any(fold(each) == wanted for each in ids)
 
 
-def _known(
-    row: Mapping[str, Any],
-    source: Source,
-    force: "policies.InForce",
-    seen: dict[tuple[UUID, ...], frozenset[str]],
-) -> Known:
-    groups = None
-    if row["group_ids"] is not None:
-        ids = tuple(row["group_ids"])
-        groups = seen.get(ids)
-        if groups is None:
-            groups = seen.setdefault(ids, frozenset(map(str, ids)))
+async def _audiences(scope: Scope, audience_ids: Collection[UUID]) -> Mapping[UUID, frozenset[str]]:
+    """The groups of each audience, by the names that policies use."""
+    found = await scope.all("decisions.audiences", audience_ids=list(audience_ids)) if audience_ids else []
+    return {row["audience_id"]: frozenset(map(str, row["group_ids"])) for row in found}
+
+
+def _groups(row: Mapping[str, Any], audiences: Mapping[UUID, frozenset[str]]) -> frozenset[str] | None:
+    """The groups of the mailbox's person; None where the directory does not know them."""
+    return None if row["person_id"] is None else audiences.get(row["audience_id"], frozenset())
+
+
+def _known(row: Mapping[str, Any], source: Source, force: policies.InForce, groups: frozenset[str] | None) -> Known:
     policy, version = force.policy_for(row["mailbox_guid"], groups)
     return Known(
         key=(row["mailbox_guid"], row["device_id"]),

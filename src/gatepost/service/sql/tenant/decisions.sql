@@ -7,7 +7,7 @@ SELECT k.mailbox_guid, k.device_id, v.guid, v.family, v.device_type, v.model, v.
        v.client_type, v.access_state, v.access_state_reason,
        coalesce(v.first_sync_at, v.first_seen) AS first_seen, v.last_success_sync_at, v.known, v.managed,
        v.managed_since, m.primary_smtp, m.kind, m.gone_at IS NOT NULL AS mailbox_gone, m.eas_enabled, m.allowed_ids,
-       m.blocked_ids, CASE WHEN h.person_id IS NOT NULL THEN coalesce(h.group_ids, '{}') END AS group_ids,
+       m.blocked_ids, h.person_id, h.audience_id,
        coalesce(h.managed, 'unknown') AS person_managed, h.managed_since AS person_managed_since,
        n.level AS pin_level, n.until AS pin_until, d.level AS published, d.reason AS said,
        p.level, p.reason, p.rule, p.inputs, p.until, p.warns, p.review_at, p.announce, e.mine, e.kept
@@ -23,9 +23,7 @@ JOIN LATERAL (
     SELECT * FROM mailboxes WHERE organization_id = %(organization_id)s AND guid = k.mailbox_guid OFFSET 0
 ) m ON true
 LEFT JOIN LATERAL (
-    SELECT q.person_id, q.managed, q.managed_since, a.group_ids FROM people q
-    LEFT JOIN audiences a ON a.audience_id = q.audience_id
-    WHERE q.person_id = m.person_id OFFSET 0
+    SELECT person_id, audience_id, managed, managed_since FROM people WHERE person_id = m.person_id OFFSET 0
 ) h ON true
 LEFT JOIN LATERAL (
     SELECT level, until FROM pins WHERE organization_id = %(organization_id)s AND mailbox_guid = k.mailbox_guid
@@ -48,6 +46,11 @@ LEFT JOIN LATERAL (
     WHERE l.organization_id = %(organization_id)s AND l.mailbox_guid = k.mailbox_guid
       AND lower(l.device_id) = lower(k.device_id)
 ) e ON true
+
+-- name: audiences
+-- The groups of each of these audiences.
+-- example: {"audience_ids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"]}
+SELECT audience_id, group_ids FROM audiences WHERE audience_id = ANY(%(audience_ids)s)
 
 -- name: source
 -- Whether there are compliance sources, and whether each spoke lately and is believed.
