@@ -1,7 +1,8 @@
 """One look at one mailbox and what follows from it: read, plan, permission, one write, read back, outcome.
 
 A difference soon after our own write may be replication, so it counts as undone only after a grace, which doubles each
-time: two parties that each want it otherwise do not write in a loop.
+time; after three times what is undone is not written for a day. So two parties that each want it otherwise do not write
+in a loop.
 """
 
 import threading
@@ -120,11 +121,25 @@ class Looks:
         return self._plan(exchange, task, place, lists, read_at)
 
     def patient_until(self, task: Task) -> float:
-        """Until when a difference in this mailbox may be replication, or somebody who undoes what is written."""
+        """Until when a difference in this mailbox may be replication, or is somebody's who undoes what is written."""
         if task.written_at is None:
             return 0.0
-        written_at = min(task.written_at, self._writes.now())  # a clock that was wrong
-        return written_at + min(self._pace.grace * 2.0 ** min(self._undone(task), 30), max(DAY, self._pace.grace))
+        pause = self._pace.grace * 2.0 ** min(self._undone(task), 30)
+        return self._written_at(task) + max(self._pace.grace, DAY if self._is_stopped(task) else min(pause, DAY))
+
+    def different_until(self, task: Task) -> float:
+        """When to look at a mailbox whose lists are not as told: after patience, and to say so once after a grace."""
+        said = Result.UNDONE.value in task.told.values()
+        if task.written_at is None or said or not self._is_stopped(task):
+            return self.patient_until(task)
+        return self._written_at(task) + self._pace.grace
+
+    def _written_at(self, task: Task) -> float:
+        return min(task.written_at or 0.0, self._writes.now())  # a clock that was wrong
+
+    def _is_stopped(self, task: Task) -> bool:
+        """Whether somebody undid what was written here so often that it is not written for a day."""
+        return self._undone(task) >= MANY_UNDOINGS
 
     def _may_lag(self, task: Task, lists: AccessLists) -> float:
         """Until when the controller that was read may not have heard of our last write, made on another one.
@@ -142,6 +157,8 @@ class Looks:
     def _plan(self, exchange: Exchange, task: Task, place: Place, lists: AccessLists, read_at: float) -> str:
         """What the lists need, and if it is permitted, that."""
         made, due, undone = self._planned(task, lists)
+        if any(ruling.verdict is Verdict.UNDONE for ruling in made.rulings):
+            self._tell_undone(task, place)
         if not made.change or not self._permission.enforcing:
             return self._end(task, self._at(task).read(made.rulings, lists), "seen", due)
         self._permission.check(place.address)
@@ -169,7 +186,11 @@ class Looks:
         made = plan(task.rows, lists, may_take=may_take)
         undone = undoings(task, made)
         if undone and enforcing and (patient_until := self.patient_until(task)) > now:
-            return plan(task.rows, lists, may_take=may_take, wait=undone), patient_until, self._undone(task)
+            graced = self._written_at(task) + self._pace.grace
+            if self._is_stopped(task) and graced <= now:
+                return plan(task.rows, lists, may_take=may_take, undone=undone), patient_until, self._undone(task)
+            until = min(patient_until, max(graced, now)) if self._is_stopped(task) else patient_until
+            return plan(task.rows, lists, may_take=may_take, wait=undone), until, self._undone(task)
         waits = any(ruling.verdict is Verdict.CEILING for ruling in made.rulings)
         return made, now + CEILING_PAUSE if waits else None, self._undone(task) + bool(undone)
 
@@ -222,22 +243,25 @@ class Looks:
             self._writes.abandon(task.mailbox, started)
             self._writes.look_at(task.mailbox)
             return "overtaken"
-        return self._written(task, place, (*said, *look.written(changes, after)), after, due)
+        return self._written(task, (*said, *look.written(changes, after)), after, due)
 
-    def _written(self, task: Task, place: Place, said: Sequence[Said], after: AccessLists, due: float | None) -> str:
+    def _written(self, task: Task, said: Sequence[Said], after: AccessLists, due: float | None) -> str:
         log.info("write ended", mailbox=task.mailbox, controller=after.controller)
         written_at = self._writes.now()
         if any(each.told == Result.FAILED for each in said):
             return self._failed(replace(task, written_at=written_at, written_on=after.controller), said, Result.FAILED)
-        if task.undone >= MANY_UNDOINGS:
-            self._find(
-                "entries-undone",
-                place.address or task.mailbox,
-                f"Entries of ours were taken off its lists, or put back there, {task.undone} times.",
-                "Look at who else writes the lists of this mailbox; each time we wait twice as long.",
-            )
         self._writes.settle(task, said, due=due, written=(written_at, after.controller), undone=task.undone)
         return "written"
+
+    def _tell_undone(self, task: Task, place: Place) -> None:
+        self._find(
+            "entries-undone",
+            place.address or task.mailbox,
+            f"Entries of ours were taken off its lists, or put back there, {self._undone(task) + 1} times. They are "
+            "not written there any more until a day after our last write.",
+            "Look at who else writes the lists of this mailbox. Then pin the device, or remove its pin: what is "
+            "published anew is written at once.",
+        )
 
     def _uncertain(self, task: Task, said: Sequence[Said], error: WriteUncertain, started: Started) -> str:
         """Nobody can tell: no second write before a read has shown what became of this one."""

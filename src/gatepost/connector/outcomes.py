@@ -15,11 +15,14 @@ from gatepost.domain.devices import AccessLists
 from gatepost.domain.plan import Plan, Ruling, Verdict, fold, ours, presence, present
 
 IN_PLACE = (Result.APPLIED.value, Result.UNCHANGED.value)
+STOOD = (*IN_PLACE, Result.UNDONE.value)
+"""What was told of entries that stood as desired, and may have been undone since."""
 RESULTS = {
     Verdict.UNCHANGED: Result.UNCHANGED,
     Verdict.CONFLICT: Result.CONFLICT,
     Verdict.HIDDEN: Result.REFUSED,
     Verdict.CEILING: Result.CEILING,
+    Verdict.UNDONE: Result.UNDONE,
     Verdict.CHANGE: Result.OBSERVED,
 }
 
@@ -186,7 +189,7 @@ def undoings(task: Task, made: Plan) -> frozenset[str]:
     return frozenset(
         fold(ruling.row.device_id)
         for ruling in made.rulings
-        if ruling.verdict is Verdict.CHANGE and task.told.get(ruling.row.device_id) in IN_PLACE
+        if ruling.verdict is Verdict.CHANGE and task.told.get(ruling.row.device_id) in STOOD
     )
 
 

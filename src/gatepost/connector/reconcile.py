@@ -134,7 +134,7 @@ class Reconcile:
             places = self._places.find_all(batch)
             tasks = [each for each in self._writes.tasks(batch) if not each.started and not each.failures]
             due = [task for task in tasks if self._differs(task, places[task.mailbox])]
-            self._writes.look_at_all((task.mailbox, self._looks.patient_until(task)) for task in due)
+            self._writes.look_at_all((task.mailbox, self._looks.different_until(task)) for task in due)
             agreed = {task.mailbox for task in tasks} - {task.mailbox for task in due}
             self._writes.compared((mailbox, hashes[mailbox]) for mailbox in agreed)
             count += len(due)

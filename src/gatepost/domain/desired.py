@@ -52,6 +52,7 @@ class Result(StrEnum):
     not ours, so no write. ``refused``: Exchange denies the account the write. ``failed``: anything else, tried again.
     ``uncertain``: a write was begun and nobody can tell yet what it did; only a later read resolves it. ``observed``:
     the mode is observe; it would change. ``out-of-scope``, ``ceiling``: the connector's local limits forbid it.
+    ``undone``: somebody else undid it again and again, so it is not written for a day.
     """
 
     APPLIED = "applied"
@@ -63,6 +64,7 @@ class Result(StrEnum):
     OBSERVED = "observed"
     OUT_OF_SCOPE = "out-of-scope"
     CEILING = "ceiling"
+    UNDONE = "undone"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class Verdict(StrEnum):
     HIDDEN = "hidden"
     WAIT = "wait"
     CEILING = "ceiling"
+    UNDONE = "undone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,13 @@ def plan(
     *,
     may_take: int | None = None,
     wait: Collection[str] = (),
+    undone: Collection[str] = (),
 ) -> Plan:
     """The change that makes one mailbox's lists what the rows say, as far as the laws allow.
 
     ``may_take`` is from how many devices access may still be taken (None: no limit), older revisions first. Rows whose
-    folded id is in ``wait`` are looked at and not changed.
+    folded id is in ``wait`` or in ``undone`` are looked at and not changed, for now or because somebody else would undo
+    it again.
     """
     groups: dict[str, list[Desired]] = defaultdict(list)
     for row in rows:
@@ -87,6 +90,8 @@ def plan(
         ruling = _rule(group, lists)
         if ruling.verdict is Verdict.CHANGE and folded in wait:
             ruling = _instead(ruling, Verdict.WAIT, "our last write is too recent to call this more than replication")
+        elif ruling.verdict is Verdict.CHANGE and folded in undone:
+            ruling = _instead(ruling, Verdict.UNDONE, "somebody else undid it again and again")
         elif ruling.verdict is Verdict.CHANGE and ruling.takes_away and left is not None:
             if left < 1:
                 ruling = _instead(ruling, Verdict.CEILING, "the ceiling of writes that take access away is reached")

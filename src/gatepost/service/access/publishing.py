@@ -31,6 +31,7 @@ CODES = {
     Result.UNCERTAIN: "write-uncertain",
     Result.OUT_OF_SCOPE: "write-out-of-scope",
     Result.CEILING: "write-ceiling",
+    Result.UNDONE: "entry-undone",
 }
 
 
@@ -313,6 +314,10 @@ def _in_words(code: str, standing: Standing) -> dict[str, str]:
         CODES[Result.CEILING]: (
             f"{who} waits: the connector's ceiling of writes that take access away is reached for this hour.",
             "It goes on when the hour is over. See first that so many people are to lose access.",
+        ),
+        CODES[Result.UNDONE]: (
+            f"{who} is to have the level {level}, but somebody else undid that again and again.",
+            "Find the other tool that writes this mailbox's lists. It is tried again in a day, or once published anew.",
         ),
     }
     cause, remedy = causes[code]

@@ -48,6 +48,10 @@ RESULTS = {
         "The connector's ceiling of writes that take access away is reached. It goes on when the hour is over; see "
         "first that so many people are to lose access."
     ),
+    Result.UNDONE: N_(
+        "Somebody else undid what the connector wrote, again and again, so it writes this no more for a day. Find the "
+        "other tool that writes this mailbox's lists; a level that is published anew is written at once."
+    ),
 }
 WITH_DETAIL = frozenset({Result.APPLIED, Result.REFUSED, Result.FAILED, Result.UNCERTAIN, Result.CONFLICT})
 """Of the others our sentence says all that the connector does."""
