@@ -137,6 +137,12 @@ ROLLOUTS = {
     "stopped": Word(N_("Stopped"), "bad"),
     "done": Word(N_("In force"), "good"),
 }
+HALTS = {
+    "held": Word(N_("By itself: people wait in a hold because of it.")),
+    "lost": Word(N_("By itself: more people lost access than the preview said.")),
+    "troubled": Word(N_("By itself: too many of its writes came to nothing.")),
+    "silent": Word(N_("By itself: a connector is silent, so nobody knows what became of it.")),
+}
 APPLIED = {
     "leave": Word(N_("No entry of ours")),
     "allow": Word(N_("Allowed by our entry"), "good"),
@@ -296,8 +302,8 @@ PROSPECTS = {
 BEYOND = {
     "default-allows": Word(
         N_(
-            "Exchange has no list of quarantined devices, and the organization's default level is allow: the device has "
-            "access. Set the default to quarantine, or let the policy block."
+            "Exchange has no list of quarantined devices, and the organization's default level is allow: the device "
+            "has access. Set the default to quarantine, or let the policy block."
         )
     ),
     "default-blocks": Word(
@@ -370,6 +376,7 @@ VOCABULARIES = {
     "managed": MANAGED,
     "ring": RINGS,
     "rollout": ROLLOUTS,
+    "halt": HALTS,
     "applied": APPLIED,
     "result": RESULTS,
     "ownership": OWNERSHIPS,

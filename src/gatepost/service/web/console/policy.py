@@ -9,10 +9,11 @@ from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from gatepost.errors import Problem
+from gatepost.service import following
 from gatepost.service.administrators import Session
 from gatepost.service.administrators.person import Person
 from gatepost.service.database import Scope
-from gatepost.service.policies import choices, rings, rollout, versions
+from gatepost.service.policies import choices, rings, rollout, versions, watch
 from gatepost.service.policies.rings import Ring, Rollout
 from gatepost.service.web import render
 from gatepost.service.web.console.route import console_router
@@ -73,13 +74,14 @@ async def begin(
     version = _whole(typed["version"])
     async with tenant_of(request, session) as scope:
         pilot = Groups((), typed["pilot"]).resolved(await choices.groups(scope))
-        mistake = _mistake(typed, pilot)
-        if version is not None and not mistake:
-            group = UUID(pilot.chosen[0]) if pilot.chosen else None
-            hours = int(typed["ring_hours"]) if typed["ring_hours"] else None
-            await rollout.begin(scope, version, Ring(typed["ring"]), group, hours, Person.of(session))
-            return _back()
-    return await _rollout_page(request, session, version, typed, mistake)
+    if (mistake := _mistake(typed, pilot)) or version is None:
+        return await _rollout_page(request, session, version, typed, mistake)
+    group = UUID(pilot.chosen[0]) if pilot.chosen else None
+    hours, ring = int(typed["ring_hours"]) if typed["ring_hours"] else None, Ring(typed["ring"])
+    losing = await _expected(request, session, version, ring, group)
+    async with tenant_of(request, session) as scope:
+        await rollout.begin(scope, version, ring, group, hours, Person.of(session), losing)
+    return await _followed(request, session)
 
 
 @router.post(f"{PAGE}/advance")
@@ -88,8 +90,12 @@ async def advance(
 ) -> Response:
     """Widen the rollout to its next ring."""
     async with tenant_of(request, session) as scope:
-        await rollout.advance(scope, Person.of(session))
-    return _back()
+        known = await rings.current(scope)
+    wider = known.ring.wider if known else None
+    losing = await _expected(request, session, known.version, wider, known.pilot) if known and wider else None
+    async with tenant_of(request, session) as scope:
+        await rollout.advance(scope, Person.of(session), losing)
+    return await _followed(request, session)
 
 
 @router.post(f"{PAGE}/stop")
@@ -121,7 +127,7 @@ async def roll_back(
         raise Problem(404, "not-found", "There is no such version.")
     async with tenant_of(request, session) as scope:
         await rollout.roll_back(scope, version, Person.of(session))
-    return _back()
+    return await _followed(request, session)
 
 
 async def _said(request: Request, scope: Scope, shown: versions.Version | None) -> dict[str, Any]:
@@ -179,6 +185,18 @@ def _mistake(typed: Mapping[str, str], pilot: Groups) -> str:
 def _whole(typed: str) -> int | None:
     """A number of a few digits; None for anything else."""
     return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 9 else None
+
+
+async def _expected(request: Request, session: Session, version: int, ring: Ring, pilot: UUID | None) -> int:
+    """How many people would lose access by it; the rollout stops by itself where they become more."""
+    state = request.app.state
+    return await watch.expected(state.worker, state.database, session.tenant_id, version, ring, pilot)
+
+
+async def _followed(request: Request, session: Session) -> Response:
+    """What holds now is decided, as far as that goes at once; and back to where it is seen."""
+    await following.follow(request.app.state.database, session.tenant_id)
+    return _back()
 
 
 def _back() -> Response:
