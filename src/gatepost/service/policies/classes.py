@@ -31,6 +31,8 @@ BARRED = ("", Reason.NO_MAILBOX.value, Reason.ELSEWHERE.value)
 MANAGED = (Managed.UNMANAGED, Managed.COMPLIANT, Managed.NONCOMPLIANT, Managed.UNKNOWN)
 PINNED = (None, Pinned(Level.ALLOW), Pinned(Level.BLOCK))
 LEVELS = (None, *Level)
+FOREIGN, UNSHOWN, ADOPTED = 1, 2, 3
+"""What a list has of the id: an entry of somebody else, nothing that Exchange would show, one that was adopted."""
 REASONS = tuple(sorted(BY_COMPLIANCE))
 """The reasons of an earlier decision that matter: such a one is kept while a source is silent."""
 OF_DEVICE = ("family", "model", "os", "user_agent")
@@ -260,11 +262,14 @@ def _previous(bits: Mapping[str, int]) -> Decision | None:
 
 
 def _lists(bits: Mapping[str, int], level: Level | None) -> Lists:
-    """The two lists as far as one id goes, with the entry that a level needs, where nobody else's stands against it."""
-    allowed, blocked = bits["allowed"], bits["blocked"]
-    if level is Level.ALLOW and (allowed, blocked) == (0, 0):
-        allowed = 1
-    if level is Level.BLOCK and (allowed, blocked) == (0, 0):
-        blocked = 1
-    shown: tuple[tuple[str, ...] | None, ...] = ((), ("x",), None)
-    return Lists(shown[allowed], shown[blocked], (None, True, False)[bits["enabled"]])
+    """The two lists as far as one id goes, with the entry that a level needs (as ``Known.listed`` has it)."""
+    adopted = level in (None, Level.LEAVE)
+    foreign = [bits[name] == FOREIGN or (adopted and bits[name] == ADOPTED) for name in ("allowed", "blocked")]
+    shown = bits["allowed"] != UNSHOWN and bits["blocked"] != UNSHOWN
+    allow = foreign[0] or (level is Level.ALLOW and shown and not foreign[1])
+    block = foreign[1] or (level is Level.BLOCK and shown and not foreign[0])
+    return Lists(
+        None if bits["allowed"] == UNSHOWN else ("x",) * allow,
+        None if bits["blocked"] == UNSHOWN else ("x",) * block,
+        (None, True, False)[bits["enabled"]],
+    )

@@ -1,13 +1,16 @@
 -- Revision 0017: what a policy would do, by classes of devices.
 
--- Entries that are not simply ours and wanted. mine: what the ledger says of it, as decisions take it.
+-- Entries of which the ledger says more than that we wrote what is published. mine: it is ours, or was taken off after the
+-- lists were read; kept: it was adopted, and stays as long as nothing but leave is published.
 CREATE VIEW gatepost_unusual_entries WITH (security_invoker) AS
 SELECT l.organization_id, l.mailbox_guid, l.device_id, l.list,
        l.ownership IN ('ours', 'presumed') OR (l.ownership = 'intended' AND NOT l.present_before)
-       OR (l.ownership = 'withdrawn' AND l.since > m.lists_read_at) AS mine
+       OR (l.ownership = 'withdrawn' AND l.since > m.lists_read_at) AS mine,
+       l.kept
 FROM list_entries l
 JOIN mailboxes m ON m.organization_id = l.organization_id AND m.guid = l.mailbox_guid
-WHERE NOT (l.ownership IN ('ours', 'presumed') AND l.released_revision IS NULL);
+WHERE NOT (l.ownership IN ('ours', 'presumed') AND l.intended_revision IS NOT NULL AND l.released_revision IS NULL
+           AND NOT l.kept);
 GRANT SELECT ON gatepost_unusual_entries TO gatepost_app, gatepost_operator;
 
 -- Every device of which something is decided, with the class that it is in: devices of one class are decided alike.
@@ -40,14 +43,18 @@ CREATE FUNCTION gatepost_preview_rows(
            ::bigint << 33)
         | (coalesce(array_position(kept_reasons, p.reason), 0)::bigint << 36)
         | ((CASE WHEN h.allowed_ids IS NULL THEN 2
-                 WHEN h.allowed_ids = '{}' OR coalesce(a.mine, d.entry = 'allow', false) THEN 0
-                 WHEN v.device_id = ANY (h.allowed_ids) THEN 1
-                 WHEN EXISTS (SELECT FROM unnest(h.allowed_ids) x WHERE lower(x) = lower(v.device_id)) THEN 1
+                 WHEN h.allowed_ids = '{}' THEN 0
+                 WHEN coalesce(a.mine, d.entry = 'allow', false) AND NOT coalesce(a.kept, false) THEN 0
+                 WHEN v.device_id = ANY (h.allowed_ids)
+                     OR EXISTS (SELECT FROM unnest(h.allowed_ids) x WHERE lower(x) = lower(v.device_id))
+                     THEN CASE WHEN a.mine THEN 3 ELSE 1 END
                  ELSE 0 END)::bigint << 42)
         | ((CASE WHEN h.blocked_ids IS NULL THEN 2
-                 WHEN h.blocked_ids = '{}' OR coalesce(b.mine, d.entry = 'block', false) THEN 0
-                 WHEN v.device_id = ANY (h.blocked_ids) THEN 1
-                 WHEN EXISTS (SELECT FROM unnest(h.blocked_ids) x WHERE lower(x) = lower(v.device_id)) THEN 1
+                 WHEN h.blocked_ids = '{}' THEN 0
+                 WHEN coalesce(b.mine, d.entry = 'block', false) AND NOT coalesce(b.kept, false) THEN 0
+                 WHEN v.device_id = ANY (h.blocked_ids)
+                     OR EXISTS (SELECT FROM unnest(h.blocked_ids) x WHERE lower(x) = lower(v.device_id))
+                     THEN CASE WHEN b.mine THEN 3 ELSE 1 END
                  ELSE 0 END)::bigint << 44)
     FROM devices v
     JOIN (
