@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gatepost.service.access import deciding, due
+from gatepost.service.access import deciding, due, facts
 from gatepost.service.access.due import Cause
 from gatepost.service.database import Scope
 from tests.service.access.deciding import CLOSED, OPEN, Tenant
@@ -255,7 +255,7 @@ def test_whose_change_it_is_stays_known(tenant: Tenant, look: Look) -> None:
 def test_a_batch_after_the_other(tenant: Tenant, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     """More devices than a batch holds are decided all the same, some in a thread."""
     monkeypatch.setattr(deciding, "BATCH", 3)
-    monkeypatch.setattr(deciding, "INLINE", 1)
+    monkeypatch.setattr(facts, "INLINE", 1)
     tenant.policy(STRICT)
     assert look("SELECT count(*) AS n FROM decisions") == [{"n": 8}]
     assert look("SELECT count(*) AS n FROM decisions_due") == [{"n": 0}]

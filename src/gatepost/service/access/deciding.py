@@ -27,8 +27,7 @@ from gatepost.service.access.publishing import Publication, columns, lock_head, 
 from gatepost.service.database import Database, Scope
 from gatepost.service.ledger import Key
 
-BATCH = 2_000
-INLINE = 200  # decisions that may be made in the event loop; more of them would be felt there
+BATCH = 1_000
 REMOVED = frozenset({"removing", "removed"})
 GONE = Reason.GONE.value
 
@@ -116,20 +115,15 @@ def _judge(known: Known, organization: Organization, now: datetime) -> Judged:
 
 
 async def _advance(database: Database, tenant_id: UUID, organization_id: UUID, until: float | None) -> int:
-    """Batch after batch of one organization, and then its findings."""
+    """Batch after batch of one organization."""
 
     async def batch(scope: Scope) -> int:
         return await _batch(scope, organization_id)
 
-    async def tell(scope: Scope) -> None:
-        await expressing.report(scope, organization_id)
-
     decided = last = await database.work(tenant_id, batch)
-    while last and (until is None or time.monotonic() < until):
+    while last == BATCH and (until is None or time.monotonic() < until):
         last = await database.work(tenant_id, batch)
         decided += last
-    if decided:
-        await database.work(tenant_id, tell)
     return decided
 
 
@@ -165,7 +159,7 @@ async def _decide(
     organization = await facts.exchange(scope, organization_id)
     judged = (
         await asyncio.to_thread(judge, known, organization, now)
-        if len(known) > INLINE
+        if len(known) > facts.INLINE
         else judge(known, organization, now)
     )
     free = [each for each in judged if barred_too or not each.known.facts.barred]
@@ -174,6 +168,8 @@ async def _decide(
     await _publish(scope, organization_id, cause, [moving[wanted.key] for wanted in sieved.publish])
     await _stay(scope, organization_id, [each for each in free if not each.moves])
     await scope.together("decisions.write", map(_row, judged), organization_id=organization_id)
+    if any(each.beyond != each.known.beyond for each in judged):
+        await expressing.report(scope, organization_id)
     return {each.known.key for each in judged}
 
 

@@ -5,6 +5,7 @@ it. Of several partnerships with one id in a mailbox the one that synchronised l
 ids only.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ from gatepost.service import policies
 from gatepost.service.database import Scope
 from gatepost.service.ledger import Key
 
+INLINE = 200  # rows that may be worked on in the event loop; more of them would be felt there
 CLOUD_CACHE = "rest"
 ELSEWHERE = (MailboxKind.REMOTE, MailboxKind.DISABLED)
 
@@ -33,7 +35,8 @@ class Known:
     ``lists`` are the mailbox's as last read, without entries of ours; ``kept`` the same with those that were adopted
     and stay where they are as long as nothing but leave is published. ``published`` is the level that stands published
     (None where nothing ever was), ``said`` its reason. ``announce`` is what its person is still to be told of the
-    decision before. ``policy`` is the one that holds for it, ``version`` None where none does.
+    decision before, ``beyond`` what kept Exchange from it. ``policy`` is the one that holds for it, ``version`` None
+    where none does.
     """
 
     key: Key
@@ -48,6 +51,7 @@ class Known:
     announce: str | None
     policy: Policy
     version: int | None
+    beyond: str | None = None
 
     def listed(self, level: Level | None) -> Lists:
         """The lists with the entry that this level needs; nothing is added opposite to an entry that is not ours."""
@@ -78,7 +82,11 @@ async def load(scope: Scope, organization_id: UUID, keys: Sequence[Key], now: da
     source = await source_state(scope, now)
     force = await policies.in_force(scope)
     audiences = await _audiences(scope, {row["audience_id"] for row in rows} - {None})
-    return [_known(row, source, force, _groups(row, audiences)) for row in rows]
+
+    def read() -> list[Known]:
+        return [_known(row, source, force, _groups(row, audiences)) for row in rows]
+
+    return await asyncio.to_thread(read) if len(rows) > INLINE else read()
 
 
 async def source_state(scope: Scope, now: datetime) -> Source:
@@ -146,6 +154,7 @@ def _known(row: Mapping[str, Any], source: Source, force: policies.InForce, grou
         announce=row["announce"],
         policy=policy,
         version=version,
+        beyond=row["beyond"],
     )
 
 

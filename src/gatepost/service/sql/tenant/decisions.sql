@@ -10,7 +10,7 @@ SELECT k.mailbox_guid, k.device_id, v.guid, v.family, v.device_type, v.model, v.
        m.blocked_ids, h.person_id, h.audience_id,
        coalesce(h.managed, 'unknown') AS person_managed, h.managed_since AS person_managed_since,
        n.level AS pin_level, n.until AS pin_until, d.level AS published, d.reason AS said,
-       p.level, p.reason, p.rule, p.inputs, p.until, p.warns, p.review_at, p.announce, e.mine, e.kept
+       p.level, p.reason, p.rule, p.inputs, p.until, p.warns, p.review_at, p.announce, p.beyond, e.mine, e.kept
 FROM (SELECT DISTINCT * FROM unnest(%(mailbox_guids)s::uuid[], %(device_ids)s::text[]) AS u (mailbox_guid, device_id)) k
 JOIN LATERAL (
     SELECT * FROM devices
