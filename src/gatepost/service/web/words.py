@@ -339,6 +339,7 @@ CAUSES = {
     "time": Word(N_("A time limit that ended")),
 }
 SOURCE_STATES = {
+    "new": Word(N_("Nothing told yet"), "wait"),
     "fresh": Word(N_("Up to date"), "good"),
     "stale": Word(N_("Silent for too long"), "wait"),
     "held": Word(N_("Held"), "wait"),

@@ -86,7 +86,8 @@ def parts(length: int) -> tuple[int, str]:
 
 async def _typed(request: Request) -> dict[str, str]:
     form = await request.form()
-    return {name: str(form.get(name, ""))[:1_000] for name in ("name", "fresh_for", "unit", "enabled")}
+    told = {name: str(form.get(name, ""))[:1_000] for name in ("name", "fresh_for", "unit", "enabled")}
+    return {**told, "source": ""}
 
 
 async def _do(
@@ -116,7 +117,7 @@ async def _page(request: Request, session: Session, typed: dict[str, str] | None
         status=400 if mistake else 200,
         counts=counts,
         sources=[_shown(row) for row in known],
-        typed=typed or {},
+        typed=typed or {"source": ""},
         mistake=mistake,
         usual=parts(sources.USUAL),
     )
