@@ -27,6 +27,7 @@ from tests.service.speaker import Speaker, device, mailbox
 pytestmark = pytest.mark.anyio
 TENANT_STATEMENTS = sorted(name for name, statement in STATEMENTS.items() if statement.tenant)
 SECRET = "Only-Acme-Knows"
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 # Statements that act on no row of a tenant, so that there is nothing to isolate.
 ACTS_ON_NO_ROW = {
@@ -90,6 +91,7 @@ class Filled:
         key = {"organization_id": organization, "mailbox_guid": UUID(mailbox(0)[0]), "device_id": SECRET}
         t: LiteralString = "INSERT INTO {} (tenant_id, {}) VALUES (%s, {})"
         group, person, source, hold, adoption = uuid4(), uuid4(), uuid4(), uuid4(), uuid4()
+        notice = uuid4()
         record = {"source_id": source, "managed_id": SECRET}
         for table, columns in {
             "audiences": {"audience_id": uuid4(), "group_ids": [group]},
@@ -140,6 +142,22 @@ class Filled:
                 "asked_at": datetime.now(UTC),
             },
             "org_settings": {"organization_id": organization, "settings": Jsonb({"name": SECRET})},
+            "notice_settings": {"contact": SECRET},
+            "notice_templates": {
+                "kind": "blocked",
+                "language": "en",
+                "subject": SECRET,
+                "body": SECRET,
+                "changed_by": SECRET,
+            },
+            "notices": {
+                "organization_id": organization,
+                "notice_id": notice,
+                "mailbox_guid": key["mailbox_guid"],
+                "about": "devices",
+                "recipient": SECRET,
+            },
+            "notice_items": {**key, "since": START, "kind": "allowed", "notice_id": notice},
             "alert_targets": {"kind": "mail", "address": SECRET, "language": "en", "made_by": SECRET},
             "tenant_settings": {"authority": "exchange", "chosen_by": SECRET},
             "findings": {"organization_id": organization, "origin": "sync", "code": SECRET},
@@ -261,6 +279,18 @@ class Filled:
             [UUID(device(0)[0])],
         )
         self.run(sql.SQL("UPDATE outcomes SET took_away = true"))
+        self.run(sql.SQL("UPDATE decisions SET announce = 'allowed', since = %s"), [START])
+        self.run(sql.SQL("UPDATE desired SET result = 'applied', result_revision = revision"))
+        self.run(sql.SQL('UPDATE checkins SET status = status || \'{"mode": "enforce"}\''))
+        self.run(
+            sql.SQL(
+                "INSERT INTO notices (tenant_id, notice_id, organization_id, mailbox_guid, about, state, permit, "
+                "made_at, claimed_at) SELECT tenant_id, gen_random_uuid(), organization_id, mailbox_guid, about, "
+                "state, gen_random_uuid(), '2099-01-01', CASE state WHEN 'claimed' THEN timestamptz '2099-01-01' END "
+                "FROM (SELECT tenant_id, organization_id, mailbox_guid, about FROM notices) AS n, "
+                "unnest(ARRAY['claimed', 'waiting']) AS s (state)"
+            )
+        )
         self.run(
             sql.SQL(
                 "INSERT INTO findings (tenant_id, organization_id, origin, code, subject) "
@@ -284,6 +314,7 @@ class Filled:
         found = {"first": "only", "first_end": "only\U0010ffff"}
         return {
             "alerts.add_target": {"target_id": uuid4()},
+            **self._of_notices(),
             "alerts.done": self.one("SELECT array_agg(delivery_id) AS delivery_ids FROM alert_deliveries"),
             "administrators.enable": {"administrator_id": self.disabled},
             "administrators.create": {"name": "another", "administrator_id": uuid4()},
@@ -323,6 +354,21 @@ class Filled:
             **{name: {"rows": {"rows": [row]}} for name, row in self._together().items()},
         }
 
+    def _of_notices(self) -> dict[str, dict[str, Any]]:
+        """What the statements about notices need: one waits with something to tell, one without, one was claimed."""
+        waiting = self.one("SELECT n.notice_id FROM notices n JOIN notice_items USING (notice_id)")["notice_id"]
+        late, ids = datetime(2100, 1, 1, tzinfo=UTC), {"notice_ids": [waiting]}
+        return {
+            "notices.claim": {**ids, "now": late},
+            "notices.contents": ids,
+            "notices.drop": ids,
+            "notices.due": {"now": late},
+            "notices.expire": {"made_before": late},
+            "notices.full": {"since": START},
+            "notices.given": {"since": START},
+            "notices.noted": {"now": late},
+        }
+
     def _together(self) -> dict[str, dict[str, Any]]:
         """The row of each statement that takes many at once, with acme's own key in it."""
         key = {"mailbox_guid": mailbox(0)[0], "device_id": SECRET}
@@ -343,6 +389,21 @@ class Filled:
             "findings.end": {"codes": [SECRET], "subject": SECRET},
             "ingest.outcomes": {**examples["ingest.outcomes"], "outcome_id": str(uuid4())},
             "ledger.save": {**examples["ledger.save"], **key},
+            **self._notices_together(),
+        }
+
+    def _notices_together(self) -> dict[str, dict[str, Any]]:
+        """The same of the statements about notices."""
+        notice = self.one("SELECT notice_id, permit FROM notices WHERE state = 'claimed'")
+        named = {name: str(value) for name, value in notice.items()}
+        told = {"mailbox_guid": mailbox(0)[0], "device_id": SECRET, "since": START.isoformat(), "kind": "allowed"}
+        examples = {name: STATEMENTS[f"notices.{name}"].example["rows"]["rows"][0] for name in ("make", "fill", "told")}
+        return {
+            "notices.announced": told,
+            "notices.make": {**examples["make"], "notice_id": str(uuid4())},
+            "notices.tell": {**told, "kind": "blocked", "notice_id": named["notice_id"]},
+            "notices.fill": {**examples["fill"], "notice_id": named["notice_id"]},
+            "notices.told": {**examples["told"], **named},
         }
 
     def parameters(self, name: str) -> dict[str, Any]:

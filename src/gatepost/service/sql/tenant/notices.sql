@@ -180,8 +180,8 @@ UPDATE notices n SET
         WHEN r.result = 'uncertain' THEN 'uncertain'
         WHEN r.result = 'unsent' AND n.attempts < %(attempts)s AND n.made_at > %(made_after)s THEN 'waiting'
         ELSE 'failed' END,
-    ended_at = CASE WHEN r.result IN ('sent', 'found', 'failed') THEN %(now)s END,
-    due_at = CASE WHEN r.result = 'unsent' THEN %(now)s + n.attempts * interval '1 minute' ELSE n.due_at END,
+    ended_at = CASE WHEN r.result IN ('sent', 'found', 'failed') THEN %(now)s::timestamptz END,
+    due_at = CASE WHEN r.result = 'unsent' THEN %(now)s::timestamptz + n.attempts * interval '1 minute' ELSE n.due_at END,
     told_at = CASE WHEN r.result = 'unsent' THEN NULL ELSE n.told_at END,
     why = r.why
 FROM jsonb_to_recordset(%(rows)s::jsonb -> 'rows') AS r (notice_id uuid, permit uuid, result text, why text)
