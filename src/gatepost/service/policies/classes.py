@@ -64,17 +64,21 @@ class Class(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What becomes of a class: what is published and what is decided, and whether it gains or loses access by that."""
+    """What becomes of a class: what is decided, the levels published before and after, and who gains or loses by that.
 
-    published: Level | None
+    Of a device that no list could hold nothing is published, whatever is decided.
+    """
+
     decision: Decision
-    gains: bool
-    loses: bool
+    before: Level
+    after: Level
+    gains: bool = False
+    loses: bool = False
 
     @property
     def changes(self) -> bool:
         """Whether another level will be published."""
-        return (self.published or Level.LEAVE) is not self.decision.level
+        return self.before is not self.after
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +158,15 @@ class Deciding:
         if bits is None:
             bits = self._unpacked[each.bits] = unpack(each.bits)
         decision = self._decide(each, bits, alike, groups)
-        published = LEVELS[bits["published"]]
-        if (published or Level.LEAVE) is decision.level:
-            return Fate(published, decision, False, False)
+        published = LEVELS[bits["published"]] or Level.LEAVE
+        if bits["barred"] or published is decision.level:
+            return Fate(decision, published, published)
         kind, model, system, agent = seen
         device = Device("x", kind, model, system, agent, each.state or None, each.reason or None)
         engine = self._rules[each.organization_id].engine
         before = engine.verdict(device, _lists(bits, published)).access
         after = engine.verdict(device, _lists(bits, decision.level)).access
-        return Fate(published, decision, gains=after and not before, loses=before and not after)
+        return Fate(decision, published, decision.level, gains=after and not before, loses=before and not after)
 
     def _decide(self, each: Class, bits: dict[str, int], alike: str, groups: frozenset[str]) -> Decision:
         asked = tuple(value for name, value in bits.items() if name not in OF_ENGINE and name != "published")
@@ -261,9 +265,9 @@ def _previous(bits: Mapping[str, int]) -> Decision | None:
     return Decision(level, REASONS[reason - 1] if reason else Reason.POLICY_OFF)
 
 
-def _lists(bits: Mapping[str, int], level: Level | None) -> Lists:
+def _lists(bits: Mapping[str, int], level: Level) -> Lists:
     """The two lists as far as one id goes, with the entry that a level needs (as ``Known.listed`` has it)."""
-    adopted = level in (None, Level.LEAVE)
+    adopted = level is Level.LEAVE
     foreign = [bits[name] == FOREIGN or (adopted and bits[name] == ADOPTED) for name in ("allowed", "blocked")]
     shown = bits["allowed"] != UNSHOWN and bits["blocked"] != UNSHOWN
     allow = foreign[0] or (level is Level.ALLOW and shown and not foreign[1])

@@ -141,7 +141,7 @@ async def total(scope: Scope, worked: Worked) -> Preview:
     after: Counter[str] = Counter()
     moves: Counter[tuple[str, str]] = Counter()
     for each, fate in worked.fates:
-        was, now = (fate.published or Level.LEAVE).value, fate.decision.level.value
+        was, now = fate.before.value, fate.after.value
         whole.add(fate, each.devices)
         reasons.of(fate.decision.reason.value).add(fate, each.devices)
         before[was] += each.devices

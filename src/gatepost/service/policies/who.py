@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from gatepost.domain.desired import Level
 from gatepost.errors import Problem
 from gatepost.service.database import Scope
 from gatepost.service.policies.classes import Class, Fate
@@ -61,7 +60,7 @@ def _fits(each: Class, fate: Fate, wanted: Filter, worked: Worked) -> bool:
     return (
         kinds[wanted.what]
         and wanted.reason in ("", fate.decision.reason)
-        and wanted.level in ("", fate.decision.level)
+        and wanted.level in ("", fate.after)
         and wanted.family in ("", facts["family"])
         and wanted.model in (None, facts["model"] or "")
         and (not wanted.group or wanted.group in worked.audiences.get(each.audience_id, ()))
@@ -74,8 +73,8 @@ def _plain(row: dict[str, Any], fate: Fate) -> dict[str, Any]:
     return {
         **ids,
         **named,
-        "before": (fate.published or Level.LEAVE).value,
-        "after": fate.decision.level.value,
+        "before": fate.before.value,
+        "after": fate.after.value,
         "reason": fate.decision.reason.value,
         "rule": fate.decision.rule,
         "loses": fate.loses,

@@ -1,0 +1,1 @@
+"""Tests of versions, rollouts and previews."""
