@@ -61,7 +61,7 @@ async def set_pin(
     scope: Scope, organization_id: UUID, guid: UUID, level: str, reason: str, until: datetime | None, actor: str
 ) -> None:
     """Pin a device and publish it. Raises Problem 400 with what is wrong, 404, 409 where it cannot be pinned."""
-    chosen = _check(level, reason, until)
+    chosen = check(level, reason, until)
     key = await _key(scope, organization_id, guid)
     await access.lock_head(scope, organization_id)
     if (await connections.organization(scope, organization_id))["state"] in REMOVED_STATES:
@@ -149,7 +149,7 @@ def _columns(organization_id: UUID, key: Key) -> dict[str, Any]:
     return {"organization_id": organization_id, "mailbox_guid": key[0], "device_id": key[1]}
 
 
-def _check(level: str, reason: str, until: datetime | None) -> Level:
+def check(level: str, reason: str, until: datetime | None) -> Level:
     """The level, where everything can be as asked. Raises Problem 400 that names the field in ``place``."""
     if level not in set(LEVELS):
         raise Problem(400, "malformed", "level is allow or block.", place="level")

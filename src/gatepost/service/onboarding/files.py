@@ -38,6 +38,8 @@ class Why(StrEnum):
     LIST_UNKNOWN = "list-unknown"
     TOO_LONG = "too-long"
     NO_ENTRY = "no-entry"
+    MAILBOX_UNKNOWN = "mailbox-unknown"
+    CLOUD_CACHE = "cloud-cache"
     TWICE = "twice"
     ODD = "odd"
 

@@ -121,6 +121,34 @@ async def engine_of(scope: Scope, organization_id: UUID) -> tuple[Organization, 
     return Organization(rules, default), rules is None or not default
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A device that is there, as the engine looks at it, with the lists as they stand; ``row`` names it to people."""
+
+    row: Row
+    device: Device
+    lists: Lists
+
+
+async def devices(scope: Scope, organization_id: UUID) -> list[Standing]:
+    """Every device of a mailbox that is there, by mailbox."""
+    rows = await scope.all("onboarding.devices", organization_id=organization_id)
+    return await asyncio.to_thread(lambda: [Standing(row, engine_device(row), _standing(row)) for row in rows])
+
+
+def _standing(row: Row) -> Lists:
+    """The lists as last read, with our entries of this id and without what we took off since."""
+
+    def corrected(ids: Sequence[str] | None, name: ListName) -> tuple[str, ...] | None:
+        if ids is None or not (name in row["owned"] or name in row["withdrawn"]):
+            return None if ids is None else tuple(ids)
+        others = tuple(each for each in ids if fold(each) != fold(row["device_id"]))
+        return (*others, row["device_id"]) if name in row["owned"] else others
+
+    lists = (corrected(row["allowed_ids"], ListName.ALLOW), corrected(row["blocked_ids"], ListName.BLOCK))
+    return Lists(*lists, row["eas_enabled"])
+
+
 def engine_device(row: Row) -> Device:
     """A device of the database as the engine looks at it."""
     return Device(

@@ -139,3 +139,97 @@ FROM (SELECT k.mailbox_guid, k.device_id, %(revision)s::bigint
       JOIN desired e ON e.organization_id = %(organization_id)s AND e.mailbox_guid = k.mailbox_guid
                     AND e.device_id = k.device_id) n
 WHERE d.organization_id = %(organization_id)s AND d.mailbox_guid = n.mailbox_guid AND d.device_id = n.device_id
+
+-- name: devices
+-- Every device of a mailbox that is there, with all that Exchange decides by. owned: lists with an entry of ours;
+-- withdrawn: lists that we took the id off after the inventory had read them.
+-- example: {"organization_id": ""}
+SELECT d.guid, d.device_id, d.mailbox_guid, d.friendly_name, d.device_type, d.model, d.os, d.user_agent, d.access_state,
+       d.access_state_reason, d.known, m.allowed_ids, m.blocked_ids, m.eas_enabled,
+       coalesce(m.primary_smtp, m.display_name, m.guid::text) AS mailbox, e.owned, e.withdrawn
+FROM devices d
+JOIN mailboxes m ON m.organization_id = d.organization_id AND m.guid = d.mailbox_guid
+JOIN LATERAL (
+    SELECT coalesce(array_agg(l.list) FILTER (WHERE l.ownership IN ('ours', 'presumed')), '{}') AS owned,
+           coalesce(array_agg(l.list) FILTER (WHERE l.ownership = 'withdrawn' AND l.since > m.lists_read_at), '{}')
+               AS withdrawn
+    FROM list_entries l
+    WHERE l.organization_id = d.organization_id AND l.mailbox_guid = d.mailbox_guid
+      AND lower(l.device_id) = lower(d.device_id)
+) e ON true
+WHERE d.organization_id = %(organization_id)s AND d.gone_at IS NULL AND m.gone_at IS NULL
+ORDER BY mailbox, d.guid
+
+-- name: note_known
+-- These devices are known, the others that are there are not.
+-- example: {"organization_id": "", "guids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"]}
+UPDATE devices d SET known = k.known
+FROM (SELECT e.guid, e.guid IN (SELECT unnest(%(guids)s::uuid[])) AS known FROM devices e
+      WHERE e.organization_id = %(organization_id)s AND e.gone_at IS NULL) k
+WHERE d.organization_id = %(organization_id)s AND d.guid = k.guid AND d.known <> k.known
+RETURNING d.mailbox_guid
+
+-- name: count_known
+-- How many devices are known, and how many there are.
+-- example: {"organization_id": ""}
+SELECT count(*) FILTER (WHERE known) AS known, count(*) AS devices FROM devices
+WHERE organization_id = %(organization_id)s AND gone_at IS NULL
+
+-- name: mailboxes
+-- The mailboxes with these addresses (folded), where lists can be written.
+-- example: {"organization_id": "", "addresses": ["a@example.test"]}
+SELECT guid, lower(primary_smtp) AS address FROM mailboxes
+WHERE organization_id = %(organization_id)s AND lower(primary_smtp) = ANY(%(addresses)s::text[])
+  AND gone_at IS NULL AND kind NOT IN ('remote', 'disabled')
+
+-- name: spellings
+-- How devices of these mailboxes spell their ids, for those that are there and stand for one phone.
+-- example: {"organization_id": "", "guids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"]}
+SELECT mailbox_guid, device_id, lower(coalesce(client_type, '')) = 'rest' AS cloud FROM devices
+WHERE organization_id = %(organization_id)s AND mailbox_guid = ANY(%(guids)s::uuid[]) AND gone_at IS NULL
+  AND device_id IS NOT NULL
+
+-- name: pins
+-- What is pinned of these device ids.
+-- example: {"organization_id": "", "mailbox_guids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"], "device_ids": ["x"]}
+SELECT p.mailbox_guid, p.device_id, p.level, p.reason, p.until
+FROM unnest(%(mailbox_guids)s::uuid[], %(device_ids)s::text[]) AS k (mailbox_guid, device_id)
+JOIN pins p ON p.organization_id = %(organization_id)s AND p.mailbox_guid = k.mailbox_guid
+           AND p.device_id = k.device_id
+
+-- name: pin
+-- Pin device ids, in place of what was pinned of them.
+-- example: {"organization_id": "", "mailbox_guids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"], "device_ids": ["x"], "level": "allow", "reason": "x", "until": null, "by": "x"}
+INSERT INTO pins (organization_id, mailbox_guid, device_id, level, reason, until, by)
+SELECT %(organization_id)s::uuid, k.mailbox_guid, k.device_id, %(level)s, %(reason)s, %(until)s::timestamptz, %(by)s
+FROM unnest(%(mailbox_guids)s::uuid[], %(device_ids)s::text[]) AS k (mailbox_guid, device_id)
+ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
+    level = excluded.level, reason = excluded.reason, until = excluded.until, by = excluded.by, at = now()
+
+-- name: latest_switch
+-- The switch of the default level that waits, else the last one.
+-- example: {"organization_id": ""}
+SELECT switch_id, level, was, state, digest, gaining, losing, asked_id, asked_by, asked_at, approved_by, approved_at,
+       ended_at
+FROM default_switches WHERE organization_id = %(organization_id)s
+ORDER BY state = 'asked' DESC, asked_at DESC, switch_id LIMIT 1
+
+-- name: add_switch
+-- A switch of the default level is asked for.
+-- example: {"organization_id": "", "level": "block", "was": "allow", "digest": "", "gaining": 0, "losing": 0, "asked_id": "", "asked_by": "x"}
+INSERT INTO default_switches (organization_id, level, was, state, digest, gaining, losing, asked_id, asked_by)
+VALUES (%(organization_id)s, %(level)s, %(was)s, 'asked', %(digest)s, %(gaining)s, %(losing)s, %(asked_id)s,
+        %(asked_by)s)
+RETURNING switch_id
+
+-- name: approve_switch
+-- Somebody who may approve it did.
+-- example: {"switch_id": "", "approved_id": "6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11", "approved_by": "x"}
+UPDATE default_switches SET approved_id = %(approved_id)s, approved_by = %(approved_by)s, approved_at = now()
+WHERE switch_id = %(switch_id)s AND state = 'asked'
+
+-- name: end_switch
+-- It is wished of Exchange, or dropped.
+-- example: {"switch_id": "", "state": "dropped", "wish_id": null}
+UPDATE default_switches SET state = %(state)s, wish_id = %(wish_id)s, ended_at = now()
+WHERE switch_id = %(switch_id)s AND state = 'asked'
