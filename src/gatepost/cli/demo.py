@@ -22,7 +22,8 @@ from typing import Any, NoReturn
 import typer
 
 from gatepost.cli.output import talk
-from gatepost.cli.processes import Interruption, Programs
+from gatepost.cli.processes import Interruption, Program, Programs
+from gatepost.cli.story import LEVELS, Api, Story
 from gatepost.errors import GatepostError, SettingsError
 from gatepost.settings import ConnectorSettings, load
 
@@ -31,7 +32,7 @@ HELD = 4
 PORTS_TRIED = 50
 QUICK_EVERY = 3.0
 STORY_EVERY = 3.0
-LEVELS = ("leave", "allow", "quarantine", "block")
+EFFECT = 1.0  # seconds until a phone talks again after a change
 
 
 @dataclass
@@ -103,8 +104,12 @@ def demo(
             place = Place(_lasting_folder(folder or _usual_folder(), devices))
         programs = stack.enter_context(Programs(place.folder / "logs", interruption))
         clock = Clock()
-        console = _start(programs, place, clock, devices, _free_port(port), tells=not once)
+        console, lab = _start(programs, place, clock, devices, _free_port(port), tells=not once)
+        story = _story(programs, place, clock, console, lab)
         report = _inventory(programs, place, clock, console)
+        if report["state"] != "held":
+            programs.start("connector", "connector", "run", "--config", place.config)
+            _tell(story, report)
         if as_json:
             print(json.dumps(_result(report, clock, console)), flush=True)
         if once and report["state"] == "held":
@@ -118,15 +123,18 @@ def demo(
 # -- the steps ---------------------------------------------------------------------------------------------------------
 
 
-def _start(programs: Programs, place: Place, clock: Clock, devices: int, port: int, tells: bool) -> str:
-    """Start service and lab side by side, make what the first start needs; returns the console's address."""
+def _start(programs: Programs, place: Place, clock: Clock, devices: int, port: int, tells: bool) -> tuple[str, Program]:
+    """Start service and lab side by side, make what the first start needs; the console's address, and the lab."""
     with clock.step("start", "Starting database, service and an Exchange"):
         service = programs.start("service", "service", "run", "--data", place.data, "--port", str(port))
         story = str(STORY_EVERY if tells else 0)
         lab_folder = place.folder / "lab"
         lab_folder.mkdir(mode=0o700, exist_ok=True)
         lab = programs.start(
-            "lab", "lab", "exchange", "--devices", str(devices), "--folder", lab_folder, "--story-every", story
+            "lab",
+            *("lab", "exchange", "--hands", "--devices", str(devices), "--folder", lab_folder),
+            *("--story-every", story, "--effect", str(EFFECT)),
+            hears=True,
         )
         console = str(programs.ready(service)["url"])
         _wait_until_ready(programs, console)
@@ -135,7 +143,7 @@ def _start(programs: Programs, place: Place, clock: Clock, devices: int, port: i
         _make_tenant(programs, place)
         if not (place.connector / "identity.json").exists():
             _enrol(programs, place, console)
-    return console
+    return console, lab
 
 
 def _make_tenant(programs: Programs, place: Place) -> None:
@@ -187,9 +195,28 @@ def _inventory(programs: Programs, place: Place, clock: Clock, console: str) -> 
     return report
 
 
+def _story(programs: Programs, place: Place, clock: Clock, console: str, lab: Program) -> Story:
+    """Somebody with a pilot's policy, before the inventory that finds them."""
+    password = place.password.read_text(encoding="utf-8").strip()
+    api = Api.sign_in(console, TENANT, ADMINISTRATOR, password)
+
+    def hand(**asked: object) -> dict[str, Any]:
+        return lab.ask(asked)
+
+    hand(do="level", level="Quarantine")
+    story = Story(api, hand, clock.step, programs.watch)
+    story.prepare()
+    return story
+
+
+def _tell(story: Story, report: dict[str, Any]) -> None:
+    """The story of one phone; what it came to is added to the report."""
+    report.update(story.tell())
+    report["decisions"] = story.decisions()
+
+
 def _live(programs: Programs, place: Place, console: str, report: dict[str, Any]) -> NoReturn:
     """Let the connector work, and phones appear and change, until somebody stops it."""
-    programs.start("connector", "connector", "run", "--config", place.config)
     password = place.password.read_text(encoding="utf-8").strip()
     talk.print()
     talk.print(
@@ -207,13 +234,13 @@ def _live(programs: Programs, place: Place, console: str, report: dict[str, Any]
 
 
 def _result(report: dict[str, Any], clock: Clock, console: str) -> dict[str, Any]:
-    """What ``--json`` prints. Nothing decides, writes or mails yet, so those counts are 0."""
+    """What ``--json`` prints. Where the inventory is held nothing is decided, written or mailed."""
     return {
         "devices": report["devices"],
         "mailboxes": report["mailboxes"] - report["elsewhere"],
-        "decisions": dict.fromkeys(LEVELS, 0),
-        "changes": 0,
-        "notices": 0,
+        "decisions": report.get("decisions") or dict.fromkeys(LEVELS, 0),
+        "changes": report.get("changes", 0),
+        "notices": report.get("notices", 0),
         "seconds": clock.total(),
         "console": _for_people(console),
     }
@@ -289,7 +316,9 @@ def _configure(place: Place, lab: dict[str, Any], console: str) -> None:
         f"folder = {json.dumps(str(place.connector))}\nmode = {json.dumps(mode)}\n\n"
         f'[exchange]\nurl = {quoted["https_url"]}\nauth = "basic"\nuser = {quoted["user"]}\n'
         f"password_file = {quoted['password_file']}\nca_file = {quoted['ca_file']}\n\n"
-        f"[service]\nurl = {json.dumps(console)}\n\n[sync]\nquick_every = {QUICK_EVERY}\n",
+        f"[service]\nurl = {json.dumps(console)}\n\n[sync]\nquick_every = {QUICK_EVERY}\n\n"
+        f"[notices]\naccount = {quoted['mail_account']}\nuser = {quoted['user']}\nurl = {quoted['ews_url']}\n"
+        f"password_file = {quoted['password_file']}\nca_file = {quoted['ca_file']}\n",
         encoding="utf-8",
     )
 

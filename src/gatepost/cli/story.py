@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -20,6 +21,7 @@ GRACE_SECONDS = 8
 PATIENCE = 90.0
 LOOK_SECONDS = 0.25
 PILOT = "demo-pilot"
+LEVELS = ("leave", "allow", "quarantine", "block")
 MARKER = "X-Gatepost-Notice"
 
 
@@ -84,7 +86,7 @@ class Story:
         self,
         api: Api,
         hand: Callable[..., dict[str, Any]],
-        timed: Callable[[str, str], Any],
+        timed: Callable[[str, str], AbstractContextManager[None]],
         watch: Callable[[], None],
     ) -> None:
         self._api = api
@@ -109,7 +111,7 @@ class Story:
         grace = {"unmanaged": 0, "noncompliant": GRACE_SECONDS, "warn": GRACE_SECONDS}
         document = {"enabled": True, "included": [group], "grace": grace}
         saved = self._api.call("POST", "/api/v1/policies", {"document": document, "note": "The demo's story"})
-        self._api.call("POST", f"/api/v1/policies/{saved['version']}/rollout", {"ring": "all"})
+        self._api.call("POST", "/api/v1/policies/rollout", {"version": saved["version"], "ring": "all"})
 
     def tell(self) -> dict[str, int]:
         """All of it, step by step; how many writes Exchange saw, and how many notices the person got."""
@@ -127,8 +129,10 @@ class Story:
         return {"changes": len(seen["writes"]), "notices": len(_ours(seen))}
 
     def decisions(self) -> dict[str, int]:
-        """How many devices have each level."""
-        counted: dict[str, int] = self._api.call("GET", "/api/v1/decisions")["levels"]
+        """How many devices have each level; what nothing was decided of is left alone."""
+        counted = dict.fromkeys(LEVELS, 0)
+        for each in self._api.call("GET", "/api/v1/report?limit=1")["counts"]:
+            counted[each["level"] or "leave"] += each["devices"]
         return counted
 
     def _report(self, state: str, name: str, ids: list[str]) -> None:
