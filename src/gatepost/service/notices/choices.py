@@ -33,7 +33,7 @@ class Choices:
     hosts: tuple[str, ...] = ()
     portal: str = ""
     contact: str = ""
-    a_person: int = 3
+    a_person: int = 5
     a_tenant: int = 1_000
 
     @property

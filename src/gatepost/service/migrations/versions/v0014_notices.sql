@@ -10,7 +10,7 @@ CREATE TABLE notice_settings (
     hosts text[] NOT NULL DEFAULT '{}',
     portal text NOT NULL DEFAULT '',
     contact text NOT NULL DEFAULT '',
-    a_person integer NOT NULL DEFAULT 3 CHECK (a_person BETWEEN 1 AND 100),
+    a_person integer NOT NULL DEFAULT 5 CHECK (a_person BETWEEN 1 AND 100),
     a_tenant integer NOT NULL DEFAULT 1000 CHECK (a_tenant BETWEEN 1 AND 1000000),
     PRIMARY KEY (tenant_id)
 );
