@@ -65,11 +65,21 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A finished mail: one line of subject, and the same words as HTML and as plain text."""
+    """A finished mail: one line of subject, and the same words as HTML (``inner``: without its frame) and as text."""
 
     subject: str
-    html: str
+    inner: str
     text: str
+    language: str
+
+    @property
+    def html(self) -> str:
+        """The whole HTML document."""
+        return (
+            f'<!DOCTYPE html>\n<html lang="{escape(self.language)}"><head><meta charset="utf-8">'
+            f"<title>{escape(self.subject)}</title></head>\n"
+            f'<body style="{_STYLE}">\n{self.inner}\n</body></html>\n'
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +184,8 @@ def render(
     subject = clean_subject("".join(_pieces(template.subject, known, allowed, _plain, _plain_link)))
     paragraphs = [each for each in re.split(r"\n[ \t]*\n", template.body.strip()) if not _hollow(each, known, lines)]
     text = "\n\n".join(_text_of(each, known, allowed, lines) for each in paragraphs)
-    html = "\n".join(_html_of(each, known, allowed, lines) for each in paragraphs)
-    page = (
-        f'<!DOCTYPE html>\n<html lang="{escape(language)}"><head><meta charset="utf-8"><title>{escape(subject)}</title>'
-        f'</head>\n<body style="{_STYLE}">\n{html}\n</body></html>\n'
-    )
-    return Mail(subject, page, text + "\n")
+    inner = "\n".join(_html_of(each, known, allowed, lines) for each in paragraphs)
+    return Mail(subject, inner, text + "\n", language)
 
 
 def clean_subject(subject: str) -> str:

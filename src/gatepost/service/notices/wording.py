@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from html import escape
 from typing import Any
 
 from babel.dates import format_datetime
@@ -62,10 +63,10 @@ def example(words: Words, kind: Kind, language: str, *, test: bool = False) -> W
 
 def _marked(written: Written, catalogue: Catalogue) -> Written:
     """A test says that it is one, before anything else."""
-    mail = written.mail
-    begin, body, end = mail.html.partition("\n<p>")
-    html = f"{begin}\n<p><strong>{catalogue.test}</strong></p>{body}{end}"
-    return Written(written.kind, written.language, Mail(mail.subject, html, f"{catalogue.test}\n\n{mail.text}"))
+    mail, said = written.mail, catalogue.test
+    inner = f"<p><strong>{escape(said)}</strong></p>\n{mail.inner}"
+    marked = Mail(mail.subject, inner, f"{said}\n\n{mail.text}", mail.language)
+    return Written(written.kind, written.language, marked)
 
 
 def _about(words: Words, catalogue: Catalogue, item: Row) -> dict[str, str]:

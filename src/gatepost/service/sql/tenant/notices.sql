@@ -199,3 +199,32 @@ DELETE FROM notices WHERE made_at < %(before)s
 -- example: {"made_before": "2026-01-01T00:00:00Z", "now": "2026-01-01T00:00:00Z"}
 UPDATE notices SET state = 'dropped', ended_at = %(now)s, why = 'too-late'
 WHERE state = 'waiting' AND made_at < %(made_before)s
+
+-- name: recent
+-- The newest mails, with what each is about.
+-- example: {"limit": 10}
+SELECT n.notice_id, n.organization_id, n.mailbox_guid, n.about, n.kind, n.language, n.state, n.made_at, n.due_at,
+       n.claimed_at, n.ended_at, n.attempts, n.why, coalesce(n.recipient, m.primary_smtp) AS recipient,
+       (SELECT count(*) FROM notice_items i WHERE i.notice_id = n.notice_id) AS tells
+FROM notices n
+LEFT JOIN mailboxes m ON m.organization_id = n.organization_id AND m.guid = n.mailbox_guid
+WHERE n.state <> 'dropped'
+ORDER BY n.made_at DESC, n.notice_id LIMIT %(limit)s
+
+-- name: counts
+-- How many mails there are in each state since a moment.
+-- example: {"since": "2026-01-01T00:00:00Z"}
+SELECT state, count(*) AS mails FROM notices WHERE made_at > %(since)s GROUP BY state
+
+-- name: mailbox_of
+-- The mailbox of a person that has this address.
+-- example: {"address": "user0@example.test"}
+SELECT organization_id, guid AS mailbox_guid FROM mailboxes
+WHERE lower(primary_smtp) = lower(%(address)s) AND kind IN ('user', 'linked') AND gone_at IS NULL
+ORDER BY organization_id, guid LIMIT 1
+
+-- name: test
+-- A mail that an administrator sends as a test.
+-- example: {"organization_id": "", "mailbox_guid": "", "kind": "blocked", "language": "en"}
+INSERT INTO notices (organization_id, mailbox_guid, about, kind, language)
+VALUES (%(organization_id)s, %(mailbox_guid)s, 'test', %(kind)s, %(language)s) RETURNING notice_id
