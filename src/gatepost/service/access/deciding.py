@@ -133,6 +133,7 @@ async def _batch(scope: Scope, organization_id: UUID) -> int:
     if organization is None or organization["state"] in REMOVED:
         return 0
     await lock_head(scope, organization_id)
+    await scope.run("merge.analyze_grown")
     taken = await due.take(scope, organization_id, BATCH)
     asked: dict[Cause, list[Key]] = defaultdict(list)
     for key, cause in taken.items():

@@ -105,3 +105,25 @@ CREATE POLICY tenant ON guard_settings
     USING (tenant_id = (SELECT gatepost_tenant())) WITH CHECK (tenant_id = (SELECT gatepost_tenant()));
 GRANT SELECT, INSERT, UPDATE ON guard_settings TO gatepost_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON guard_settings TO gatepost_operator;
+
+-- Also what a first mass decision fills: without a look at it, each of its batches is planned for empty tables.
+CREATE OR REPLACE FUNCTION gatepost_analyze_grown() RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    grown record;
+    done integer := 0;
+BEGIN
+    FOR grown IN
+        SELECT c.relname FROM pg_class c
+        WHERE c.oid IN (
+                'mailboxes'::regclass, 'devices'::regclass, 'device_words'::regclass, 'device_facts'::regclass,
+                'desired'::regclass, 'decisions'::regclass, 'decisions_due'::regclass, 'list_entries'::regclass,
+                'hold_items'::regclass)
+          AND pg_relation_size(c.oid) / current_setting('block_size')::integer > 2 * greatest(c.relpages, 0) + 16
+    LOOP
+        EXECUTE format('ANALYZE (SKIP_LOCKED) %I', grown.relname);
+        done := done + 1;
+    END LOOP;
+    RETURN done;
+END
+$$;
