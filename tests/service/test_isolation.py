@@ -41,6 +41,7 @@ MADE_ONCE = {"keys.make": "tests/service/test_keys.py"}
 BEFORE = {
     "connections.stop_writing": ["connections.release_writing"],
     "merge.recount": ["merge.forget_counters"],
+    "due.mark_people": ["directory.match_mailboxes"],
     "removals.add": ["removals.end"],
     "removals.undoing": ["removals.approve"],
 }  # what a statement relies on, in its own transaction
@@ -113,7 +114,13 @@ class Filled:
             "links": {**record, "device_id": "dev00000"},
             "policies": {"version": 1, "document": Jsonb({}), "made_by": SECRET, "made_id": uuid4()},
             "rollouts": {"version": 1, "began_by": SECRET, "began_id": uuid4()},
-            "decisions": {**key, "level": "leave", "reason": "policy-off", "review_at": datetime.now(UTC)},
+            "decisions": {
+                **key,
+                "beyond": SECRET,
+                "level": "leave",
+                "reason": "policy-off",
+                "review_at": datetime.now(UTC),
+            },
             "decisions_due": {**key, "cause": "policy"},
             "holds": {
                 "organization_id": organization,
@@ -141,7 +148,11 @@ class Filled:
                 "asked_by": SECRET,
                 "asked_at": datetime.now(UTC),
             },
-            "org_settings": {"organization_id": organization, "settings": Jsonb({"name": SECRET})},
+            "org_settings": {
+                "organization_id": organization,
+                "default_level": "Allow",
+                "settings": Jsonb({"name": SECRET}),
+            },
             "notice_settings": {"contact": SECRET},
             "notice_templates": {
                 "kind": "blocked",
@@ -331,6 +342,10 @@ class Filled:
             "directory.match_mailboxes": {"addresses": ["user0@example.test"]},
             "directory.match_records": {"addresses": [SECRET.lower()]},
             "connections.accept": {"sync_id": "held"},
+            "decisions.audiences": self.one("SELECT array_agg(audience_id) AS audience_ids FROM audiences"),
+            "decisions.load": {"device_ids": ["DEV00000"]},
+            "due.mark_device_ids": {"folded_ids": ["dev00000"]},
+            "due.mark_people": self.one("SELECT array_agg(person_id) AS person_ids FROM people"),
             "connections.request_sync": {"kind": "full"},
             "devices_queries.changed_with_words": found,
             "devices_queries.newest_with_words": found,
@@ -495,9 +510,9 @@ class Filled:
         for stage in ("merge.stage_devices", "merge.stage_mailboxes"):
             connection.execute(STATEMENTS[stage].sql)
         connection.execute(
-            "INSERT INTO staged_devices (guid, friendly_name, family, facts_id, words, row_hash, os_version) "
-            "VALUES (%s, 'staged', 'ios', %s, '{staged}', 1, '{1}')",
-            [device(0)[0], uuid4()],
+            "INSERT INTO staged_devices (guid, device_id, mailbox_guid, friendly_name, family, facts_id, words, "
+            "row_hash, os_version) VALUES (%s, 'staged', %s, 'staged', 'ios', %s, '{staged}', 1, '{1}')",
+            [device(0)[0], mailbox(0)[0], uuid4()],
         )
         connection.execute(
             "INSERT INTO staged_mailboxes (guid, display_name, kind, allowed_ids, blocked_ids, row_hash) "
