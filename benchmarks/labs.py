@@ -1,10 +1,11 @@
 """A lab as a process of its own that tells its processor time and how many cmdlets it ran.
 
-    python -m benchmarks.labs DEVICES [--whole]
+    python -m benchmarks.labs DEVICES [--whole] [--shells N]
 
 It prints a line of JSON when it is ready. Then each line on its input is a latency, in seconds a cmdlet, for the
 sessions opened from then on, or ``change`` with a number of devices to be changed, each with its mailbox's lists; it is
-answered by a line of JSON. It ends with its input.
+answered by a line of JSON. A line of JSON is something that people do there (``gatepost.lab.hands``). It ends with its
+input.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple, Self
 import msgspec
 
 from gatepost.lab.organization import Organization
-from gatepost.lab.server import named_lab
+from gatepost.lab.server import MAX_SHELLS, Lab
 from gatepost.settings import LabSettings
 
 
@@ -35,8 +36,9 @@ class Spent(NamedTuple):
 class RunningLab:
     """A lab with so many devices, perhaps without Select-Object; ``ready`` is what it said. A context manager."""
 
-    def __init__(self, devices: int, *, projection: bool = True) -> None:
-        command = [sys.executable, "-m", "benchmarks.labs", str(devices), *([] if projection else ["--whole"])]
+    def __init__(self, devices: int, *, projection: bool = True, shells: int = MAX_SHELLS) -> None:
+        command = [sys.executable, "-m", "benchmarks.labs", str(devices), "--shells", str(shells)]
+        command += [] if projection else ["--whole"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.ready: dict[str, Any] = self._said()
 
@@ -56,11 +58,18 @@ class RunningLab:
         """Change so many devices and the lists of their mailboxes; the next time others."""
         return self._ask(f"change {devices}")
 
+    def act(self, **asked: object) -> dict[str, Any]:
+        """What people do there, and what they see."""
+        return self._answer(json.dumps(asked))
+
     def _ask(self, line: str) -> Spent:
+        return Spent(**self._answer(line))
+
+    def _answer(self, line: str) -> dict[str, Any]:
         assert self._process.stdin
         self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
-        return Spent(**self._said())
+        return self._said()
 
     def _said(self) -> dict[str, Any]:
         assert self._process.stdout
@@ -80,14 +89,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("devices", type=int)
     parser.add_argument("--whole", action="store_true")
+    parser.add_argument("--shells", type=int, default=MAX_SHELLS)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         settings = LabSettings(devices=given.devices, projection=not given.whole, folder=Path(name) / "lab")
-        with named_lab(settings) as lab:
+        with Lab(settings, max_shells=given.shells) as lab:
             ready = {"url": lab.https_url, "ca_file": str(lab.ca_file), "user": lab.user, "password": lab.password}
             print(json.dumps({**ready, "mailboxes": len(lab.organization.mailboxes)}), flush=True)
             begin = 0
             for line in sys.stdin:
+                if line.startswith("{"):
+                    print(lab.act(line), flush=True)
+                    continue
                 what, _, number = line.rpartition(" ")
                 if what == "change":
                     changed(lab.organization, int(number), begin)

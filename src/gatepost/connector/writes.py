@@ -201,9 +201,10 @@ class Writes:
         """Keep what came of a look at a mailbox, with its outcomes: all of it or nothing.
 
         ``written`` is when and on which controller; ``started`` is the write that is open still. A row that came
-        meanwhile is left alone, and is due.
+        meanwhile is left alone, and is due. A power cut may undo it until the next document is sealed: then the write
+        that was begun is open again, and its mailbox is read.
         """
-        with self._store.transaction() as db:
+        with self._store.transaction(lasting=False) as db:
             for each in said:
                 if each.row is not None:
                     key = (task.mailbox, each.row.device_id, each.row.revision)
@@ -246,9 +247,12 @@ class Writes:
         return True
 
     def leave(self, mailbox: str, started: Started) -> Started:
-        """The bytes of a write are about to leave: from now on it may take its time, however long ago it was begun."""
+        """The bytes of a write are about to leave: from now on it may take its time, however long ago it was begun.
+
+        A power cut may leave it dated as it was begun; starting a machine again takes longer than the difference.
+        """
         leaving = replace(started, started_at=self.now())
-        with self._store.transaction() as db:
+        with self._store.transaction(lasting=False) as db:
             _keep(db.execute, mailbox, leaving)
         return leaving
 
