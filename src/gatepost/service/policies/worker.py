@@ -59,7 +59,7 @@ class Worker:
         async with self._turn:
             try:
                 async with asyncio.timeout(LONGEST_SECONDS):
-                    answer = await self._exchange(question)
+                    answer = await self._answer(question)
             except TimeoutError as error:
                 await self.close()
                 raise Problem(503, "busy", "The preview takes too long. Try again when there is less to do.") from error
@@ -68,18 +68,30 @@ class Worker:
                 raise
         return _result(answer)
 
-    async def _exchange(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        process = await self._running()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps(question).encode() + b"\n")
-        await process.stdin.drain()
-        line = await process.stdout.readline()
-        if not line:
+    async def _answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer; asked once more where the process died over it, for a question changes nothing."""
+        answer = await self._exchange(question)
+        if answer is None:
+            await self.close()
+            answer = await self._exchange(question)
+        if answer is None:
             raise ServiceError(
                 "The process that computes previews ended unexpectedly.", "Try again; see the service's log."
             )
-        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    async def _exchange(self, question: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Ask and listen; None where the process is dead."""
+        process = await self._running()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(question).encode() + b"\n")
+            await process.stdin.drain()
+            line = await process.stdout.readline()
+        except ConnectionError:
+            return None
+        answer: dict[str, Any] | None = json.loads(line) if line.endswith(b"\n") else None
         return answer
 
     async def _running(self) -> asyncio.subprocess.Process:
