@@ -1,7 +1,7 @@
 """How much anybody may send: no body is held in memory that no route could want, whoever sends it.
 
-A connector's documents, and lists of people and of compliance, have limits of their own and are read by their routes
-once it is known who sends them (``bodies``); everything else fits into 64 KiB.
+A connector's documents, lists of people, of compliance and of devices, and forms with a file, have limits of
+their own and are read by their routes once it is known who sends them (``bodies``, ``ConsoleRoute``). A policy fits into 1 MiB, everything else into 64 KiB.
 """
 
 import re
@@ -11,11 +11,16 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_BODY = 64 * 1024
-LIMITED_ELSEWHERE = re.compile(r"/connector/|/api/v1/(?:groups|people|sources/[^/]+/records)$")
+LARGEST_POLICY = 1024 * 1024
+HOLDS_A_POLICY = re.compile(r"/policy/(?:edit|save|preview(?:\.(?:csv|json))?)$|/api/v1/(?:policies|previews.*)$")
+LIMITED_ELSEWHERE = re.compile(
+    r"/connector/|/onboarding/|/api/v1/(?:entries/[^/]+/(?:adoptions|adoptions/preview|pins)|groups|people|"
+    r"sources/[^/]+/records)$"
+)
 
 
 class BodyLimit:
-    """ASGI middleware: a body of more than 64 KiB is refused with 413, announced or in pieces, once it is read."""
+    """ASGI middleware: a body that is larger than its path may have is refused with 413, once it is read."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -28,20 +33,21 @@ class BodyLimit:
 
 def _counted(scope: Scope, receive: Receive) -> Receive:
     announced = Headers(scope=scope).get("content-length", "")
+    largest = LARGEST_POLICY if HOLDS_A_POLICY.match(scope["path"]) else LARGEST_BODY
     received = 0
 
     async def counted() -> Message:
         nonlocal received
-        if announced.isdecimal() and int(announced) > LARGEST_BODY:
-            raise _too_large()
+        if announced.isdecimal() and int(announced) > largest:
+            raise _too_large(largest)
         message = await receive()
         received += len(message.get("body", b""))
-        if received > LARGEST_BODY:
-            raise _too_large()
+        if received > largest:
+            raise _too_large(largest)
         return message
 
     return counted
 
 
-def _too_large() -> HTTPException:
-    return HTTPException(413, f"The body of this request may have {LARGEST_BODY:,} bytes.")
+def _too_large(largest: int) -> HTTPException:
+    return HTTPException(413, f"The body of this request may have {largest:,} bytes.")

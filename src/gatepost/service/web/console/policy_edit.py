@@ -20,6 +20,7 @@ from gatepost.service.policies import choices, rings, versions
 from gatepost.service.web import policy_mistakes, render
 from gatepost.service.web.console.policy import PAGE
 from gatepost.service.web.console.route import ConsoleRoute, console_router
+from gatepost.service.web.limits import LARGEST_POLICY
 from gatepost.service.web.permissions import Permission, requires
 from gatepost.service.web.policy_form import CHOICES, Draft, draft_of, read
 from gatepost.service.web.policy_mistakes import Mistake
@@ -29,7 +30,7 @@ from gatepost.service.web.sessions import tenant_of
 class PolicyRoute(ConsoleRoute):
     """A route whose form holds a whole policy."""
 
-    largest_form: ClassVar[int] = 1024 * 1024
+    largest_form: ClassVar[int] = LARGEST_POLICY
 
 
 router = console_router(PolicyRoute)
