@@ -40,6 +40,9 @@ ACTS_ON_NO_ROW = {
 MADE_ONCE = {"keys.make": "tests/service/test_keys.py"}
 BEFORE = {
     "connections.stop_writing": ["connections.release_writing"],
+    "holds.end_empty": ["holds.end_items"],
+    "holds.forget_items": ["holds.end_items"],
+    "holds.reopen": ["holds.decide"],
     "merge.recount": ["merge.forget_counters"],
     "due.mark_people": ["directory.match_mailboxes"],
     "removals.add": ["removals.end"],
@@ -100,7 +103,7 @@ class Filled:
             "groups": {"group_id": group, "external_id": SECRET, "name": SECRET},
             "memberships": {"group_id": group, "person_id": person},
             "person_addresses": {"address": "user0@example.test", "person_id": person, "mail": True},
-            "pre_approvals": {**key, "until_at": datetime.now(UTC)},
+            "pre_approvals": {**key, "device_id": "dev00000", "until_at": datetime.now(UTC)},
             "sources": {"source_id": source, "name": SECRET},
             "compliance_records": {
                 **record,
@@ -289,6 +292,19 @@ class Filled:
             ),
             [UUID(device(0)[0])],
         )
+        self.run(
+            sql.SQL(
+                "INSERT INTO desired (tenant_id, organization_id, mailbox_guid, device_id, level, reason, revision) "
+                "SELECT tenant_id, organization_id, mailbox_guid, device_id, 'allow', 'pre-approved', 1 "
+                "FROM pre_approvals"
+            )
+        )
+        self.run(
+            sql.SQL(
+                "INSERT INTO decisions (tenant_id, organization_id, mailbox_guid, device_id, level, reason) "
+                "SELECT tenant_id, organization_id, mailbox_guid, 'DEV00000', 'leave', 'excluded' FROM pre_approvals"
+            )
+        )
         self.run(sql.SQL("UPDATE outcomes SET took_away = true"))
         self.run(sql.SQL("UPDATE decisions SET announce = 'allowed', since = %s"), [START])
         self.run(sql.SQL("UPDATE desired SET result = 'applied', result_revision = revision"))
@@ -341,6 +357,9 @@ class Filled:
             "directory.intern_audiences": self.one("SELECT array_agg(person_id) AS person_ids FROM people"),
             "directory.match_mailboxes": {"addresses": ["user0@example.test"]},
             "directory.match_records": {"addresses": [SECRET.lower()]},
+            "pre_approval.load": {"device_ids": ["unseen"]},
+            "pre_approval.mark_ids": {"ids": ["dev00000"]},
+            "pre_approval.superseded": {"device_ids": ["dev00000"]},
             "connections.accept": {"sync_id": "held"},
             "decisions.audiences": self.one("SELECT array_agg(audience_id) AS audience_ids FROM audiences"),
             "decisions.load": {"device_ids": ["DEV00000"]},
@@ -397,6 +416,7 @@ class Filled:
         return {
             "access.note": {**examples["access.note"], **key},
             "compliance.told": reported,
+            "pre_approval.keep": {**key, "until_at": None},
             "compliance.put_records": reported,
             "directory.put_memberships": {"external_id": SECRET, "groups": []},
             "directory.put_addresses": {"external_id": SECRET},
