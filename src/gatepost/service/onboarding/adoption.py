@@ -171,6 +171,11 @@ async def adoptions(scope: Scope, organization_id: UUID) -> list[Adoption]:
     return [Adoption(**row) for row in await scope.all("onboarding.adoptions", organization_id=organization_id)]
 
 
+async def groups(scope: Scope) -> list[Mapping[str, Any]]:
+    """Every group of the directory, by its name, to choose from."""
+    return list(await scope.all("onboarding.groups"))
+
+
 # -- steps -------------------------------------------------------------------------------------------------------------
 
 

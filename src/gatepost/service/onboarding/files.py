@@ -63,6 +63,15 @@ class Line:
     list: ListName | None
 
 
+def decode(raw: bytes) -> str:
+    """The text of a file, as UTF-8, or as UTF-16 where it begins so. Raises Problem 400 for anything else."""
+    encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise Problem(400, "file", "The file is no text in UTF-8 or UTF-16.", place="file", why="encoding") from error
+
+
 def named(text: str, entries: Sequence[Entry]) -> tuple[list[Entry], tuple[Fault, ...]]:
     """The entries that a file names, and the lines that name none. Raises Problem 400 where it is no such file."""
     standing: dict[tuple[str, str], list[Entry]] = {}

@@ -48,8 +48,12 @@ class Pinned:
     faults: Sequence[Fault]
 
 
-async def look(scope: Scope, organization_id: UUID, text: str) -> Pinned:
-    """Which ids a file names. Raises Problem 400 where it is no such file, or names too many at once, 404."""
+async def look(scope: Scope, organization_id: UUID, text: str, asked: Asked) -> Pinned:
+    """Which ids a file names.
+
+    Raises Problem 400 where it is no such file, names too many at once, or where a level, reason or end cannot be, 404.
+    """
+    pins.check(asked.level, asked.reason, asked.until)
     await connections.organization(scope, organization_id)
     lines, faults = _read(text)
     guids = await _mailboxes(scope, organization_id, lines)
@@ -69,14 +73,14 @@ async def look(scope: Scope, organization_id: UUID, text: str) -> Pinned:
 async def pin(scope: Scope, organization_id: UUID, text: str, asked: Asked, person: Person) -> Pinned:
     """Pin every id that a file names; lines that name none are left out, and told.
 
-    Raises Problem 400 as ``look`` and for a level, reason or end that cannot be, 404, 409.
+    Raises Problem as ``look``, 409 where no connector ever enrolled.
     """
-    level = pins.check(asked.level, asked.reason, asked.until)
     await access.lock_head(scope, organization_id)
-    found = await look(scope, organization_id, text)
+    found = await look(scope, organization_id, text, asked)
     keys = sorted([*found.there, *found.awaited])
     if not keys:
         return found
+    level = Level(asked.level)
     values = {"level": level.value, "reason": asked.reason.strip(), "until": asked.until, "by": person.name}
     rows = await scope.all("onboarding.pins", organization_id=organization_id, **columns(keys))
     before = {(row["mailbox_guid"], row["device_id"]): _told(row) for row in rows}

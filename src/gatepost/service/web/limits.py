@@ -1,7 +1,8 @@
 """How much anybody may send: no body is held in memory that no route could want, whoever sends it.
 
-A connector's documents, lists of people, of compliance and of devices, and forms with a file, have limits of
-their own and are read by their routes once it is known who sends them (``bodies``, ``ConsoleRoute``). A policy fits into 1 MiB, everything else into 64 KiB.
+A connector's documents, lists of people, of compliance and of devices, and forms with a file have limits of their own
+and are read by their routes once it is known who sends them (``bodies``, ``ConsoleRoute``). A policy fits into 1 MiB,
+everything else into 64 KiB.
 """
 
 import re

@@ -286,6 +286,55 @@ STEPS = {
     "rule": Word(N_("A device access rule")),
     "default": Word(N_("The organization's default")),
 }
+LISTS = {"allow": Word(N_("Allowed devices")), "block": Word(N_("Blocked devices"))}
+OWNERS = {
+    "ours": Word(N_("Made by Gatepost")),
+    "adopted": Word(N_("Adopted")),
+    "foreign": Word(N_("Somebody else's")),
+}
+EFFECTS = {
+    "gives": Word(N_("Gives access")),
+    "takes": Word(N_("Takes access away")),
+    "nothing": Word(N_("Makes no difference")),
+    "unknown": Word(N_("Nobody can tell")),
+    "no-device": Word(N_("Names no device in view")),
+}
+OBSTACLES = {
+    "opposed": Word(N_("Against what Gatepost has published: it would be taken off at once.")),
+    "spellings": Word(N_("It stands there in several spellings; nobody can tell which is meant.")),
+    "too-long": Word(N_("Its ID is too long.")),
+}
+ADOPTIONS = {
+    "all": Word(N_("All entries")),
+    "group": Word(N_("A group's people")),
+    "file": Word(N_("A file")),
+}
+LINE_FAULTS = {
+    "no-mailbox": Word(N_("it names no mailbox.")),
+    "no-id": Word(N_("it names no device ID.")),
+    "list-unknown": Word(N_("its list is neither allowed nor blocked.")),
+    "too-long": Word(N_("it is too long.")),
+    "no-entry": Word(N_("no mailbox's list has this entry.")),
+    "twice": Word(N_("it was named before.")),
+    "odd": Word(N_("it has characters that cannot be.")),
+    "mailbox-unknown": Word(N_("no mailbox in view has this address.")),
+    "cloud-cache": Word(N_("it is Outlook's cloud, which stands for no single phone.")),
+}
+FILE_MISTAKES = {
+    "none": Word(N_("Choose a file.")),
+    "large": Word(N_("The file is larger than 512 KiB. Cut it in parts, or send it to the API.")),
+    "long": Word(N_("The file has too many lines.")),
+    "many": Word(N_("At most 5,000 devices can be pinned at once. Cut the file in parts.")),
+    "no-csv": Word(N_("The file is no CSV.")),
+    "encoding": Word(N_("The file is no text in UTF-8 or UTF-16.")),
+    "no-mailbox": Word(N_("The first line must name the column of the mailbox's address: mailbox, user or email.")),
+    "no-device-id": Word(N_("The first line must name the column of the device ID: device id.")),
+    "how": Word(N_("Choose which entries.")),
+    "group": Word(N_("Choose a group.")),
+    "level": Word(N_("Choose whether to allow or to block.")),
+    "reason": Word(N_("Say why, in at most 500 characters on one line.")),
+    "until": Word(N_("The end must be a date and time in the future, within ten years.")),
+}
 DIFFERENCES = {
     "loses": Word(N_("Would lose access"), "bad"),
     "gains": Word(N_("Would gain access"), "good"),
@@ -345,12 +394,46 @@ SOURCE_STATES = {
     "held": Word(N_("Held"), "wait"),
     "off": Word(N_("Switched off")),
 }
+NOTICES = {
+    "blocked": Word(N_("A phone lost mail")),
+    "quarantined": Word(N_("A phone is in quarantine")),
+    "allowed": Word(N_("A phone has mail again")),
+    "warning": Word(N_("A phone is about to lose mail")),
+    "digest": Word(N_("Several things at once")),
+}
+NOTICE_STATES = {
+    "waiting": Word(N_("Waiting"), "wait"),
+    "claimed": Word(N_("Being sent"), "info"),
+    "uncertain": Word(N_("Looked for in Sent Items"), "wait"),
+    "sent": Word(N_("Sent"), "good"),
+    "failed": Word(N_("Not sent"), "bad"),
+}
+SPEAKS = {
+    "gatepost": Word(N_("Gatepost")),
+    "exchange": Word(N_("Exchange")),
+    "both": Word(N_("Both")),
+}
+INSERTS = {
+    "user-mail-insert": Word(N_("Text in mails to people")),
+    "ota-notification-insert": Word(N_("Text in mails about updates of a phone's system")),
+}
 VOCABULARIES = {
+    "notice": NOTICES,
+    "notice_state": NOTICE_STATES,
+    "speaks": SPEAKS,
+    "insert": INSERTS,
     "source": SOURCE_STATES,
     "hold": HOLDS,
     "held": HELD,
     "verb": VERBS,
     "cause": CAUSES,
+    "list": LISTS,
+    "owner": OWNERS,
+    "effect": EFFECTS,
+    "obstacle": OBSTACLES,
+    "adoption": ADOPTIONS,
+    "line_fault": LINE_FAULTS,
+    "file_mistake": FILE_MISTAKES,
     "difference": DIFFERENCES,
     "prospect": PROSPECTS,
     "beyond": BEYOND,

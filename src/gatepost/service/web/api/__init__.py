@@ -10,8 +10,10 @@ from gatepost.service.web.api.alerts import router as alerts
 from gatepost.service.web.api.connections import router as connections
 from gatepost.service.web.api.devices import router as devices
 from gatepost.service.web.api.directory import router as directory
+from gatepost.service.web.api.entries import router as entries
 from gatepost.service.web.api.events import router as events
 from gatepost.service.web.api.holds import router as holds
+from gatepost.service.web.api.notices import router as notices
 from gatepost.service.web.api.policies import router as policies
 from gatepost.service.web.api.removal import router as removal
 from gatepost.service.web.api.report import router as report
@@ -29,8 +31,10 @@ router.routes.extend(
         *removal.routes,
         *policies.routes,
         *report.routes,
+        *entries.routes,
         *holds.routes,
         *alerts.routes,
+        *notices.routes,
         *events.routes,
         *directory.routes,
         *sources.routes,

@@ -7,10 +7,14 @@ from gatepost.service.web.console.alerts import router as alerts
 from gatepost.service.web.console.audit import router as audit
 from gatepost.service.web.console.by_hand import router as by_hand
 from gatepost.service.web.console.control import router as control
+from gatepost.service.web.console.default_level import router as default_level
 from gatepost.service.web.console.device import router as device
 from gatepost.service.web.console.exchange_setup import router as exchange_setup
+from gatepost.service.web.console.help import router as help_page
 from gatepost.service.web.console.holds import router as holds
 from gatepost.service.web.console.invitations import router as invitations
+from gatepost.service.web.console.notices import router as notices
+from gatepost.service.web.console.onboarding import router as onboarding
 from gatepost.service.web.console.pages import router as pages
 from gatepost.service.web.console.passkeys import router as passkeys
 from gatepost.service.web.console.policy import router as policy
@@ -41,10 +45,14 @@ router.routes.extend(
         *control.routes,
         *removal.routes,
         *report.routes,
+        *onboarding.routes,
+        *default_level.routes,
         *holds.routes,
         *by_hand.routes,
         *audit.routes,
         *alerts.routes,
+        *notices.routes,
+        *help_page.routes,
         *sources.routes,
         *exchange_setup.routes,
     ]

@@ -49,7 +49,7 @@ async def pin(
     form = await request.form()
     typed = {name: str(form.get(name, "")) for name in FIELDS}
     try:
-        until = _until(typed["until"], render.zone_of(request))
+        until = until_of(typed["until"], render.zone_of(request))
         async with tenant_of(request, session) as scope:
             await pins.set_pin(scope, organization_id, guid, typed["level"], typed["reason"], until, session.name)
     except Problem as problem:
@@ -75,7 +75,7 @@ def _back(request: Request, organization_id: UUID, guid: UUID) -> Response:
     return RedirectResponse(f"/devices/{organization_id}/{guid}{query}#access", 303)
 
 
-def _until(typed: str, zone: tzinfo) -> datetime | None:
+def until_of(typed: str, zone: tzinfo) -> datetime | None:
     """The end of a pin as a browser's field tells it, in the person's time zone. Raises Problem 400."""
     if not typed.strip():
         return None

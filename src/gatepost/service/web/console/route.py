@@ -85,6 +85,12 @@ WORDS = {
     "organization-name": (N_("This name cannot be used"), N_("Give one of 1 to 200 visible characters.")),
     "being-removed": (N_("This organization is being removed"), N_("It can be set up again when that has ended.")),
     "not-pinned": (N_("This device is not pinned"), N_("Somebody removed the pin, or its time is over.")),
+    "nothing-to-adopt": (N_("There is nothing to adopt"), N_("Every entry here is Gatepost's, or cannot be adopted.")),
+    "returned": (N_("This adoption was given back already"), N_("Its row says by whom and when.")),
+    "not-read": (N_("Exchange's settings were not read yet"), N_("They come with the first inventory.")),
+    "switch-waits": (N_("A switch waits already"), N_("Approve it or drop it first.")),
+    "not-switched": (N_("There is nothing to go back to"), N_("The page shows how it stands.")),
+    "same-level": (N_("That is the default level already"), N_("The page shows how it stands.")),
     "tested": (
         N_("A test was sent there just now"),
         N_("Its row says how it went. A minute later another can be sent."),
