@@ -81,6 +81,8 @@ def default_of(value: object) -> str:
     """A default as the guide writes it."""
     if value is msgspec.NODEFAULT:
         return "must be given"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, int | float):
         return f"{value:,.0f}"
     if isinstance(value, tuple):
