@@ -18,7 +18,7 @@ from uuid import UUID
 from gatepost.domain.access import TAKES_AWAY, Decision, Reason, decide
 from gatepost.domain.desired import Level
 from gatepost.domain.engine import Organization, State, Verdict
-from gatepost.service.access import due, expressing, facts, guarding
+from gatepost.service.access import due, expressing, facts, guarding, pre_approval
 from gatepost.service.access.due import Cause
 from gatepost.service.access.expressing import Obstacle
 from gatepost.service.access.facts import Known
@@ -114,6 +114,21 @@ def _judge(known: Known, organization: Organization, now: datetime) -> Judged:
     return Judged(known, decision, before, after)
 
 
+def _judge_ahead(known: Known, decision: Decision, organization: Organization) -> Judged:
+    """An approval ahead: nobody loses anything where it ends, for no device has the id."""
+    after = organization.verdict(known.device, known.listed(decision.level))
+    before = (
+        after if decision.level is Level.LEAVE else organization.verdict(known.device, known.listed(known.published))
+    )
+    return Judged(known, decision, before, after)
+
+
+def _without(keys: Sequence[Key], known: Sequence[Known]) -> list[Key]:
+    """Those of which nothing is known."""
+    found = {each.key for each in known}
+    return [key for key in keys if key not in found]
+
+
 async def _advance(database: Database, tenant_id: UUID, organization_id: UUID, until: float | None) -> int:
     """Batch after batch of one organization."""
 
@@ -155,7 +170,10 @@ async def _decide(
     """
     now = datetime.now(UTC)
     known = await facts.load(scope, organization_id, keys, now)
-    if not known:
+    absent = [] if barred_too else _without(keys, known)
+    ahead = await pre_approval.decide(scope, organization_id, absent, now)
+    if not known and not ahead:
+        await _let_go(scope, organization_id, await pre_approval.superseded(scope, organization_id, absent))
         return set()
     organization = await facts.exchange(scope, organization_id)
     judged = (
@@ -163,12 +181,15 @@ async def _decide(
         if len(known) > facts.INLINE
         else judge(known, organization, now)
     )
+    judged += [_judge_ahead(each, decision, organization) for each, decision in ahead]
     free = [each for each in judged if barred_too or not each.known.facts.barred]
     moving = {each.known.key: each for each in free if each.moves}
     sieved = await guarding.sieve(scope, organization_id, cause, [each.wanted for each in moving.values()])
     await _publish(scope, organization_id, cause, [moving[wanted.key] for wanted in sieved.publish])
     await _stay(scope, organization_id, [each for each in free if not each.moves])
     await scope.together("decisions.write", map(_row, judged), organization_id=organization_id)
+    await pre_approval.keep(scope, organization_id, ahead)
+    await _let_go(scope, organization_id, await pre_approval.superseded(scope, organization_id, absent))
     if any(each.beyond != each.known.beyond for each in judged):
         await expressing.report(scope, organization_id)
     return {each.known.key for each in judged}

@@ -57,8 +57,21 @@ async def mark_device_ids(scope: Scope, folded_ids: Collection[str], cause: Caus
 
 
 async def mark_all(scope: Scope, cause: Cause) -> None:
-    """Every device of every organization of the tenant that is not removed."""
+    """Every device of every organization of the tenant that is not removed, and what might be approved ahead."""
     await scope.run("due.mark_all", **_columns(cause))
+    await mark_ahead(scope, cause)
+
+
+async def mark_ahead(
+    scope: Scope, cause: Cause, *, ids: Collection[str] | None = None, mailboxes: Collection[UUID] | None = None
+) -> None:
+    """Ids that might be approved ahead, or are: all, some of these (in lower case), or those in these mailboxes."""
+    if ids is None and mailboxes is None:
+        await scope.run("pre_approval.mark_all", **_columns(cause))
+    if ids:
+        await scope.run("pre_approval.mark_ids", ids=list(ids), **_columns(cause))
+    if mailboxes:
+        await scope.run("pre_approval.mark_mailboxes", guids=list(mailboxes), **_columns(cause))
 
 
 async def mark_decided(scope: Scope, reasons: Collection[str], cause: Cause) -> None:

@@ -79,14 +79,19 @@ async def load(scope: Scope, organization_id: UUID, keys: Sequence[Key], now: da
         mailbox_guids=[mailbox for mailbox, _ in keys],
         device_ids=[device_id for _, device_id in keys],
     )
+    return await read(scope, rows, now)
+
+
+async def read(scope: Scope, rows: Sequence[Mapping[str, Any]], now: datetime) -> list[Known]:
+    """What rows with these columns say, under the policies that are in force."""
     source = await source_state(scope, now)
     force = await policies.in_force(scope)
     audiences = await _audiences(scope, {row["audience_id"] for row in rows} - {None})
 
-    def read() -> list[Known]:
+    def each() -> list[Known]:
         return [_known(row, source, force, _groups(row, audiences)) for row in rows]
 
-    return await asyncio.to_thread(read) if len(rows) > INLINE else read()
+    return await asyncio.to_thread(each) if len(rows) > INLINE else each()
 
 
 async def source_state(scope: Scope, now: datetime) -> Source:

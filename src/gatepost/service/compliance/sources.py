@@ -26,7 +26,7 @@ from gatepost.service.database import Scope
 SHORTEST, LONGEST = 60, 30 * 86_400
 USUAL = 86_400
 LONGEST_NAME = 200
-ASKED_FOR_COMPLIANCE = BY_COMPLIANCE | {Reason.STALE, Reason.AMBIGUOUS, Reason.NO_SOURCE}
+ASKED_FOR_COMPLIANCE = BY_COMPLIANCE | {Reason.STALE, Reason.AMBIGUOUS, Reason.NO_SOURCE, Reason.PRE_APPROVED}
 Row = Mapping[str, Any]
 
 
@@ -124,6 +124,7 @@ async def changing(scope: Scope, source_id: UUID) -> AsyncIterator[None]:
     yield
     if await source_state(scope, now) is not before:
         await due.mark_decided(scope, ASKED_FOR_COMPLIANCE, cause_of(source_id))
+        await due.mark_ahead(scope, cause_of(source_id))
 
 
 async def _check(scope: Scope, name: str, fresh_for: int, source_id: UUID | None) -> None:

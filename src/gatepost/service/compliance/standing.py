@@ -27,6 +27,7 @@ async def refresh(scope: Scope, said: Iterable[Row], cause: Cause) -> None:
     if ids:
         people |= {row["person_id"] for row in await scope.all("compliance.people_of_ids", ids=ids)}
         await _devices(scope, await scope.all("compliance.devices_of_ids", ids=ids), cause)
+        await due.mark_ahead(scope, cause, ids=ids)
     if people:
         changed = await scope.all("compliance.restand_people", person_ids=sorted(people))
         await due.mark_people(scope, [row["person_id"] for row in changed], cause)
@@ -36,6 +37,7 @@ async def of_mailboxes(scope: Scope, guids: Collection[UUID], cause: Cause) -> N
     """Other people have these mailboxes now."""
     if guids:
         await _devices(scope, await scope.all("compliance.devices_of_mailboxes", guids=list(guids)), cause)
+        await due.mark_ahead(scope, cause, mailboxes=guids)
 
 
 async def merged_mailboxes(scope: Scope, organization_id: UUID, guids: Collection[UUID], cause: Cause) -> None:
@@ -53,6 +55,9 @@ async def merged_devices(scope: Scope, organization_id: UUID, guids: Collection[
     filled = await scope.one("directory.filled") if guids else None
     if filled and filled["links"]:
         await _devices(scope, [{"organization_id": organization_id, "guid": guid} for guid in guids], cause)
+    if filled and filled["ahead"]:
+        came = await scope.all("pre_approval.came", organization_id=organization_id, guids=list(guids))
+        await due.mark(scope, organization_id, [(row["mailbox_guid"], row["device_id"]) for row in came], cause)
 
 
 async def _devices(scope: Scope, devices: Collection[Row], cause: Cause) -> None:

@@ -118,6 +118,19 @@ CREATE TABLE pre_approvals (
     FOREIGN KEY (tenant_id, organization_id) REFERENCES organizations
 );
 
+-- Ids that comply and that no device of their person's mailbox has, and those that are approved ahead (stands).
+CREATE VIEW pre_approval_candidates WITH (security_invoker = true) AS
+SELECT m.tenant_id, m.organization_id, m.guid AS mailbox_guid, l.device_id, false AS stands
+FROM links l
+JOIN compliance_records r ON r.tenant_id = l.tenant_id AND r.source_id = l.source_id AND r.managed_id = l.managed_id
+JOIN mailboxes m ON m.tenant_id = r.tenant_id AND m.person_id = r.person_id
+WHERE r.state = 'compliant' AND m.gone_at IS NULL AND octet_length(l.device_id) <= 1000
+  AND NOT EXISTS (SELECT FROM devices d WHERE d.tenant_id = m.tenant_id AND d.organization_id = m.organization_id
+                                          AND d.mailbox_guid = m.guid AND d.folded_id = l.device_id)
+UNION ALL
+SELECT tenant_id, organization_id, mailbox_guid, device_id, true FROM pre_approvals WHERE ended_at IS NULL;
+GRANT SELECT ON pre_approval_candidates TO gatepost_app, gatepost_operator;
+
 ALTER TABLE person_addresses ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON person_addresses
     USING (tenant_id = (SELECT gatepost_tenant())) WITH CHECK (tenant_id = (SELECT gatepost_tenant()));

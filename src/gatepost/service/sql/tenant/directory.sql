@@ -7,8 +7,9 @@ SELECT pg_advisory_xact_lock(hashtextextended('gatepost directory ' || gatepost_
 SELECT pg_advisory_xact_lock_shared(hashtextextended('gatepost directory ' || gatepost_tenant(), 0)) IS NOT NULL AS locked
 
 -- name: filled
--- Whether anybody told of people, and of compliance.
-SELECT EXISTS (SELECT FROM person_addresses) AS people, EXISTS (SELECT FROM links) AS links
+-- Whether anybody told of people, and of compliance, and whether something is approved ahead.
+SELECT EXISTS (SELECT FROM person_addresses) AS people, EXISTS (SELECT FROM links) AS links,
+       EXISTS (SELECT FROM pre_approvals WHERE ended_at IS NULL) AS ahead
 
 -- name: put_groups
 -- Keep groups under the names that they have where they come from.
