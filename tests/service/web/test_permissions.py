@@ -32,6 +32,7 @@ PUBLIC = {
     "POST /t/{slug}/passkey",
     "GET /t/{slug}/invitation",
     "POST /t/{slug}/invitation",
+    "GET /help/t/{slug}",
 }
 
 

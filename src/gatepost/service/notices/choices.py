@@ -42,6 +42,9 @@ class Choices:
         return ZoneInfo(self.zone)
 
 
+USUAL = Choices()
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """A tenant's choices with its own templates, and where the service itself is reached."""

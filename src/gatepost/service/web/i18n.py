@@ -107,8 +107,12 @@ def choose(chosen: str | None, accepted: str | None) -> Language:
     """The language to answer in: the one chosen by the person, else the best of ``Accept-Language``, else English."""
     if chosen and chosen in LANGUAGES:
         return LANGUAGES[chosen]
-    preferred = [code.replace("-", "_") for code, _ in sorted(_weights(accepted or ""), key=lambda pair: -pair[1])]
-    return LANGUAGES[negotiate_locale(preferred, list(LANGUAGES)) or SOURCE_LANGUAGE]
+    return LANGUAGES[negotiate_locale(preferred(accepted), list(LANGUAGES)) or SOURCE_LANGUAGE]
+
+
+def preferred(accepted: str | None) -> list[str]:
+    """The languages of an ``Accept-Language`` header, the most wanted first."""
+    return [code.replace("-", "_") for code, _ in sorted(_weights(accepted or ""), key=lambda pair: -pair[1])]
 
 
 def _weights(header: str) -> list[tuple[str, float]]:
