@@ -75,6 +75,7 @@ class Filled:
         self._add_what_some_statements_need()
         self.values = self._values()
         self.particular = self._particular()
+        self.particular["preview.who"] = self._a_class()
 
     def _seal(self) -> None:
         """What happened is sealed and signed, but for one event."""
@@ -99,7 +100,7 @@ class Filled:
         record = {"source_id": source, "managed_id": SECRET}
         for table, columns in {
             "audiences": {"audience_id": uuid4(), "group_ids": [group]},
-            "people": {"person_id": person, "upn": SECRET, "external_id": SECRET},
+            "people": {"person_id": person, "upn": SECRET, "external_id": SECRET, "managed": "unknown"},
             "groups": {"group_id": group, "external_id": SECRET, "name": SECRET},
             "memberships": {"group_id": group, "person_id": person},
             "person_addresses": {"address": "user0@example.test", "person_id": person, "mail": True},
@@ -271,6 +272,7 @@ class Filled:
         """A device that is gone, a head, a request, and synchronisations that were accepted and that are held."""
         self.run(sql.SQL("UPDATE devices SET gone_at = now() WHERE guid = %s"), [UUID(device(3)[0])])
         self.run(sql.SQL("UPDATE desired_heads SET revision = 1"))
+        self.run(sql.SQL("UPDATE devices SET device_id = 'DEV00000' WHERE guid = %s"), [UUID(device(1)[0])])
         self.disabled = self.run(
             sql.SQL(
                 "INSERT INTO administrators (tenant_id, name, disabled_at) VALUES (%s, 'disabled', now()) "
@@ -379,6 +381,9 @@ class Filled:
             "ingest.end_lease": {"spoken_at": datetime(2100, 1, 1, tzinfo=UTC)},
             "ingest.older_lease": {"connector_id": uuid4()},
             "merge.forget_words": self.one("SELECT array_agg(word) AS words FROM device_words"),
+            "policies.known_groups": self.one("SELECT array_agg(group_id::text) AS names FROM groups"),
+            "preview.facts": self.one("SELECT array_agg(facts_id) AS facts_ids FROM device_facts"),
+            "preview.group_names": self.one("SELECT array_agg(group_id::text) AS names FROM groups"),
             "sealing.advance": {"seq": 1_000_000},
             "sealing.sign": {"seq": 1_000_000},
             "trail.page": {"name": "", "actor": ""},
@@ -402,6 +407,13 @@ class Filled:
             "notices.given": {"since": START},
             "notices.noted": {"now": late},
         }
+
+    def _a_class(self) -> dict[str, Any]:
+        """One class of acme's devices, as the columns that a statement joins with."""
+        _, classes = self.in_scope(self.acme, "preview.classes", commit=False)
+        names = ("organizations", "facts", "audiences", "states", "reasons", "ids", "users", "bits")
+        values = list(classes[0].values())[: len(names)]
+        return {f"of_{name}": [value] for name, value in zip(names, values, strict=True)} | {"fates": [0]}
 
     def _together(self) -> dict[str, dict[str, Any]]:
         """The row of each statement that takes many at once, with acme's own key in it."""

@@ -74,7 +74,7 @@ async def newest(scope: Scope) -> Version | None:
 
 async def listing(scope: Scope, before: int | None = None, limit: int = LISTED) -> list[Version]:
     """Versions, the newest first; ``before`` a number, for the next page."""
-    return [Version(**row) for row in await scope.all("policies.list", before=before, limit=limit)]
+    return [Version(**row) for row in await scope.all("policies.list", below=before, limit=limit)]
 
 
 async def _check_groups(scope: Scope, policy: Policy) -> None:

@@ -17,9 +17,9 @@ SELECT version, document FROM policies WHERE version = ANY(%(versions)s)
 
 -- name: list
 -- Versions, the newest first.
--- example: {"before": null, "limit": 10}
+-- example: {"below": null, "limit": 10}
 SELECT version, note, made_at, made_by, document FROM policies
-WHERE %(before)s::integer IS NULL OR version < %(before)s
+WHERE %(below)s::integer IS NULL OR version < %(below)s
 ORDER BY version DESC LIMIT %(limit)s
 
 -- name: known_groups
