@@ -71,7 +71,7 @@ async def entries(
         asked=asked,
         count=len(fitting),
         entries=fitting[place : place + LISTED],
-        place=place,
+        start=place,
         next=place + LISTED if len(fitting) > place + LISTED else None,
         lists=ListName,
         owners=Owner,
@@ -169,7 +169,7 @@ async def _overview(scope: Scope, organization_id: UUID) -> dict[str, Any]:
         "limits": await access.limits(scope, organization_id),
         "switch": await switching.latest(scope, organization_id),
         "mistake": None,
-        "place": "",
+        "mistaken": "",
     }
 
 
@@ -182,7 +182,7 @@ async def _mistaken(
     async with tenant_of(request, session) as scope:
         known = await connections.organizations(scope)
         values = await _overview(scope, organization_id)
-    values |= {"mistake": problem, "place": place}
+    values |= {"mistake": problem, "mistaken": place}
     return render.page(
         request,
         "onboarding.html",
