@@ -98,7 +98,7 @@ class Filled:
         group, person, source, hold, adoption = uuid4(), uuid4(), uuid4(), uuid4(), uuid4()
         notice = uuid4()
         record = {"source_id": source, "managed_id": SECRET}
-        for table, columns in {
+        rows: dict[str, dict[str, Any]] = {
             "audiences": {"audience_id": uuid4(), "group_ids": [group]},
             "people": {"person_id": person, "upn": SECRET, "external_id": SECRET, "managed": "unknown"},
             "groups": {"group_id": group, "external_id": SECRET, "name": SECRET},
@@ -216,7 +216,8 @@ class Filled:
                 "asked_id": uuid4(),
                 "asked_by": SECRET,
             },
-        }.items():
+        }
+        for table, columns in rows.items():
             statement = sql.SQL(t).format(
                 sql.Identifier(table),
                 sql.SQL(", ").join(map(sql.Identifier, columns)),
