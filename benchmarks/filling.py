@@ -15,7 +15,8 @@ SELECT %(t)s, md5('group ' || n)::uuid, 'g' || n, 'Group ' || n FROM generate_se
 
 INSERT INTO audiences (tenant_id, audience_id, group_ids)
 SELECT %(t)s, md5('audience ' || n)::uuid,
-       ARRAY(SELECT DISTINCT md5('group ' || (n * k * 7 + k) %% 200)::uuid FROM generate_series(1, 2 + n %% 8) k ORDER BY 1)
+       ARRAY(SELECT DISTINCT md5('group ' || (n * k * 7 + k) %% 200)::uuid FROM generate_series(1, 2 + n %% 8) k
+             ORDER BY 1)
 FROM generate_series(0, 499) n;
 
 INSERT INTO device_facts (tenant_id, facts_id, family, device_type, model, os, os_version, user_agent, client_type)
@@ -31,19 +32,20 @@ SELECT %(t)s, md5('person ' || n)::uuid, ARRAY['user' || n || '@example.com'], '
 FROM generate_series(0, %(mailboxes)s - 1) n;
 
 INSERT INTO mailboxes (tenant_id, organization_id, guid, dn, identity, primary_smtp, display_name, kind, eas_enabled,
-                       allowed_ids, blocked_ids, person_id, row_hash, lists_read_at, first_seen, last_seen, changed_seen_at)
-SELECT %(t)s, %(o)s, md5('mailbox ' || n)::uuid, 'CN=User ' || n, 'User ' || n, 'user' || n || '@example.com', 'User ' || n,
-       'user', true,
+                       allowed_ids, blocked_ids, person_id, row_hash, lists_read_at, first_seen, last_seen,
+                       changed_seen_at)
+SELECT %(t)s, %(o)s, md5('mailbox ' || n)::uuid, 'CN=User ' || n, 'User ' || n, 'user' || n || '@example.com',
+       'User ' || n, 'user', true,
        ARRAY(SELECT 'DEV' || k FROM generate_series(2 * n, 2 * n + 1) k WHERE k %% 10 < 6),
        ARRAY(SELECT 'DEV' || k FROM generate_series(2 * n, 2 * n + 1) k WHERE k %% 10 IN (6, 7)),
        md5('person ' || n)::uuid, n, now(), now(), now(), now()
 FROM generate_series(0, %(mailboxes)s - 1) n;
 
 INSERT INTO devices (tenant_id, organization_id, guid, device_id, mailbox_guid, friendly_name, device_type, model, os,
-                     user_agent, client_type, access_state, access_state_reason, first_sync_at, last_success_sync_at, family, facts_id,
-                     row_hash, first_seen, last_seen, changed_seen_at, managed, managed_since)
-SELECT %(t)s, %(o)s, md5('device ' || n)::uuid, 'DEV' || n, md5('mailbox ' || n / 2)::uuid, 'Phone ' || n, f.device_type,
-       f.model, f.os, f.user_agent, f.client_type,
+                     user_agent, client_type, access_state, access_state_reason, first_sync_at, last_success_sync_at,
+                     family, facts_id, row_hash, first_seen, last_seen, changed_seen_at, managed, managed_since)
+SELECT %(t)s, %(o)s, md5('device ' || n)::uuid, 'DEV' || n, md5('mailbox ' || n / 2)::uuid, 'Phone ' || n,
+       f.device_type, f.model, f.os, f.user_agent, f.client_type,
        CASE WHEN n %% 10 < 6 THEN 'Allowed' WHEN n %% 10 < 8 THEN 'Blocked' ELSE 'Quarantined' END,
        CASE WHEN n %% 10 < 8 THEN 'Individual' ELSE 'Global' END,
        now() - n %% 900 * interval '1 day', now() - n %% 120 * interval '1 day', f.family, f.facts_id,

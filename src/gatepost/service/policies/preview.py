@@ -120,9 +120,9 @@ class Worked:
 async def work_out(scope: Scope, wanted: Wanted) -> Worked:
     """Decide every class of devices."""
     await scope.one("preview.room")
-    setting = await _setting(scope, wanted)
+    setting = await setting_of(scope, wanted)
     doubtful = setting.source is Source.STALE or (await scope.one("preview.doubtful") or {})["doubtful"]
-    asked = _parameters(wanted, setting, with_previous=doubtful)
+    asked = parameters_of(wanted, setting, with_previous=doubtful)
     asked["superseded"] = [row["guid"] for row in await scope.all("preview.doubled")]
     classes = [Class(*row.values()) for row in await scope.all("preview.classes", **asked)]
     facts = await _facts(scope, {each.facts_id for each in classes})
@@ -198,7 +198,8 @@ def _people(classes: Iterable[Class]) -> int:
     return len({person for each in classes for person in each.people()})
 
 
-async def _setting(scope: Scope, wanted: Wanted) -> Setting:
+async def setting_of(scope: Scope, wanted: Wanted) -> Setting:
+    """Everything that is the same for all classes."""
     known = await current(scope)
     base = known.everywhere if known and wanted.ring is not Ring.ALL else None
     rows = await scope.all("policies.documents", versions=[base]) if base is not None else []
@@ -225,7 +226,7 @@ async def _found(scope: Scope, name: str, policies: Sequence[Policy]) -> Found:
     return find(patterns, (row["text"] for row in rows))
 
 
-def _parameters(wanted: Wanted, setting: Setting, *, with_previous: bool) -> dict[str, Any]:
+def parameters_of(wanted: Wanted, setting: Setting, *, with_previous: bool) -> dict[str, Any]:
     """The parameters of gatepost_preview_rows; what was decided before is read only where it could be kept."""
     return {
         "organization_id": wanted.organization_id,
