@@ -1,5 +1,6 @@
 """Compliance over the API: what sources report stands with devices and people; what is doubtful takes nothing away."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +9,9 @@ import pytest
 import requests
 
 from gatepost.domain.contract import Scope as Extent
-from tests.fixtures.service import Service
+from gatepost.service.alerts import conditions, texts
+from gatepost.service.database import Database
+from tests.fixtures.service import Service, in_thread
 from tests.service.conftest import Look
 from tests.service.speaker import Speaker, device, mailbox
 
@@ -299,3 +302,32 @@ def test_what_is_told_can_be_read_again_page_by_page(reporter: Reporter) -> None
     assert told["failing_since"] == told["since"]
     last = reporter.call("GET", f"sources/{reporter.source}/records?limit=2&after={first['next']}").json()
     assert ([each["id"] for each in last["records"]], last["next"]) == (["m2"], None)
+
+
+def test_a_source_that_is_doubted_or_silent_is_an_alert(reporter: Reporter, service: Service, look: Look) -> None:
+    """Told to whoever is told of alerts, with what helps; not of a source that never spoke or is switched off."""
+
+    def wrong() -> list[tuple[str, str]]:
+        async def conditions_now() -> list[conditions.Found]:
+            async with (
+                await Database.open(service.urls.app, size=1) as database,
+                database.tenant(service.tenant_id) as scope,
+            ):
+                return await conditions.look(scope, datetime.now(UTC))
+
+        found = in_thread(lambda: asyncio.run(conditions_now()))
+        return [(each.condition.value + "/" + each.subject, each.detail) for each in found if not each.organization_id]
+
+    assert wrong() == []
+    reporter.report(record(0), complete=True)
+    reporter.report(complete=True, status=409)
+    assert wrong() == [("held/source", "1")]
+    reporter.report(record(0), complete=True)
+    look("UPDATE sources SET fresh_at = now() - interval '25 hours'")
+    assert wrong() == [("source/", "1")]
+    row = {"condition": "source", "subject": "", "detail": "1", "organization_id": None}
+    english = texts.language_of("en")
+    assert texts.sentence(row, english) == "A compliance source has been silent for too long. Such sources: 1."
+    assert texts.link(row, "https://g.example.test") == "https://g.example.test/administration/sources"
+    look("UPDATE sources SET enabled = false")
+    assert wrong() == []

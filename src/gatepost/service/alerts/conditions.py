@@ -35,6 +35,7 @@ class Condition(StrEnum):
     PASSWORD = "password"  # noqa: S105 - what is near its end
     REFUSED = "refused"
     LISTS = "lists"
+    SOURCE = "source"
 
 
 @dataclass(frozen=True, slots=True)

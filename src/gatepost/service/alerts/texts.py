@@ -18,6 +18,8 @@ BEGIN = {
     "held/removal": N_("The removal of the connection waits for the approval of a second person."),
     "held/guard": N_("More people would lose or gain access than may in an hour. Holds that wait: %(detail)s."),
     "held/budgets": N_("Larger budgets of the guard wait for the approval of a second person."),
+    "held/source": N_("What a compliance source reports is not believed. Such sources: %(detail)s."),
+    "source": N_("A compliance source has been silent for too long. Such sources: %(detail)s."),
     "certificate": N_("The connector's certificate ends on %(detail)s, and its renewal has failed so far."),
     "tls": N_("The certificate of the Gatepost service ends on %(detail)s."),
     "ticket": N_("A set-up package that nobody has used ends on %(detail)s."),
@@ -32,6 +34,8 @@ REMEDY = {
     "held/removal": N_("Look at the page of the removal."),
     "held/guard": N_("The page Holds shows who, why and by what; a second administrator decides."),
     "held/budgets": N_("The page Holds shows what was asked for, and by whom."),
+    "held/source": N_("The page People and compliance says what it reported; nobody loses or gains access by it."),
+    "source": N_("See why it reports nothing. Until it does, nobody loses or gains access by what complies."),
     "certificate": N_("Look at the connector's log; without a renewal it must be set up again."),
     "tls": N_("Put a new certificate in its place and restart the service."),
     "ticket": N_("Use it, or download another package."),
@@ -46,6 +50,8 @@ END = {
     "held/removal": N_("The removal of the connection does not wait any more."),
     "held/guard": N_("Nothing that the guard held waits any more."),
     "held/budgets": N_("No larger budgets wait any more."),
+    "held/source": N_("Every compliance source is believed again."),
+    "source": N_("Every compliance source reports again."),
     "certificate": N_("The connector's certificate has been renewed."),
     "tls": N_("The certificate of the Gatepost service has been renewed."),
     "ticket": N_("The set-up package has been used or has ended."),
@@ -97,6 +103,8 @@ def link(row: Row, base: str | None) -> str:
     path = f"/connection?organization={row['organization_id']}" if row["organization_id"] else "/administration/alerts"
     if _key(row) in {"held/guard", "held/budgets"}:
         path = "/holds"
+    if _key(row) in {"held/source", "source"}:
+        path = "/administration/sources"
     return base.rstrip("/") + path
 
 

@@ -39,6 +39,12 @@ SELECT 'held', organization_id, 'guard', count(*)::text, true FROM holds WHERE s
 UNION ALL
 SELECT 'held', NULL::uuid, 'budgets', '', true FROM guard_settings WHERE asked_at IS NOT NULL
 UNION ALL
+SELECT 'held', NULL::uuid, 'source', count(*)::text, true FROM sources WHERE enabled AND held IS NOT NULL
+HAVING count(*) > 0
+UNION ALL
+SELECT 'source', NULL::uuid, '', count(*)::text, true FROM sources
+WHERE enabled AND held IS NULL AND fresh_at + make_interval(secs => fresh_for) < %(now)s HAVING count(*) > 0
+UNION ALL
 SELECT 'certificate', organization_id, '', to_json(max(not_after)) #>> '{}', true
 FROM current JOIN connector_certificates k USING (connector_id)
 WHERE k.revoked_at IS NULL GROUP BY organization_id HAVING max(not_after) < %(certificate)s
