@@ -5,7 +5,7 @@ with a latency for each cmdlet; the connector runs here. A change is three cmdle
 than sessions / (3 * latency) changes a second are possible: *bound*. The peers are what a plain script does with
 pypsrp: one session, one ``Set-CASMailbox`` a change, without looking before or after; and the same with both readings.
 
-    .venv/bin/python -m benchmarks.drain [--changes 400]
+    .venv/bin/python -m benchmarks.drain [--changes 1000]
 """
 
 import argparse
@@ -24,7 +24,7 @@ from tests.fixtures.site import Service
 from benchmarks.labs import RunningLab
 from benchmarks.write import Bench, made
 from gatepost.connector import log
-from gatepost.connector.agent import Agent, Scope
+from gatepost.connector.agent import Agent, Scope, start_process
 from gatepost.service import migrations
 from gatepost.service.embedded import Postgres
 
@@ -110,8 +110,9 @@ def script(bench: Bench, latency: float, *, careful: bool) -> str:
 def main() -> None:
     """Measure, and print tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--changes", type=int, default=400)
+    parser.add_argument("--changes", type=int, default=1_000)
     count: int = parser.parse_args().changes
+    start_process(quiet=True)
     log.start(logging.ERROR)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -46,6 +47,7 @@ from gatepost.exchange.organization import Organization
 from gatepost.settings import ConnectorSettings
 
 QUIET_PAUSE = 0.1
+SWITCH_SECONDS = 0.0005
 LATE_SECONDS = 3.0
 EVER = 1e10  # seconds: any write that has no end, however old
 FAREWELL_SECONDS = 2.5  # for the last outcomes at the end of a process; the store has them, whatever comes of it
@@ -348,8 +350,10 @@ class Agent:
 def start_process(*, quiet: bool = False) -> None:
     """Prepare a process of its own: logs on stderr, and a signal to end unwinds as Ctrl-C does, closing shells.
 
-    ``quiet`` leaves out what goes as it should: for a person who watches a progress bar.
+    ``quiet`` leaves out what goes as it should: for a person who watches a progress bar. Threads hand over quickly, so
+    that one that computes does not hold up those whose answers from Exchange have come.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     log.start(logging.WARNING if quiet else logging.INFO)
     host.on_stop(_interrupt)
 
