@@ -101,17 +101,19 @@ def folder() -> Iterator[Path]:
 
 
 def test_once_prints_exactly_one_object(empty: Path) -> None:
-    """The whole flow runs once: what Exchange has is in the service, and counts that nothing computes yet are 0."""
+    """The whole flow runs once: the inventory, and the story of a phone whose four sides agree at every step."""
     process = demo("--once", "--json", "--devices", "60", "--port", str(free_port()), TMPDIR=str(empty))
     output, talk = process.communicate(timeout=120)
     assert process.returncode == 0, talk
     result = json.loads(output)
     assert set(result) == KEYS
     assert (result["devices"], result["mailboxes"] > 30) == (60, True)
-    assert result["decisions"] == {"leave": 0, "allow": 0, "quarantine": 0, "block": 0}
-    assert (result["changes"], result["notices"]) == (0, 0)
-    assert set(result["seconds"]) == {"start", "enrol", "inventory", "total"}
-    assert result["seconds"]["total"] < 60
+    assert result["decisions"] == {"leave": 60, "allow": 0, "quarantine": 0, "block": 1}
+    assert (result["changes"], result["notices"]) == (2, 4)
+    story = {"quarantined", "allowed", "warned", "blocked"}
+    assert set(result["seconds"]) == {"start", "enrol", "inventory", "total"} | story
+    assert sum(result["seconds"][step] for step in story) < 60
+    assert result["seconds"]["total"] < 120
     assert re.fullmatch(r"http://localhost:\d+", result["console"])  # a name, which passkeys need
     assert list(empty.iterdir()) == []
 

@@ -82,6 +82,11 @@ class Place:
         return self.folder / "administrator.password"
 
     @property
+    def story_told(self) -> Path:
+        """Exists once the story of one phone was told."""
+        return self.folder / "story.told"
+
+    @property
     def tenant_made(self) -> Path:
         """Exists once the tenant does."""
         return self.folder / "tenant.made"
@@ -107,17 +112,18 @@ def demo(
         console, lab = _start(programs, place, clock, devices, _free_port(port), tells=not once)
         story = _story(programs, place, clock, console, lab)
         report = _inventory(programs, place, clock, console)
-        if report["state"] != "held":
+        held = report["state"] == "held"
+        if once and not held:
             programs.start("connector", "connector", "run", "--config", place.config)
-            _tell(story, report)
+            _tell(story, place, report)
         if as_json:
             print(json.dumps(_result(report, clock, console)), flush=True)
-        if once and report["state"] == "held":
+        if once and held:
             raise typer.Exit(HELD)
         if not once:
-            _live(programs, place, console, report)
+            _live(programs, place, console, report, None if held else story)
         elif not as_json:
-            talk.print(f"Done: {report['devices']:,} devices, {_mailboxes(report)}.", highlight=False)
+            talk.print(_told(report), highlight=False)
 
 
 # -- the steps ---------------------------------------------------------------------------------------------------------
@@ -195,13 +201,23 @@ def _inventory(programs: Programs, place: Place, clock: Clock, console: str) -> 
     return report
 
 
-def _story(programs: Programs, place: Place, clock: Clock, console: str, lab: Program) -> Story:
-    """Somebody with a pilot's policy, before the inventory that finds them."""
+def _story(programs: Programs, place: Place, clock: Clock, console: str, lab: Program) -> Story | None:
+    """Somebody with a pilot's policy, before the inventory that finds them; None where the story cannot be told.
+
+    It is told once in a folder, and not where somebody set the connector to observe.
+    """
+    if place.story_told.exists() or _mode(place) != "enforce":
+        return None
     password = place.password.read_text(encoding="utf-8").strip()
     api = Api.sign_in(console, TENANT, ADMINISTRATOR, password)
 
     def hand(**asked: object) -> dict[str, Any]:
-        return lab.ask(asked)
+        programs.watch()
+        try:
+            return lab.ask(asked)
+        except GatepostError:
+            programs.watch()
+            raise
 
     hand(do="level", level="Quarantine")
     story = Story(api, hand, clock.step, programs.watch)
@@ -209,14 +225,23 @@ def _story(programs: Programs, place: Place, clock: Clock, console: str, lab: Pr
     return story
 
 
-def _tell(story: Story, report: dict[str, Any]) -> None:
+def _tell(story: Story | None, place: Place, report: dict[str, Any]) -> None:
     """The story of one phone; what it came to is added to the report."""
-    report.update(story.tell())
-    report["decisions"] = story.decisions()
+    if story is not None:
+        report.update(story.tell())
+        report["decisions"] = story.decisions()
+        place.story_told.touch()
 
 
-def _live(programs: Programs, place: Place, console: str, report: dict[str, Any]) -> NoReturn:
-    """Let the connector work, and phones appear and change, until somebody stops it."""
+def _told(report: dict[str, Any]) -> str:
+    """In one line what was done."""
+    told = f"{report['changes']} changes at Exchange, {report['notices']} notices" if "changes" in report else ""
+    return f"Done: {report['devices']:,} devices, {_mailboxes(report)}{'; ' * bool(told)}{told}."
+
+
+def _live(programs: Programs, place: Place, console: str, report: dict[str, Any], story: Story | None) -> NoReturn:
+    """Let the connector work, tell the story, and let phones appear and change, until somebody stops it."""
+    programs.start("connector", "connector", "run", "--config", place.config)
     password = place.password.read_text(encoding="utf-8").strip()
     talk.print()
     talk.print(
@@ -228,6 +253,10 @@ def _live(programs: Programs, place: Place, console: str, report: dict[str, Any]
     talk.print(f"Connector {place.config}", markup=False, highlight=False)
     talk.print(f"Logs      {place.folder / 'logs'}", markup=False, highlight=False)
     talk.print("Ctrl-C stops everything.", style="dim")
+    if story is not None:
+        talk.print("\nThe story of one phone; look at it on the console meanwhile.", style="bold")
+        _tell(story, place, report)
+        talk.print(f"{_told(report)} Policy, holds and notices are on the console.", highlight=False)
     while True:
         programs.watch()
         time.sleep(0.5)
@@ -307,10 +336,7 @@ def _configure(place: Place, lab: dict[str, Any], console: str) -> None:
 
     It enforces, for what it writes to is a lab, unless somebody set the mode to observe since an earlier start.
     """
-    mode = "enforce"
-    if place.config.exists():
-        with contextlib.suppress(SettingsError):  # half of a file, or one that an older version wrote
-            mode = load(ConnectorSettings, place.config).mode
+    mode = _mode(place)
     quoted = {name: json.dumps(str(value)) for name, value in lab.items()}
     place.config.write_text(
         f"folder = {json.dumps(str(place.connector))}\nmode = {json.dumps(mode)}\n\n"
@@ -321,6 +347,13 @@ def _configure(place: Place, lab: dict[str, Any], console: str) -> None:
         f"password_file = {quoted['password_file']}\nca_file = {quoted['ca_file']}\n",
         encoding="utf-8",
     )
+
+
+def _mode(place: Place) -> str:
+    """The connector's mode as its settings have it; enforce where there are none that can be read."""
+    with contextlib.suppress(SettingsError):  # none yet, half of a file, or one that an older version wrote
+        return load(ConnectorSettings, place.config).mode if place.config.exists() else "enforce"
+    return "enforce"
 
 
 def _wait_until_ready(programs: Programs, console: str) -> None:

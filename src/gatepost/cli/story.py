@@ -132,7 +132,7 @@ class Story:
         """How many devices have each level; what nothing was decided of is left alone."""
         counted = dict.fromkeys(LEVELS, 0)
         for each in self._api.call("GET", "/api/v1/report?limit=1")["counts"]:
-            counted[each["level"] or "leave"] += each["devices"]
+            counted[each["level"] if each["level"] in LEVELS else "leave"] += each["devices"]
         return counted
 
     def _report(self, state: str, name: str, ids: list[str]) -> None:
