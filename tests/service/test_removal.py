@@ -227,6 +227,20 @@ def test_so_many_that_a_second_person_has_to_look(writer: Writer, anna: Person, 
     assert (event["actor"], event["body"]["asked_by"], event["body"]["losing"]) == ("bert", "anna", 6)
 
 
+def test_a_removal_counts_with_all_other_changes(writer: Writer, anna: Person, look: Look) -> None:
+    """Who lost access by a policy within the hour leaves less of the budget, and so does who loses it by an undoing."""
+    crowd(writer, look, 2)
+    look(
+        "INSERT INTO budget_uses (organization_id, verb, mailbox_guid) "
+        "SELECT organization_id, 'take', gen_random_uuid() FROM organizations, generate_series(1, 4)"
+    )
+    seen = look_at(writer)
+    assert (seen.effect.losing, seen.used, seen.budget, seen.held) == (2, 4, 5, True)
+    look("UPDATE budget_uses SET at = at - interval '61 minutes'")
+    assert ask(writer, "undo", anna).state == "undoing"
+    assert look("SELECT count(*) AS people FROM budget_uses WHERE at > now() - interval '1 minute'") == [{"people": 2}]
+
+
 def test_the_database_too_wants_a_second_person(writer: Writer, anna: Person, look: Look) -> None:
     """A row in which somebody approves what they just asked for cannot be written, whoever writes it."""
     crowd(writer, look)

@@ -14,8 +14,10 @@ from uuid import UUID
 
 from gatepost.domain.contract import iso
 from gatepost.domain.events import Event
+from gatepost.domain.guards import Verb
 from gatepost.errors import Problem
 from gatepost.service import access, audit
+from gatepost.service.access import budget
 from gatepost.service.administrators.approving import ensure_may_approve
 from gatepost.service.administrators.person import Person
 from gatepost.service.connections import no_organization
@@ -103,6 +105,8 @@ async def ask(scope: Scope, organization_id: UUID, ending: str, digest: str, per
     if ending != Ending.UNDO or not seen.entries:
         await _finish(scope, organization_id, removal, organization["state"], person.name)
     elif not seen.held:
+        losing = {UUID(change.mailbox) for change in seen.effect.changes if change.loses}
+        await budget.use(scope, organization_id, Verb.TAKE, losing)
         await _begin(scope, organization_id, removal, organization["state"], person.name)
     return await _known(scope, organization_id)
 

@@ -14,9 +14,10 @@ from uuid import UUID
 from gatepost.domain import guards
 from gatepost.domain.desired import ListName
 from gatepost.domain.engine import Device, Lists, Organization, read_rules
-from gatepost.domain.guards import Change, Effect
+from gatepost.domain.guards import Change, Effect, Verb
 from gatepost.domain.script import MailboxEntries, undoing
 from gatepost.service import connections, outcomes
+from gatepost.service.access import budget
 from gatepost.service.database import Scope
 
 Row = Mapping[str, Any]
@@ -27,8 +28,9 @@ COLUMNS = {ListName.ALLOW: "allowed_ids", ListName.BLOCK: "blocked_ids"}
 class Preview:
     """What taking our entries back would do now. ``devices`` are those that gain or lose, by their guid.
 
-    ``budget`` is how many people may newly lose access in an hour, of which ``used`` did already. ``unread``: the rules
-    or the default were never read, so nobody can tell who keeps access. ``digest`` is what an approval is about.
+    ``budget`` is how many people may newly lose access in an hour, of which ``used`` did already, whatever the cause.
+    ``unread``: the rules or the default were never read, so nobody can tell who keeps access. ``digest`` is what an
+    approval is about.
     """
 
     entries: Sequence[Row]
@@ -64,15 +66,15 @@ async def preview(scope: Scope, organization_id: UUID) -> Preview:
     rules = read_rules(settings["rules"]) if settings else None
     default = settings["default_level"] if settings else None
     effect = await asyncio.to_thread(_effect, devices, Organization(rules, default))
-    counts = await connections.counters(scope, organization_id)
+    limit = (await budget.budgets(scope, organization_id))[Verb.TAKE]
     concerned = {change.device for change in effect.changes}
     named = [(str(entry["mailbox_guid"]), entry["device_id"], entry["list"]) for entry in entries]
     return Preview(
         entries=entries,
         effect=effect,
         devices={str(row["guid"]): row for row in devices if str(row["guid"]) in concerned},
-        budget=guards.budget(counts.get("devices", 0)),
-        used=await outcomes.taken_away(scope, organization_id),
+        budget=limit.limit,
+        used=max(limit.used, await outcomes.taken_away(scope, organization_id)),
         unread=rules is None or not default,
         digest=guards.digest(effect, named),
     )
