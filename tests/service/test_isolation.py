@@ -318,7 +318,8 @@ class Filled:
         )
         self.run(sql.SQL("UPDATE outcomes SET took_away = true"))
         self.run(sql.SQL("UPDATE decisions SET announce = 'allowed', since = %s"), [START])
-        self.run(sql.SQL("UPDATE desired SET result = 'applied', result_revision = revision"))
+        told: LiteralString = "result = 'applied', result_revision = revision, result_memory = 0, result_at = %s"
+        self.run(sql.SQL("UPDATE desired SET " + told), [START])
         self.run(sql.SQL('UPDATE checkins SET status = status || \'{"mode": "enforce"}\''))
         self.run(
             sql.SQL(
