@@ -285,6 +285,7 @@ def test_who_exactly_is_told_page_by_page_and_in_files(peopled: Author, service:
     sent = peopled.send("/policy/preview.csv", {**draft, "go": ["what=losing&family=ios"]}).text
     assert len(sent.splitlines()) == 20
     assert "cannot be understood" in peopled.send("/policy/preview", {**draft, "document": ["{"]}, 400).text
+    assert "cannot be understood" in peopled.send("/policy/preview.csv", {"form_token": draft["form_token"]}, 400).text
     assert "This page of the list cannot be found" in peopled.page(f"{here}&cursor=x", 400)
     service.add_administrator("rita", "reader")
     visitor = Visitor(service.url)

@@ -17,12 +17,13 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 
 from gatepost.domain.desired import Level
 from gatepost.domain.policies import read_policy
+from gatepost.errors import Problem
 from gatepost.service import connections
 from gatepost.service.administrators import Session
 from gatepost.service.policies import choices, versions
 from gatepost.service.policies.preview import Wanted
 from gatepost.service.policies.rings import Ring
-from gatepost.service.policies.who import LARGEST_PAGE, Filter, What
+from gatepost.service.policies.who import LARGEST_PAGE, Filter, Page, What
 from gatepost.service.policies.worker import Worker
 from gatepost.service.web import render, spreadsheets, words
 from gatepost.service.web.console.policy import PAGE
@@ -90,13 +91,13 @@ async def preview_draft(request: Request, session: Annotated[Session, requires(P
 @router.get(f"{HERE}.csv")
 async def version_csv(request: Request, session: Annotated[Session, requires(Permission.POLICIES_READ)]) -> Response:
     """Who exactly, of a version, as CSV."""
-    return _csv(request, session, await _asked(request, session, dict(request.query_params)))
+    return await _csv(request, session, await _asked(request, session, dict(request.query_params)))
 
 
 @router.post(f"{HERE}.csv")
 async def draft_csv(request: Request, session: Annotated[Session, requires(Permission.POLICIES_WRITE)]) -> Response:
     """Who exactly, of the policy that is being written, as CSV."""
-    return _csv(request, session, await _asked_of_draft(request, session))
+    return await _csv(request, session, await _asked_of_draft(request, session))
 
 
 @router.get(f"{HERE}.json")
@@ -123,7 +124,10 @@ async def _pressed(request: Request) -> dict[str, str]:
 
 
 async def _asked_of_draft(request: Request, session: Session) -> Asked:
+    """What is asked of the policy that is being written. Raises Problem 400 where it cannot be read."""
     draft = await sent(request, session)
+    if await mistakes(request, session, draft):
+        raise Problem(400, "malformed", "The policy cannot be read. Its form says what is wrong.")
     return await _asked(request, session, await _pressed(request), draft.document(render.zone_of(request)))
 
 
@@ -229,17 +233,20 @@ async def _json(request: Request, session: Session, asked: Asked) -> Response:
     return JSONResponse(seen, headers=headers)
 
 
-def _csv(request: Request, session: Session, asked: Asked) -> Response:
+async def _csv(request: Request, session: Session, asked: Asked) -> Response:
+    """The file; what is wrong at its first page is told as a page, before any of it is sent."""
+    worker: Worker = request.app.state.worker
+    first = await worker.who(session.tenant_id, asked.wanted, asked.filter, "", LARGEST_PAGE)
     headers = {"Content-Disposition": 'attachment; filename="gatepost-preview.csv"'}
-    lines = _lines(request.app.state.worker, session.tenant_id, asked)
+    lines = _lines(worker, session.tenant_id, asked, first)
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
 
-async def _lines(worker: Worker, tenant_id: UUID, asked: Asked) -> AsyncIterator[str]:
+async def _lines(worker: Worker, tenant_id: UUID, asked: Asked, found: Page) -> AsyncIterator[str]:
     yield spreadsheets.MARK + spreadsheets.line(COLUMNS)
-    cursor: str | None = ""
-    while cursor is not None:
-        found = await worker.who(tenant_id, asked.wanted, asked.filter, cursor, LARGEST_PAGE)
+    while True:
         for row in found.rows:
             yield spreadsheets.line("" if row[name] is None else str(row[name]) for name in COLUMNS)
-        cursor = found.next
+        if found.next is None:
+            return
+        found = await worker.who(tenant_id, asked.wanted, asked.filter, found.next, LARGEST_PAGE)
