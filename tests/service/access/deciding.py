@@ -1,6 +1,7 @@
 """A tenant with a policy and a compliance source, for tests of what is decided of its devices."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -105,3 +106,11 @@ class Tenant:
 def guid_of(number: int) -> UUID:
     """The guid of a device."""
     return UUID(device(number)[0])
+
+
+def wait_for(true: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Until it is so, as somebody else makes it."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not become so"
+        time.sleep(0.05)

@@ -1,19 +1,24 @@
 """Deciding: what is due is decided of what is there, guarded, published, and written down with what it was made of."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from gatepost.domain.desired import Level
 from gatepost.service.access import deciding, due, facts
 from gatepost.service.access.due import Cause
 from gatepost.service.database import Scope
-from tests.service.access.deciding import CLOSED, OPEN, Tenant
+from tests.service.access.deciding import CLOSED, OPEN, Tenant, wait_for
 from tests.service.conftest import Look
 from tests.service.speaker import device, mailbox
 from tests.service.test_access import events, findings
 from tests.service.writing import MAILBOX, Writer
 
+PERSON = UUID(int=7)
+SOURCE = Cause("source")
 STRICT: dict[str, Any] = {"unmanaged": "quarantine", "noncompliant": "block"}
 
 
@@ -259,3 +264,40 @@ def test_a_batch_after_the_other(tenant: Tenant, look: Look, monkeypatch: pytest
     tenant.policy(STRICT)
     assert look("SELECT count(*) AS n FROM decisions") == [{"n": 8}]
     assert look("SELECT count(*) AS n FROM decisions_due") == [{"n": 0}]
+
+
+def test_each_second_is_enough(tenant: Tenant, look: Look) -> None:
+    """Nobody follows, as where a process died after its commit: a replica that looks finds it within seconds."""
+    tenant.policy(STRICT)
+    look("UPDATE devices SET managed = 'compliant' WHERE device_id IN ('DEV00000', 'DEV00002')")
+    tenant.mark("DEV00000")
+    look("UPDATE decisions SET review_at = now() WHERE device_id = 'DEV00002'")
+    wait_for(lambda: tenant.published(0) == tenant.published(2) == ("allow", "compliant", "allow"))
+
+
+@pytest.mark.parametrize(
+    ("mark", "marked"),
+    [
+        (lambda tenant, scope: due.mark_mailboxes(scope, tenant.writer.organization, [MAILBOX], SOURCE), 2),
+        (lambda _, scope: due.mark_people(scope, [PERSON], SOURCE), 2),
+        (lambda _, scope: due.mark_device_ids(scope, ["dev00003"], SOURCE), 1),
+        (lambda _, scope: due.mark_all(scope, SOURCE), 8),
+        (lambda _, scope: due.mark_decided(scope, ["unmanaged"], SOURCE), 7),
+        (lambda tenant, scope: due.mark_levels(scope, tenant.writer.organization, [Level.ALLOW], SOURCE), 1),
+    ],
+)
+def test_what_is_concerned_is_marked(
+    tenant: Tenant, look: Look, mark: Callable[[Tenant, Scope], Awaitable[None]], marked: int
+) -> None:
+    """By mailbox, person, id, reason or level; and nothing of that where no policy was ever rolled out."""
+    look("INSERT INTO people (person_id, upn) VALUES (%s, 'anna')", PERSON)
+    look("UPDATE mailboxes SET person_id = %s WHERE guid = %s", PERSON, MAILBOX)
+
+    async def count(scope: Scope) -> int:
+        await mark(tenant, scope)
+        return len(await due.take(scope, tenant.writer.organization, 100))
+
+    assert tenant.run(count) == 0
+    tenant.policy(STRICT)
+    tenant.managed(0, "compliant")
+    assert tenant.run(count) == marked
