@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from html import escape
-from urllib.parse import urlsplit
 
 LONGEST_SUBJECT = 150
 LONGEST_BODY = 4_000
@@ -26,6 +25,7 @@ FOREIGN = frozenset({"user.name", "device.name", "device.model", "device.family"
 _TOKEN = re.compile(r"\{\{\s*([a-z._]*)\s*\}\}|((?:https?://|www\.)[^\s<>\"'{}|\\^`]+)", re.IGNORECASE)
 _BRACES = re.compile(r"\{\{|\}\}")
 _ENDS = ".,;:!?)"
+_ADDRESS = re.compile(r"https://(?P<host>[a-z0-9.-]+)(?P<port>:[0-9]{1,5})?(?:[/?#][!-\[\]-~]*)?", re.IGNORECASE)
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,62})(\.[a-z0-9]([a-z0-9-]{0,62}))*")
 _LINKISH = re.compile(r"(?<=\S)([.:/\\@])(?=[^\W\d_])")
 _STYLE = "font-family:Segoe UI,Helvetica,Arial,sans-serif;font-size:11pt"
@@ -141,16 +141,12 @@ def _faults_of_tokens(place: str, text: str, kind: Kind, allowed: frozenset[str]
 
 def allowed_link(address: str, hosts: Iterable[str]) -> bool:
     """Whether an address is https, of a host that is allowed (itself, no parent), with no user and no odd character."""
-    if len(address) > LONGEST_LINK or not address.isascii() or not address.isprintable() or " " in address:
+    found = _ADDRESS.fullmatch(address) if len(address) <= LONGEST_LINK else None
+    if found is None or not _HOST.fullmatch(found["host"].lower()):
         return False
-    try:
-        parts = urlsplit(address)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return False
-    plain = parts.scheme == "https" and parts.username is None and parts.password is None and "\\" not in address
-    named = host if port in (None, 443) else f"{host}:{port}"
-    return plain and bool(_HOST.fullmatch(host)) and named in {each.lower() for each in hosts}
+    port = found["port"] or ""
+    named = found["host"].lower() + ("" if port == ":443" else port)
+    return named in {each.lower() for each in hosts}
 
 
 def clean(value: str) -> str:
