@@ -9,6 +9,8 @@ import asyncio
 import logging
 from uuid import UUID
 
+import psycopg
+
 from gatepost.errors import GatepostError
 from gatepost.service import removal
 from gatepost.service.access import deciding, due
@@ -39,7 +41,7 @@ async def look(database: Database) -> int:
     for tenant_id in tenants:
         try:
             await follow(database, tenant_id)
-        except GatepostError as error:
+        except (psycopg.Error, GatepostError) as error:
             log.warning("nothing is decided for the tenant %s: %s", tenant_id, error)
     return len(tenants)
 
@@ -52,8 +54,10 @@ async def run(database: Database) -> None:
             found = await look(database)
             away = False
             await asyncio.sleep(AGAIN_SECONDS if found else LOOK_SECONDS)
-        except GatepostError as error:
+        except (psycopg.Error, GatepostError) as error:
             if not away:
                 log.warning("nothing is decided (%s); it goes on when the database is back", type(error).__name__)
             away = True
+            if (task := asyncio.current_task()) and task.cancelling():
+                return  # it met the cancellation while its connection broke, which hides it
             await asyncio.sleep(AWAY_SECONDS)
