@@ -269,6 +269,9 @@ def test_who_exactly_is_told_page_by_page_and_in_files(peopled: Author, service:
     narrowed = plain(peopled.page(f"{here}&reason=noncompliant&family=android"))
     assert "Only: Does not comply, Android Show all again" in narrowed
     assert "There is no such device." in plain(peopled.page(f"{here}&what=gaining"))
+    assert "Exchange has no list of quarantined devices." not in text
+    quarantining = plain(peopled.page(f"/policy/preview?version={peopled.save()}"))
+    assert "Exchange has no list of quarantined devices. The default of Head office is another one" in quarantining
     answer = peopled.visitor.get(here.replace("preview?", "preview.csv?") + "&what=losing")
     rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
     assert len(rows) == 58

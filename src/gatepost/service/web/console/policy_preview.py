@@ -5,7 +5,7 @@ with the moment for which it was counted, so that the pages and files behind it 
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, get_args
@@ -192,6 +192,7 @@ async def _page(request: Request, session: Session, asked: Asked, cursor: str) -
     async with tenant_of(request, session) as scope:
         groups = await choices.groups(scope)
         organizations = await connections.organizations(scope)
+        defaults = await choices.defaults(scope)
     language = render.language_of(request)
     policy = read_policy(asked.document)
     note = str((await request.form()).get("note", ""))[:500] if request.method == "POST" else ""
@@ -206,12 +207,20 @@ async def _page(request: Request, session: Session, asked: Asked, cursor: str) -
         narrowed=_narrowed(asked.filter, language, groups),
         everything=asked.link(reason="", level="", family="", group="", model=None),
         following=asked.link(cursor=found.next) if found.next else "",
+        unquarantined=_unquarantined(seen, defaults),
         rules={rule.rule_id: rule.name for rule in policy.rules},
         rings=tuple(Ring),
         groups=groups,
         organizations=organizations,
         note=note,
     )
+
+
+def _unquarantined(seen: Mapping[str, Any], defaults: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The organizations whose default is known and does not quarantine, where anything is to be quarantined."""
+    if not seen["levels"]["quarantine"]["after"]:
+        return []
+    return [row["name"] for row in defaults if (row["default_level"] or "quarantine").lower() != "quarantine"]
 
 
 def _narrowed(wanted: Filter, language: Language, groups: Mapping[str, str]) -> list[str]:
