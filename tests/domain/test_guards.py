@@ -1,9 +1,11 @@
 """Guards: how many people may lose access, who counts, and what an approval is about."""
 
+from uuid import UUID
+
 import pytest
 
 from gatepost.domain.engine import Device, Lists, Organization, State, Step, Verdict
-from gatepost.domain.guards import Change, budget, digest, effect
+from gatepost.domain.guards import Change, Verb, budget, digest, effect, verb, within
 
 YES, NO = (Verdict(state, Step.DEFAULT, (Step.DEFAULT,)) for state in (State.ALLOWED, State.BLOCKED))
 UNKNOWN = Organization(None, None).verdict(Device("x"), Lists())
@@ -34,6 +36,28 @@ def test_access_that_becomes_unknown_counts_as_lost() -> None:
     """A guard that took unknown for access would let anything through."""
     assert effect([Change("a", "1", "x", YES, UNKNOWN)]).losing == 1
     assert effect([Change("a", "1", "x", UNKNOWN, UNKNOWN)]).changes == ()
+
+
+def test_access_that_may_have_been_there_counts_as_lost_too() -> None:
+    """Where Exchange's rules cannot be read, a block may cut off anybody: nobody would be counted otherwise."""
+    assert (verb(UNKNOWN, NO), verb(UNKNOWN, YES), verb(NO, UNKNOWN)) == (Verb.TAKE, Verb.GIVE, None)
+    assert (verb(YES, NO), verb(NO, YES), verb(YES, YES), verb(NO, NO)) == (Verb.TAKE, Verb.GIVE, None, None)
+
+
+@pytest.mark.parametrize(
+    ("devices", "people"), [(0, 50), (999, 50), (1_200, 60), (40_000, 2_000), (100_000, 5_000), (10**6, 5_000)]
+)
+def test_ten_times_as_many_may_gain_access(devices: int, people: int) -> None:
+    """A source gone wrong lets in no more than that before somebody looks."""
+    assert budget(devices, Verb.GIVE) == people
+
+
+def test_a_budget_lets_the_first_through_and_whoever_is_counted_already() -> None:
+    """All that is asked for one person goes one way; without anything left only the counted pass."""
+    ann, bob, cas, dee = (UUID(int=number) for number in range(4))
+    assert within([bob, ann, bob, cas, dee], [dee], 2) == {bob, ann, dee}
+    assert within([ann, bob], [bob], 0) == {bob}
+    assert within([ann], [], -3) == set()
 
 
 def test_a_digest_is_of_what_happens_and_not_of_its_order() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from gatepost.domain.engine import Verdict
+from gatepost.domain.engine import State, Verdict
 
 LEAST, SHARE, MOST = 5, 0.005, 500
 GIVING = 10
@@ -41,7 +41,7 @@ class Change:
 
     @property
     def loses(self) -> bool:
-        """Whether it had access and does not surely have it afterwards."""
+        """Whether it had access, or may have had it, and does not surely have it afterwards."""
         return verb(self.before, self.after) is Verb.TAKE
 
 
@@ -63,10 +63,14 @@ class Effect:
 
 
 def verb(before: Verdict, after: Verdict) -> Verb | None:
-    """What becomes of access; None where it stays what it is."""
-    if before.access == after.access:
-        return None
-    return Verb.GIVE if after.access else Verb.TAKE
+    """What becomes of access; None where it stays what it is.
+
+    From unknown to surely none counts as taken: where Exchange's rules cannot be read, everybody may have access.
+    """
+    if after.access:
+        return None if before.access else Verb.GIVE
+    may_lose = before.access or (before.state is State.UNKNOWN and after.state is not State.UNKNOWN)
+    return Verb.TAKE if may_lose else None
 
 
 def effect(changes: Iterable[Change]) -> Effect:

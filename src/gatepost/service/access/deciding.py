@@ -90,7 +90,7 @@ async def advance(database: Database, tenant_id: UUID, seconds: float | None = N
 
 
 async def decide_now(scope: Scope, organization_id: UUID, keys: Sequence[Key], cause: Cause) -> None:
-    """Decide these in the caller's transaction, for what an administrator said of them: counted, and never held.
+    """Decide these in the caller's transaction, for what an administrator said of them. A pin's cause is never held.
 
     Where nothing is there any more that could be decided, hands are taken off. Raises Problem 409 where no connector
     ever enrolled.

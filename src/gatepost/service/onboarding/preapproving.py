@@ -18,6 +18,7 @@ from gatepost.domain.plan import fold
 from gatepost.errors import Problem
 from gatepost.service import access, audit, connections, pins
 from gatepost.service.access import deciding
+from gatepost.service.access.due import Cause
 from gatepost.service.access.publishing import columns
 from gatepost.service.administrators.person import Person
 from gatepost.service.database import Scope
@@ -26,6 +27,7 @@ from gatepost.service.onboarding import files
 from gatepost.service.onboarding.files import Fault, Line, Why
 
 MOST = 5_000
+MANY = "pins"  # a cause of its own: one pin was looked at, a file of them goes through the guard
 Spellings = Mapping[tuple[UUID, str], str | None]
 """How devices spell their ids, by mailbox and folded id; None for a cloud's id, which stands for no single phone."""
 
@@ -73,6 +75,8 @@ async def look(scope: Scope, organization_id: UUID, text: str, asked: Asked) -> 
 async def pin(scope: Scope, organization_id: UUID, text: str, asked: Asked, person: Person) -> Pinned:
     """Pin every id that a file names; lines that name none are left out, and told.
 
+    What is over the guard's budget is pinned too, and held for a second person: nobody looked at each.
+
     Raises Problem as ``look``, 409 where no connector ever enrolled.
     """
     await access.lock_head(scope, organization_id)
@@ -92,7 +96,8 @@ async def pin(scope: Scope, organization_id: UUID, text: str, asked: Asked, pers
     ]
     await audit.record_all(scope, happened, person.name, organization_id)
     if found.there:
-        await deciding.decide_now(scope, organization_id, sorted(found.there), pins.PIN)
+        many = Cause(MANY, "", person.administrator_id)
+        await deciding.decide_now(scope, organization_id, sorted(found.there), many)
     await _await(scope, organization_id, sorted(found.awaited), level)
     return found
 

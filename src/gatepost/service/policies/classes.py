@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from gatepost.domain import guards
 from gatepost.domain.access import BY_COMPLIANCE, Decision, Reason, decide
 from gatepost.domain.desired import Level
 from gatepost.domain.engine import Device, Lists, Organization
 from gatepost.domain.facts import Compliance, Facts, Managed, Pinned, Source
+from gatepost.domain.guards import Verb
 from gatepost.domain.policies import Policy
 from gatepost.domain.settings import AccessRule
 from gatepost.service.access.facts import client_of, is_discovering
@@ -164,9 +166,10 @@ class Deciding:
         kind, model, system, agent = seen
         device = Device("x", kind, model, system, agent, each.state or None, each.reason or None)
         engine = self._rules[each.organization_id].engine
-        before = engine.verdict(device, _lists(bits, published)).access
-        after = engine.verdict(device, _lists(bits, decision.level)).access
-        return Fate(decision, published, decision.level, gains=after and not before, loses=before and not after)
+        verb = guards.verb(
+            engine.verdict(device, _lists(bits, published)), engine.verdict(device, _lists(bits, decision.level))
+        )
+        return Fate(decision, published, decision.level, gains=verb is Verb.GIVE, loses=verb is Verb.TAKE)
 
     def _decide(self, each: Class, bits: dict[str, int], alike: str, groups: frozenset[str]) -> Decision:
         asked = tuple(value for name, value in bits.items() if name not in OF_ENGINE and name != "published")

@@ -384,6 +384,7 @@ CAUSES = {
     "rollout": Word(N_("Rollout of policy version")),
     "source": Word(N_("Compliance source")),
     "directory": Word(N_("People and groups")),
+    "pins": Word(N_("Many pins at once")),
     "sync": Word(N_("Inventory")),
     "time": Word(N_("A time limit that ended")),
 }
