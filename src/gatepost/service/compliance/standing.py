@@ -43,6 +43,8 @@ async def of_mailboxes(scope: Scope, guids: Collection[UUID], cause: Cause) -> N
 async def merged_mailboxes(scope: Scope, organization_id: UUID, guids: Collection[UUID], cause: Cause) -> None:
     """A synchronisation brought these mailboxes, or other names of theirs."""
     filled = await scope.one("directory.filled") if guids else None
+    if filled and any(filled.values()):
+        await scope.one("pre_approval.plan_keys")
     if filled and filled["people"]:
         found = await scope.all("directory.match_these", organization_id=organization_id, guids=list(guids))
         await due.mark_mailboxes(scope, organization_id, [row["guid"] for row in found], cause)
@@ -53,6 +55,8 @@ async def merged_mailboxes(scope: Scope, organization_id: UUID, guids: Collectio
 async def merged_devices(scope: Scope, organization_id: UUID, guids: Collection[UUID], cause: Cause) -> None:
     """A synchronisation brought these devices, or something else of them."""
     filled = await scope.one("directory.filled") if guids else None
+    if filled and any(filled.values()):
+        await scope.one("pre_approval.plan_keys")
     if filled and filled["links"]:
         await _devices(scope, [{"organization_id": organization_id, "guid": guid} for guid in guids], cause)
     if filled and filled["ahead"]:

@@ -173,7 +173,8 @@ SELECT organization_id, guid FROM devices WHERE mailbox_guid = ANY(%(guids)s)
 
 -- name: restand_devices
 -- What the sources come to for these devices, kept with them; the device ids of which it changed. Records that disagree,
--- and one that names a user who is not the mailbox's, make it unknown.
+-- and one that names a user who is not the mailbox's, make it unknown. Single keys are looked up, for in the middle of a
+-- synchronisation sets are joined by hashing (merge.plan_sets).
 -- example: {"organizations": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"], "guids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"]}
 WITH found AS MATERIALIZED (
     SELECT q.organization_id, q.guid,
@@ -196,10 +197,11 @@ WITH found AS MATERIALIZED (
                bool_or(r.user_name <> '' AND r.person_id IS DISTINCT FROM m.person_id
                        OR r.user_name <> '' AND r.person_id IS NULL AND r.user_name IS DISTINCT FROM m.address)
                    AS foreign_user
-        FROM links l
-        JOIN compliance_records r ON r.source_id = l.source_id AND r.managed_id = l.managed_id
-        JOIN sources s ON s.source_id = l.source_id AND s.enabled
-        WHERE l.device_id = d.folded_id OFFSET 0
+        FROM (SELECT source_id, managed_id FROM links WHERE device_id = d.folded_id OFFSET 0) AS l
+        CROSS JOIN LATERAL (
+            SELECT * FROM compliance_records WHERE source_id = l.source_id AND managed_id = l.managed_id OFFSET 0
+        ) AS r
+        WHERE l.source_id = ANY(ARRAY(SELECT source_id FROM sources WHERE enabled)) OFFSET 0
     ) AS v
 )
 UPDATE devices d SET managed = f.managed,

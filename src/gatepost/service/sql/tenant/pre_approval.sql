@@ -1,3 +1,7 @@
+-- name: plan_keys
+-- Look up single keys again, after sets were joined by hashing (merge.plan_sets).
+SELECT set_config('enable_nestloop', 'on', true) AS nestloop
+
 -- name: mark_ids
 -- Ids that might be approved ahead, or are, among these.
 -- example: {"ids": ["x"], "cause": "source", "ref": "", "by_id": null}
@@ -77,10 +81,11 @@ CROSS JOIN LATERAL (
                 WHEN bool_or(r.user_name <> '' AND r.person_id IS DISTINCT FROM m.person_id)
                      OR count(DISTINCT r.state) > 1 OR NOT bool_or(coalesce(r.person_id = m.person_id, false)) THEN 'unknown'
                 ELSE min(r.state) END AS managed, max(r.since) AS since
-    FROM links l
-    JOIN compliance_records r ON r.source_id = l.source_id AND r.managed_id = l.managed_id
-    JOIN sources s ON s.source_id = l.source_id AND s.enabled
-    WHERE l.device_id = k.device_id OFFSET 0
+    FROM (SELECT source_id, managed_id FROM links WHERE device_id = k.device_id OFFSET 0) AS l
+    CROSS JOIN LATERAL (
+        SELECT * FROM compliance_records WHERE source_id = l.source_id AND managed_id = l.managed_id OFFSET 0
+    ) AS r
+    WHERE l.source_id = ANY(ARRAY(SELECT source_id FROM sources WHERE enabled)) OFFSET 0
 ) v
 CROSS JOIN LATERAL (
     SELECT coalesce(array_agg(l.list) FILTER (
