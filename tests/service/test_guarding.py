@@ -172,7 +172,7 @@ def test_one_cause_may_give_and_take_at_once(guarded: Guarded, anna: Person) -> 
 
 def test_pins_are_counted_and_never_held(guarded: Guarded, anna: Person) -> None:
     """Whoever pins has looked at that one device; the policy that follows has so much less."""
-    pin = Cause("pin", "", anna.administrator_id)
+    pin = Cause("pin")
     assert len(guarded.sieve(pin, [block(number) for number in range(9)]).publish) == 9
     assert people(guarded.sieve(policy(anna), [block(20)]).held) == [20]
     assert guarded.used() == {"take": 9}
@@ -356,7 +356,7 @@ def test_what_is_decided_to_stay_as_published_leaves_its_hold(guarded: Guarded, 
 def test_a_pin_takes_a_device_out_of_its_hold(guarded: Guarded, anna: Person) -> None:
     """It is decided by a person who looked at it; the hold goes on with the others."""
     held(guarded, anna)
-    guarded.sieve(Cause("pin", "", anna.administrator_id), [block(5)])
+    guarded.sieve(Cause("pin"), [block(5)])
     hold = only_hold(guarded)
     assert (hold.people, hold.dropped) == (2, 1)
 

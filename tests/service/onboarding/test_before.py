@@ -7,6 +7,7 @@ import pytest
 
 from gatepost.errors import Problem
 from gatepost.service import pins
+from gatepost.service.access import holds
 from gatepost.service.database import Database
 from gatepost.service.onboarding import grandfathering, preapproving
 from gatepost.service.onboarding.preapproving import Asked, Pinned
@@ -58,6 +59,20 @@ def test_devices_of_a_file_are_pinned_also_those_not_seen_yet(site: Site, look: 
         ("NEWPHONE", "allow", "pinned"),
     ]
     assert look("SELECT count(*) FROM events WHERE name = 'console:pin:set'") == [{"count": 2}]
+
+
+def test_a_file_of_many_pins_goes_through_the_guard_unlike_one_pin(site: Site, look: Look) -> None:
+    """Nobody looked at each of them: what is over the budget is pinned, and held for somebody else than who did it."""
+    site.lists()
+    look("INSERT INTO guard_settings (give) VALUES (2)")
+    pin(site, "email,device id\n" + "".join(f"user{box}@example.test,DEV0000{2 * box}\n" for box in range(4)))
+    assert look("SELECT count(*) FROM pins") == [{"count": 4}]
+    assert look("SELECT count(*) FROM desired WHERE level = 'allow'") == [{"count": 2}]
+    [hold] = site.act(holds.listing)
+    assert (hold.people, hold.verb, hold.cause.kind, hold.cause.by_id) == (2, "give", "pins", ANNA.administrator_id)
+    [waits, _] = look("SELECT device_id FROM hold_items ORDER BY device_id")
+    site.writer.pin("allow", number=int(waits["device_id"][-1]))
+    assert look("SELECT count(*) FROM desired WHERE level = 'allow'") == [{"count": 3}]
 
 
 def test_where_a_pin_of_an_id_that_never_came_ends_the_entry_is_taken_off(site: Site, look: Look) -> None:

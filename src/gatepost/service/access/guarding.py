@@ -87,6 +87,8 @@ async def settled(scope: Scope, organization_id: UUID, keys: Sequence[Key]) -> N
 def _fate(wanted: Wanted, item: Item | None, cause: Cause) -> _Fate:
     if wanted.verb is None:
         return _Fate.FREE
+    if cause.kind == PIN:
+        return _Fate.COUNTED
     same = item is not None and item.level is wanted.level and (cause.by_id is None or item.cause == cause)
     if item is None or not same:
         return _Fate.COUNTED
