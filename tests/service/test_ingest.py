@@ -11,8 +11,8 @@ import requests
 from gatepost.domain.contract import DEVICE_COLUMNS, Facts, Kind, Sync, Table, digest
 from gatepost.errors import Problem
 from gatepost.service import ingest
+from gatepost.service.connectors import Connector
 from gatepost.service.database import Database
-from gatepost.service.enrolment import Connector
 from tests.fixtures.service import Service, in_thread
 from tests.service.conftest import Look
 from tests.service.speaker import Speaker, device

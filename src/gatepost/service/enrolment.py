@@ -23,6 +23,8 @@ from gatepost.domain.contract import iso
 from gatepost.domain.events import Event
 from gatepost.errors import Problem
 from gatepost.service import audit, certificates
+from gatepost.service.access import due
+from gatepost.service.connectors import Connector
 from gatepost.service.database import Database, Scope
 from gatepost.service.keys import Keys, TenantKeys
 
@@ -31,22 +33,6 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 FAREWELL_FOR = timedelta(hours=24)
 LATE_RENEWAL_FOR = timedelta(hours=24)
 LONGEST = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Connector:
-    """An authenticated connector: who it is, the instance (one store of it) that speaks, and when it says it does.
-
-    ``serial`` is its certificate's.
-    """
-
-    tenant_id: UUID
-    connector_id: UUID
-    organization_id: UUID
-    epoch: int
-    instance: UUID
-    time: datetime
-    serial: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +322,8 @@ async def _add(scope: Scope, keys: TenantKeys, organization_id: UUID, applicatio
         raise _refusal(keys, "removed", "This organization is being removed.", status=403)
     epoch: int = raised["epoch"]
     await scope.run("enrolment.supersede", organization_id=organization_id, epoch=epoch)
+    if raised["returns"]:
+        await due.mark_organization(scope, organization_id, due.SYNC)
     said = {"epoch": epoch, "host": application.host, "version": application.version}
     made = await scope.one("enrolment.add_connector", organization_id=organization_id, **said)
     assert made is not None

@@ -35,9 +35,9 @@ from gatepost.domain.posting import DueNotice, Letter
 from gatepost.errors import Problem
 from gatepost.service import audit, findings, memories, outcomes, syncs, wishes
 from gatepost.service.access import due
+from gatepost.service.connectors import Connector
 from gatepost.service.database import Database, Scope
 from gatepost.service.devices import merge
-from gatepost.service.enrolment import Connector
 from gatepost.service.memories import Memory
 from gatepost.service.notices import claiming
 from gatepost.service.storable import short, storable

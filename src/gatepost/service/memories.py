@@ -11,8 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from gatepost.domain.contract import CheckIn
+from gatepost.service.connectors import Connector
 from gatepost.service.database import Scope
-from gatepost.service.enrolment import Connector
 
 ENFORCE = "enforce"
 

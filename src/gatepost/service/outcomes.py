@@ -16,9 +16,9 @@ from gatepost.domain.events import Event
 from gatepost.domain.posting import NOTICE, NoticeOutcome, read_notice_outcome
 from gatepost.domain.wishes import WISH, WishOutcome, read_wish_outcome
 from gatepost.service import access, audit, findings, ledger, wishes
+from gatepost.service.connectors import Connector
 from gatepost.service.database import Scope
 from gatepost.service.devices.rows import PoisonRow, guid, moment, text
-from gatepost.service.enrolment import Connector
 from gatepost.service.memories import Memory
 from gatepost.service.notices import telling
 from gatepost.service.storable import short, storable

@@ -17,9 +17,9 @@ from gatepost.domain.contract import Scope as Extent
 from gatepost.domain.contract import Sync, SyncResult
 from gatepost.domain.events import Event
 from gatepost.service import audit
+from gatepost.service.connectors import Connector
 from gatepost.service.database import Scope
 from gatepost.service.devices import merge
-from gatepost.service.enrolment import Connector
 
 ALLOWED_SHARE = 0.05
 ALLOWED_AT_LEAST = 50

@@ -7,7 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from gatepost.domain.desired import Level
+from gatepost.domain.desired import Level, ListName
+from gatepost.service import removal
 from gatepost.service.access import deciding, due, facts
 from gatepost.service.access.due import Cause
 from gatepost.service.database import Scope
@@ -15,7 +16,7 @@ from tests.service.access.deciding import CLOSED, OPEN, Tenant, wait_for
 from tests.service.conftest import Look
 from tests.service.speaker import device, mailbox
 from tests.service.test_access import events, findings
-from tests.service.writing import MAILBOX, Writer
+from tests.service.writing import MAILBOX, Writer, wrote
 
 PERSON = UUID(int=7)
 SOURCE = Cause("source")
@@ -301,3 +302,25 @@ def test_what_is_concerned_is_marked(
     tenant.policy(STRICT)
     tenant.managed(0, "compliant")
     assert tenant.run(count) == marked
+
+
+def test_a_connection_that_lives_on_is_decided_anew(tenant: Tenant, look: Look) -> None:
+    """Its removal is cancelled, or it is set up again: what was published then is not what is decided."""
+    tenant.policy(STRICT)
+    tenant.managed(0, "compliant")
+    tenant.writer.say(wrote(ListName.ALLOW, look("SELECT max(revision) AS n FROM desired")[0]["n"]))
+
+    async def undo(scope: Scope) -> None:
+        seen = await removal.preview(scope, tenant.writer.organization)
+        await removal.ask(scope, tenant.writer.organization, "undo", seen.digest, tenant.anna)
+
+    tenant.run(undo)
+    assert tenant.published(0) == ("leave", "The connection was removed.", "none")
+    tenant.run(lambda scope: removal.cancel(scope, tenant.writer.organization, tenant.anna))
+    tenant.follow()
+    assert tenant.published(0) == ("allow", "compliant", "allow")
+    look("UPDATE organizations SET state = 'removed', removed_at = now()")
+    look("UPDATE desired SET level = 'leave', entry = 'none'")
+    tenant.writer.speaker.enrol(tenant.writer.service.ticket())
+    tenant.follow()
+    assert tenant.published(0) == ("allow", "compliant", "allow")

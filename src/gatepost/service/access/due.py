@@ -86,6 +86,11 @@ async def mark_levels(scope: Scope, organization_id: UUID, levels: Collection[Le
     await scope.run("due.mark_levels", **values, **_columns(cause))
 
 
+async def mark_organization(scope: Scope, organization_id: UUID, cause: Cause) -> None:
+    """Everything that was decided in an organization: its connection lives on, or again, and nothing is published."""
+    await mark_levels(scope, organization_id, list(Level), cause)
+
+
 async def mark_staged_devices(scope: Scope, organization_id: UUID) -> None:
     """Devices of the part that is about to be merged, where something differs that a decision looks at."""
     await scope.run("due.mark_staged_devices", organization_id=organization_id, **_columns(SYNC))

@@ -12,8 +12,8 @@ from uuid import UUID
 
 from gatepost.domain.notices import Kind
 from gatepost.domain.posting import A_PAGE, AT_ONCE, SETTLED_SECONDS, DueNotice, Letter
+from gatepost.service.connectors import Connector
 from gatepost.service.database import Scope
-from gatepost.service.enrolment import Connector
 from gatepost.service.notices import wording
 from gatepost.service.notices.choices import Words, choices, words
 from gatepost.service.notices.making import A_DAY

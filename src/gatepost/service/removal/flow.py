@@ -17,7 +17,8 @@ from gatepost.domain.events import Event
 from gatepost.domain.guards import Verb
 from gatepost.errors import Problem
 from gatepost.service import access, audit
-from gatepost.service.access import budget
+from gatepost.service.access import budget, due
+from gatepost.service.access.due import Cause
 from gatepost.service.administrators.approving import ensure_may_approve
 from gatepost.service.administrators.person import Person
 from gatepost.service.connections import no_organization
@@ -163,6 +164,7 @@ async def cancel(scope: Scope, organization_id: UUID, person: Person) -> Removal
     await _end(scope, organization_id, removal, "cancelled", person.name, "")
     if removal.state == "undoing":
         await scope.run("removals.set_state", organization_id=organization_id, state="connected")
+        await due.mark_organization(scope, organization_id, Cause("removal", by_id=person.administrator_id))
     return await _known(scope, organization_id)
 
 
@@ -224,7 +226,7 @@ async def _begin(scope: Scope, organization_id: UUID, removal: Removal, before: 
     counted = await scope.one("removals.count_wanted", **key)
     wanted = int(counted["wanted"]) if counted else 0
     steps = max(1, -(-wanted // ROWS_A_REVISION))
-    raised = await scope.one("removals.raise", **key, count=steps)
+    raised = await scope.one("access.raise", **key, count=steps)
     assert raised is not None, "the head is locked"
     revision = int(raised["revision"]) - steps + 1
     await scope.run("removals.let_go", **key, reason=OVER, revision=revision, rows_a_revision=ROWS_A_REVISION)
@@ -239,7 +241,7 @@ async def _finish(scope: Scope, organization_id: UUID, removal: Removal, before:
     key = {"organization_id": organization_id}
     if await scope.one("access.lock_head", **key) is not None:  # there is none before the first enrolment
         await _end_pins(scope, organization_id, actor)
-        raised = await scope.one("removals.raise", **key, count=1)
+        raised = await scope.one("access.raise", **key, count=1)
         await scope.run("removals.release", **key, revision=raised["revision"] if raised else 0)
         await scope.run("removals.forget_desired", **key)
     await scope.run("removals.set_state", **key, state="removed")

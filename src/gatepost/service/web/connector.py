@@ -20,8 +20,9 @@ from gatepost.domain.events import Event
 from gatepost.domain.posting import A_PAGE, Letter
 from gatepost.errors import Problem
 from gatepost.service import audit, certificates, enrolment, following, ingest
+from gatepost.service.connectors import Connector
 from gatepost.service.database import Database, Scope
-from gatepost.service.enrolment import Claim, Connector
+from gatepost.service.enrolment import Claim
 from gatepost.service.keys import Keys
 from gatepost.service.wake import Waker
 from gatepost.service.web import bodies

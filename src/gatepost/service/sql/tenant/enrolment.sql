@@ -48,10 +48,12 @@ WHERE o.organization_id = %(organization_id)s AND o.state = 'connected' AND c.re
 
 -- name: raise_epoch
 -- The next epoch of an organization; the lock keeps every check-in of the connector before out until it is fenced.
+-- returns: it had been removed.
 -- example: {"organization_id": ""}
-UPDATE organizations SET epoch = epoch + 1, state = 'connected', connected_at = now(), removed_at = NULL
-WHERE organization_id = %(organization_id)s AND state <> 'removing'
-RETURNING epoch
+UPDATE organizations o SET epoch = o.epoch + 1, state = 'connected', connected_at = now(), removed_at = NULL
+FROM (SELECT state FROM organizations WHERE organization_id = %(organization_id)s) AS was
+WHERE o.organization_id = %(organization_id)s AND o.state <> 'removing'
+RETURNING o.epoch, was.state = 'removed' AS returns
 
 -- name: supersede
 -- The connectors before this epoch are fenced from now on.

@@ -89,11 +89,6 @@ WHERE organization_id = %(organization_id)s
 DELETE FROM pins WHERE organization_id = %(organization_id)s
 RETURNING mailbox_guid, device_id, level, reason, until, by
 
--- name: raise
--- So many new revisions at once; the last of them.
--- example: {"organization_id": "", "count": 1}
-UPDATE desired_heads SET revision = revision + %(count)s WHERE organization_id = %(organization_id)s RETURNING revision
-
 -- name: count_wanted
 -- How many device ids want or have an entry of ours.
 -- example: {"organization_id": ""}
