@@ -177,13 +177,15 @@ ROLES = {
     "administrator": Word(N_("Tenant administrator")),
 }
 ROLE_MAY = {
-    "reader": N_("See connections and devices."),
+    "reader": N_("See connections, devices, policies, holds, people, compliance, entries and notices."),
     "helpdesk": N_("What a reader may, and ask for a synchronisation."),
     "operator": N_(
-        "What the help desk may, and accept held inventories, pin devices, stop all writing, set up alerts and read "
-        "the audit trail."
+        "What the help desk may, and accept held inventories, pin devices, adopt entries, tell of people and "
+        "compliance, stop all writing, set up alerts and read the audit trail."
     ),
-    "policy-author": N_("What a reader may, and read the audit trail. Writing policies comes with policies."),
+    "policy-author": N_(
+        "What a reader may, write policies and roll them out, manage notices, and read the audit trail."
+    ),
     "approver": N_("What a reader may, decide what waits for a second person, and read the audit trail."),
     "administrator": N_("Everything, also set up and remove connections, and administer administrators."),
 }
