@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -213,6 +214,22 @@ def test_an_approval_is_another_administrators_and_of_what_was_seen(
     assert guarded.used() == {"take": 5}
     again = guarded.act(lambda scope: holds.find(scope, hold.hold_id))
     assert (again.people, again.released, again.state) == (0, 4, HoldState.APPROVED)
+
+
+def test_two_who_approve_at_once_do_it_once(guarded: Guarded, anna: Person, bert: Person) -> None:
+    """The second waits for the first, and finds it decided."""
+    hold = held(guarded, anna)
+    digest = digest_of(guarded, hold)
+
+    def decide(person: Person) -> str:
+        try:
+            return approve(guarded, hold, person, digest).state
+        except Problem as problem:
+            return problem.type
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(decide, [bert, guarded.person("cleo")])) == ["approved", "hold-decided"]
+    assert len(guarded.look("SELECT name FROM events WHERE name = 'console:hold:approved'")) == 1
 
 
 def test_an_approval_marks_what_it_lets_through_as_due(guarded: Guarded, anna: Person, bert: Person) -> None:
