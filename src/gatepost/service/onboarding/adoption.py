@@ -257,7 +257,7 @@ async def _tell_again(scope: Scope, organization_id: UUID, rows: Sequence[Mappin
     if not published:
         return
     steps = -(-published // ROWS_A_REVISION)
-    raised = await scope.one("removals.raise", organization_id=organization_id, count=steps)
+    raised = await scope.one("access.raise", organization_id=organization_id, count=steps)
     assert raised is not None, "the head is locked"
     first = int(raised["revision"]) - steps + 1
     values = {"revision": first, "rows_a_revision": ROWS_A_REVISION}
