@@ -102,6 +102,21 @@ def test_what_was_claimed_and_not_told_is_looked_for_and_sent_again_only_then(wr
     assert states(look) == ["sent"]
 
 
+def test_a_mailbox_that_is_away_for_long_loses_no_mail_but_old_ones(writer: Writer, look: Look) -> None:
+    """However often it was tried it waits again; what would come two days late is given up, and said so."""
+    block(writer)
+    for _ in range(7):
+        look("UPDATE notices SET due_at = now()")
+        [letter] = claimed(writer, [due(writer)[0]["notice_id"]])
+        say(writer, letter, "unsent", why="It is away.")
+        assert states(look) == ["waiting"]
+    look("UPDATE notices SET due_at = now()")
+    [letter] = claimed(writer, [due(writer)[0]["notice_id"]])
+    look("UPDATE notices SET made_at = now() - interval '49 hours'")
+    say(writer, letter, "unsent", why="It is away.")
+    assert look("SELECT state, why FROM notices") == [{"state": "failed", "why": "It is away."}]
+
+
 @pytest.mark.parametrize(
     "fields",
     [{"kind": "shared"}, {"kind": "room"}, {"kind": "disabled"}, {"kind": "remote"}, {"primary_smtp": None}],

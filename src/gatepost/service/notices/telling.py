@@ -10,7 +10,6 @@ from gatepost.service import audit
 from gatepost.service.database import Scope
 from gatepost.service.storable import short
 
-ATTEMPTS = 5
 LONGEST_WHY = 1_000
 TOO_LATE = timedelta(hours=48)
 KEPT = timedelta(days=30)
@@ -32,7 +31,7 @@ async def keep(scope: Scope, organization_id: UUID, outcomes: Sequence[NoticeOut
         }
         for each in newest.values()
     ]
-    limits = {"now": now, "made_after": now - TOO_LATE, "attempts": ATTEMPTS}
+    limits = {"now": now, "made_after": now - TOO_LATE}
     told = await scope.together("notices.told", rows, organization_id=organization_id, **limits)
     happened = [
         (

@@ -115,15 +115,16 @@ WHERE organization_id = %(organization_id)s AND state IN ('claimed', 'uncertain'
 ORDER BY claimed_at, notice_id LIMIT %(limit)s
 
 -- name: claim
--- Give mails to a connector, each under a permit of its own.
+-- Give mails to a connector, each under a permit of its own; those are chosen once, so that the limit holds.
 -- example: {"organization_id": "", "notice_ids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"], "connector_id": "", "now": "2026-01-01T00:00:00Z", "limit": 10}
-UPDATE notices n SET state = 'claimed', permit = gen_random_uuid(), attempts = attempts + 1, claimed_at = %(now)s,
-                     claimed_by = %(connector_id)s
-WHERE n.notice_id IN (
+WITH chosen AS MATERIALIZED (
     SELECT notice_id FROM notices
     WHERE organization_id = %(organization_id)s AND notice_id = ANY(%(notice_ids)s::uuid[])
       AND state = 'waiting' AND due_at <= %(now)s
     ORDER BY due_at, notice_id LIMIT %(limit)s FOR UPDATE)
+UPDATE notices n SET state = 'claimed', permit = gen_random_uuid(), attempts = attempts + 1, claimed_at = %(now)s,
+                     claimed_by = %(connector_id)s
+FROM chosen c WHERE n.notice_id = c.notice_id
 RETURNING n.notice_id, n.permit, n.mailbox_guid, n.about, n.kind, n.language
 
 -- name: readers
@@ -172,16 +173,16 @@ UPDATE notices SET state = 'dropped', ended_at = %(now)s, why = %(why)s WHERE no
 
 -- name: told
 -- What became of mails. One that was sent was sent, whatever else is said; all else counts only under the permit that the
--- mail was given out with last. What was not sent waits again, until it is too old or was tried too often.
--- example: {"organization_id": "", "rows": {"rows": [{"notice_id": "6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11", "permit": "6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11", "result": "sent", "why": ""}]}, "now": "2026-01-01T00:00:00Z", "made_after": "2026-01-01T00:00:00Z", "attempts": 5}
+-- mail was given out with last. What was not sent waits again, longer each time, until it is too old.
+-- example: {"organization_id": "", "rows": {"rows": [{"notice_id": "6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11", "permit": "6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11", "result": "sent", "why": ""}]}, "now": "2026-01-01T00:00:00Z", "made_after": "2026-01-01T00:00:00Z"}
 UPDATE notices n SET
     state = CASE
         WHEN r.result IN ('sent', 'found') THEN 'sent'
         WHEN r.result = 'uncertain' THEN 'uncertain'
-        WHEN r.result = 'unsent' AND n.attempts < %(attempts)s AND n.made_at > %(made_after)s THEN 'waiting'
+        WHEN r.result = 'unsent' AND n.made_at > %(made_after)s THEN 'waiting'
         ELSE 'failed' END,
     ended_at = CASE WHEN r.result IN ('sent', 'found', 'failed') THEN %(now)s::timestamptz END,
-    due_at = CASE WHEN r.result = 'unsent' THEN %(now)s::timestamptz + n.attempts * interval '1 minute' ELSE n.due_at END,
+    due_at = CASE WHEN r.result = 'unsent' THEN %(now)s::timestamptz + least(n.attempts, 30) * interval '1 minute' ELSE n.due_at END,
     told_at = CASE WHEN r.result = 'unsent' THEN NULL ELSE n.told_at END,
     why = r.why
 FROM jsonb_to_recordset(%(rows)s::jsonb -> 'rows') AS r (notice_id uuid, permit uuid, result text, why text)
