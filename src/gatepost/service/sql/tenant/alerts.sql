@@ -57,12 +57,12 @@ WHERE jsonb_typeof(status #> '{doctor,checks}') = 'array' AND EXISTS (
     SELECT FROM jsonb_array_elements(status #> '{doctor,checks}') AS told (entry)
     WHERE entry ->> 'name' LIKE '%%password%%' AND entry ->> 'level' IN ('bad', 'warning'))
 UNION ALL
-SELECT CASE WHEN code IN ('list-conflict', 'entries-undone') THEN 'lists' ELSE 'refused' END, organization_id, '',
-       count(*)::text, true
+SELECT CASE WHEN code IN ('list-conflict', 'entries-undone', 'entry-undone') THEN 'lists' ELSE 'refused' END,
+       organization_id, '', count(*)::text, true
 FROM findings
 WHERE ended_at IS NULL AND (origin, code) IN (
-    ('service', 'list-conflict'), ('connector', 'entries-undone'), ('service', 'write-refused'),
-    ('service', 'write-failed'), ('service', 'outcome-malformed'))
+    ('service', 'list-conflict'), ('connector', 'entries-undone'), ('service', 'entry-undone'),
+    ('service', 'write-refused'), ('service', 'write-failed'), ('service', 'outcome-malformed'))
 GROUP BY 1, 2
 
 -- name: open
