@@ -1,11 +1,13 @@
 """The story that ``gatepost demo`` tells: one phone's life, seen from four sides that must agree at every step.
 
 A phone appears, is quarantined, its person is told so in Dutch; it is enrolled and complies, and is let in; it falls
-out of compliance, its person is warned, and when the grace is over it is blocked. What the API says (desired, applied,
-effective), what Exchange has (state and lists), its administrator audit log and the person's mailbox are compared.
+out of compliance, its person is warned, and when the grace is over it is blocked. What API and console say (desired,
+applied, effective), what Exchange has (state and lists), its administrator audit log and the person's mailbox are
+compared.
 """
 
 import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -23,6 +25,8 @@ LOOK_SECONDS = 0.25
 PILOT = "demo-pilot"
 LEVELS = ("leave", "allow", "quarantine", "block")
 MARKER = "X-Gatepost-Notice"
+COOKIE = "gatepost"  # of a console on the loopback, without TLS
+SHOWN = re.compile(r'<dt>(Desired|Applied|Effective)</dt>\s*<dd>.*?data-value="([^"]*)"', re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -40,14 +44,22 @@ class Api:
 
     def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
         """Ask for something; its JSON, None where there is none. Raises GatepostError with the service's words."""
-        request = urllib.request.Request(self.console + path, method=method)  # noqa: S310 - our own service
-        request.add_header("Content-Type", "application/json")
+        headers = {"Content-Type": "application/json"}
         if self.token:
-            request.add_header("Authorization", f"Bearer {self.token}")
-        data = None if body is None else json.dumps(body).encode()
+            headers["Authorization"] = f"Bearer {self.token}"
+        text = self._ask(method, path, headers, None if body is None else json.dumps(body).encode())
+        return json.loads(text) if text else None
+
+    def page(self, path: str) -> str:
+        """A page of the console, as the administrator's browser gets it. Raises GatepostError."""
+        cookies = {"Cookie": f"{COOKIE}={self.token}", "Accept-Language": "en"}
+        return self._ask("GET", path, cookies, None).decode()
+
+    def _ask(self, method: str, path: str, headers: dict[str, str], data: bytes | None) -> bytes:
+        request = urllib.request.Request(self.console + path, data, headers, method=method)  # noqa: S310 - our own
         try:
-            with urllib.request.urlopen(request, data, timeout=30) as answer:  # noqa: S310 - our own service
-                text = answer.read()
+            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own service
+                text: bytes = answer.read()
         except urllib.error.HTTPError as error:
             said = error.read().decode(errors="replace")
             raise GatepostError(
@@ -55,7 +67,7 @@ class Api:
             ) from error
         except OSError as error:
             raise GatepostError(f"The service does not answer {method} {path}: {error}.", "See its log.") from error
-        return json.loads(text) if text else None
+        return text
 
 
 @dataclass(frozen=True)
@@ -172,7 +184,12 @@ class Story:
             self._device = f"{found[0]['organization_id']}/{self._phone['guid']}"
         told = self._api.call("GET", f"/api/v1/devices/{self._device}")
         levels = {name: (told.get(name) or {}).get("level") for name in ("desired", "applied")}
-        return {**levels, "effective": (told.get("effective") or {}).get("state")}
+        shown = SHOWN.findall(self._api.page(f"/devices/{self._device}"))
+        return {
+            **levels,
+            "effective": (told.get("effective") or {}).get("state"),
+            "console": {name.lower(): value for name, value in shown},
+        }
 
 
 def _ours(seen: Mapping[str, Any]) -> list[Mapping[str, Any]]:
