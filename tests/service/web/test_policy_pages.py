@@ -167,6 +167,19 @@ def test_what_cannot_be_is_told_where_it_stands(author: Author) -> None:
     assert author.script.get("/api/v1/policies").json()["policies"] == []
 
 
+def test_what_somebody_else_saved_meanwhile_is_told_once(author: Author) -> None:
+    """At saving, with what was typed; pressed again it is saved. The preview carries what its form had seen."""
+    fields = author.form(note="Mine")
+    carried = fields_of(author.send("/policy/preview", fields).text)
+    author.save()
+    for sent in (fields, carried):
+        answer = author.send("/policy/save", {**sent, "note": ["Mine"]}, 409)
+        assert "anna saved version 1 meanwhile" in plain(answer.text)
+    again = fields_of(answer.text)
+    assert again["note"] == ["Mine"]
+    assert author.send("/policy/save", again, 303).headers["Location"] == "/policy/rollout?version=2"
+
+
 def test_whom_it_is_for_is_told_in_names_and_plain_words(peopled: Author, look: Look) -> None:
     """A group is chosen by its name, an unknown one is told; and what hands off means under each default."""
     html = peopled.send("/policy/preview", peopled.form(**{"included.typed": "Visitor"}), 400).text
@@ -199,6 +212,12 @@ def test_a_policy_of_two_hundred_rules_can_be_written(author: Author) -> None:
     fields = fields_of(author.send("/policy/edit", {**fields, "do": ["add"]}).text)
     answer = author.send("/policy/save", {**fields, "r200.name": ["One more"]}, 400)
     assert "There may be at most 200 rules. Remove one first." in answer.text
+    for _ in range(25):
+        author.save()
+    page = author.page("/policy")
+    assert page.count('href="/policy/versions/') == 25
+    assert 'href="/policy?before=2#history"' in page
+    assert author.page("/policy?before=2").count('href="/policy/versions/') == 1
     assert "The form is too large" in author.send("/policy/save", {**fields, "note": ["x" * 1024 * 1024]}, 413).text
 
 
@@ -224,7 +243,9 @@ def test_a_rollout_goes_on_stops_and_is_rolled_back(peopled: Author, look: Look)
         assert f"Go on: {ring}" in plain(peopled.page("/policy"))
         peopled.press("/policy/advance")
     assert "Go on: Everybody" in plain(peopled.page("/policy"))
-    assert "in place of version 2." in plain(peopled.page("/policy/rollout?version=1"))
+    page = plain(peopled.page("/policy/rollout?version=1"))
+    assert "in place of version 2." in page
+    assert "Version 2 is rolled out in part only. This ends it: outside of the ring that you choose here" in page
     peopled.press("/policy/roll-back", version="1")
     assert "Version 1 holds for everybody." in plain(peopled.page("/policy"))
     for path, fields, says in (

@@ -1,4 +1,4 @@
-"""What the pages of policies offer and explain: the groups of the directory by name, and what each Exchange does."""
+"""What the pages of policies offer and list: groups by name, what each Exchange does by default, versions by number."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,3 +14,8 @@ async def groups(scope: Scope) -> dict[str, str]:
 async def defaults(scope: Scope) -> Sequence[Mapping[str, Any]]:
     """Each organization's ``name`` and ``default_level``, in Exchange's own word; None where it was never read."""
     return await scope.all("policy_choices.defaults")
+
+
+async def history(scope: Scope, before: int | None, limit: int) -> Sequence[Mapping[str, Any]]:
+    """Versions without their documents, the newest first: ``version``, ``note``, ``made_at``, ``made_by``."""
+    return await scope.all("policy_choices.versions", before=before, limit=limit)

@@ -8,3 +8,10 @@ SELECT o.name, s.default_level
 FROM organizations o LEFT JOIN org_settings s ON s.organization_id = o.organization_id
 WHERE o.state NOT IN ('removing', 'removed')
 ORDER BY o.name, o.organization_id
+
+-- name: versions
+-- Versions of the policy without what they say, the newest first.
+-- example: {"before": null, "limit": 10}
+SELECT version, note, made_at, made_by FROM policies
+WHERE %(before)s::integer IS NULL OR version < %(before)s::integer
+ORDER BY version DESC LIMIT %(limit)s

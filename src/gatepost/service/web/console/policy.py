@@ -29,20 +29,30 @@ MISTAKES = {
     "ring": N_("Choose one."),
 }
 HOURS = "24"
+LISTED = 25
 router = console_router()
 
 
 @router.get(PAGE)
 async def policy(request: Request, session: Annotated[Session, requires(Permission.POLICIES_READ)]) -> Response:
-    """What is in force and for whom, and every version there is."""
+    """What is in force and for whom, and every version there is, a page of them at a time."""
+    before = _whole(request.query_params.get("before", ""))
     async with tenant_of(request, session) as scope:
         standing = await rings.current(scope)
         shown = await versions.get(scope, standing.version) if standing else None
         values = await _said(request, scope, shown)
-        values["versions"] = await versions.listing(scope)
+        known = await choices.history(scope, before, LISTED + 1)
     goes_on = standing.ring_since + timedelta(hours=standing.ring_hours) if standing and standing.ring_hours else None
     return render.page(
-        request, "policy.html", session=session, rollout=standing, rings=tuple(Ring), goes_on=goes_on, **values
+        request,
+        "policy.html",
+        session=session,
+        rollout=standing,
+        rings=tuple(Ring),
+        goes_on=goes_on,
+        versions=known[:LISTED],
+        older=known[LISTED - 1]["version"] if len(known) > LISTED else None,
+        **values,
     )
 
 

@@ -66,11 +66,19 @@ async def edit(request: Request, session: Annotated[Session, requires(Permission
 
 @router.post(f"{PAGE}/save")
 async def save(request: Request, session: Annotated[Session, requires(Permission.POLICIES_WRITE)]) -> Response:
-    """Keep what was written as a new version, and lead to rolling it out; the form again where something is wrong."""
+    """Keep what was written as a new version, and lead to rolling it out; the form again where something is wrong.
+
+    Where somebody saved another version since the form was opened, that is said first: pressed again, it is saved.
+    """
     draft = await sent(request, session)
     if wrong := await mistakes(request, session, draft):
         return await edited(request, session, draft, wrong)
-    note = str((await request.form()).get("note", ""))
+    form = await request.form()
+    note = str(form.get("note", ""))
+    async with tenant_of(request, session) as scope:
+        newest = await versions.newest(scope)
+    if newest and str(form.get("newest", newest.version)) != str(newest.version):
+        return await edited(request, session, draft, meanwhile=newest)
     try:
         async with tenant_of(request, session) as scope:
             version = await versions.save(scope, draft.document(render.zone_of(request)), note, Person.of(session))
@@ -105,26 +113,30 @@ async def edited(
     draft: Draft,
     wrong: Mapping[str, Mistake] | None = None,
     opened: Iterable[int] = (),
+    meanwhile: versions.Version | None = None,
 ) -> Response:
-    """The form; with what is ``wrong``, and with the rules ``opened`` whose mistakes or changes are to be seen."""
-    note = str((await request.form()).get("note", ""))[:1_000] if request.method == "POST" else ""
+    """The form; with what is ``wrong``, and with the rules ``opened`` whose mistakes or changes are to be seen.
+
+    ``meanwhile`` is a version that somebody saved since the form was opened.
+    """
+    typed = (await request.form()) if request.method == "POST" else {}
     async with tenant_of(request, session) as scope:
-        values: dict[str, Any] = {
-            "groups": await choices.groups(scope),
-            "defaults": await choices.defaults(scope),
-            "newest": await versions.newest(scope),
-        }
+        values: dict[str, Any] = {"groups": await choices.groups(scope), "defaults": await choices.defaults(scope)}
+        known = await choices.history(scope, None, 1)
+    newest = str(known[0]["version"]) if known else "0"
     places = wrong or {}
     faulty = {number for number in range(len(draft.rules)) if any(f"rules[{number}]." in place for place in places)}
     return render.page(
         request,
         "policy/edit.html",
         session=session,
-        status=400 if wrong else 200,
+        status=400 if wrong else 409 if meanwhile else 200,
         draft=draft,
         mistakes=places,
         opened={*opened, *faulty},
-        note=note,
+        note=str(typed.get("note", ""))[:1_000],
+        newest=newest if meanwhile else str(typed.get("newest", newest))[:20],
+        meanwhile=meanwhile,
         **values,
         **CHOICES,
     )

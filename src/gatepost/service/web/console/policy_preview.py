@@ -195,7 +195,7 @@ async def _page(request: Request, session: Session, asked: Asked, cursor: str) -
         defaults = await choices.defaults(scope)
     language = render.language_of(request)
     policy = read_policy(asked.document)
-    note = str((await request.form()).get("note", ""))[:500] if request.method == "POST" else ""
+    typed = (await request.form()) if request.method == "POST" else {}
     return render.page(
         request,
         "policy/preview.html",
@@ -212,7 +212,8 @@ async def _page(request: Request, session: Session, asked: Asked, cursor: str) -
         rings=tuple(Ring),
         groups=groups,
         organizations=organizations,
-        note=note,
+        note=str(typed.get("note", ""))[:500],
+        newest=str(typed.get("newest", ""))[:20],
     )
 
 
