@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
@@ -66,11 +66,11 @@ class Writer:
 def populate(superuser_url: str, tenant_id: UUID, seed: int, mailboxes: int = 40) -> Population:
     """Fill an empty tenant."""
     random, write, now = Random(seed), Writer(superuser_url, tenant_id), datetime.now(UTC)
-    made = Population(uuid4(), [uuid4() for _ in range(4)])
+    made = Population(_guid(random), [_guid(random) for _ in range(4)])
     write.add("organizations", organization_id=made.organization_id, name="Head office", state="connected")
     write.add("desired_heads", organization_id=made.organization_id)
     default = random.choice(["Allow", "Block", "Quarantine"])
-    rules = [{**rule, "guid": str(uuid4())} for rule in RULES]
+    rules = [{**rule, "guid": str(_guid(random))} for rule in RULES]
     settings = Jsonb({"rules": rules} if random.random() < 0.8 else {})
     write.add("org_settings", organization_id=made.organization_id, default_level=default, settings=settings)
     for number, group in enumerate(made.groups):
@@ -86,9 +86,14 @@ def populate(superuser_url: str, tenant_id: UUID, seed: int, mailboxes: int = 40
     return made
 
 
+def _guid(random: Random) -> UUID:
+    """A guid that the seed decides, so that a population can be made again."""
+    return UUID(int=random.getrandbits(128), version=4)
+
+
 def _interned(write: Writer, random: Random) -> dict[str, Any]:
     row = {
-        "facts_id": uuid4(),
+        "facts_id": _guid(random),
         "user_agent": random.choice([None, "Apple-iPhone15C2/2101.90", "Android-Mail/2024"]),
         "client_type": random.choice([None, "EAS", "REST"]),
         **random.choice(KINDS),
@@ -98,7 +103,7 @@ def _interned(write: Writer, random: Random) -> dict[str, Any]:
 
 
 def _audience(write: Writer, random: Random, groups: Sequence[UUID]) -> UUID:
-    audience_id = uuid4()
+    audience_id = _guid(random)
     write.add("audiences", audience_id=audience_id, group_ids=sorted(random.sample(groups, random.randint(0, 3))))
     return audience_id
 
@@ -112,10 +117,10 @@ def _mailbox(
     audiences: Sequence[UUID],
     now: datetime,
 ) -> None:
-    guid, person = uuid4(), None
+    guid, person = _guid(random), None
     ids = [f"{random.choice(['DEV', 'dev', 'ApplX'])}{number:03}{each}" for each in range(random.randint(1, 4))]
     if random.random() < 0.8:
-        person = uuid4()
+        person = _guid(random)
         write.add(
             "people",
             person_id=person,
@@ -172,7 +177,7 @@ def _device(
     write.add(
         "devices",
         organization_id=made.organization_id,
-        guid=uuid4(),
+        guid=_guid(random),
         device_id=device_id,
         mailbox_guid=mailbox_guid,
         access_state=random.choice([None, "Allowed", "Allowed", "Blocked", "Quarantined", "DeviceDiscovery"]),

@@ -7,7 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from gatepost.domain import guards
 from gatepost.domain.desired import Level
+from gatepost.domain.guards import Verb
 from gatepost.service.access import deciding, facts
 from gatepost.service.administrators.person import Person
 from gatepost.service.database import Database, Scope
@@ -65,10 +67,8 @@ async def test_a_class_is_decided_as_each_of_its_devices(
         said = (row["after"], row["reason"], row["rule"], row["gains"], row["loses"])
         published = each.known.published or Level.LEAVE
         after = published if each.known.facts.barred else decision.level
-        moves = after is not published
-        gains = moves and each.after.access and not each.before.access
-        loses = moves and each.before.access and not each.after.access
-        assert said == (after, decision.reason, decision.rule, gains, loses), each
+        verb = guards.verb(each.before, each.after) if after is not published else None
+        assert said == (after, decision.reason, decision.rule, verb is Verb.GIVE, verb is Verb.TAKE), each
         assert row["before"] == published
     for counted, people, name in (
         (total.total.losing, total.losing, "loses"),

@@ -47,7 +47,8 @@ SELECT EXISTS (SELECT FROM devices WHERE managed = 'unknown' AND gone_at IS NULL
                WHERE v.family = 'outlook' AND v.gone_at IS NULL AND m.person_id IS NULL) AS doubtful
 
 -- name: who
--- The devices of some classes, in order, from a key on; with what people know them by, and what becomes of them.
+-- The devices of some classes, in order, from a key on; with what people know them by, and what becomes of them. OFFSET 0:
+-- rows are made whole before classes are looked up, never joined with them by a part of the key.
 -- example: {"organization_id": null, "now": "2026-01-01T00:00:00Z", "buckets": 10000, "with_previous": true, "reasons": [], "first_cuts": [], "sync_cuts": [], "since_cuts": [], "ids": [], "id_classes": [], "users": [], "user_classes": [], "superseded": [], "of_organizations": [], "of_facts": [], "of_audiences": [], "of_states": [], "of_reasons": [], "of_ids": [], "of_users": [], "of_bits": [], "fates": [], "after_organization": null, "after_guid": null, "limit": 10}
 SELECT v.organization_id, v.guid, v.mailbox_guid, v.device_id, v.friendly_name, v.family, v.model, v.os,
        coalesce(m.primary_smtp, m.display_name, m.guid::text) AS mailbox, k.fate
@@ -57,11 +58,11 @@ FROM (
                 %(of_reasons)s::text[], %(of_ids)s::integer[], %(of_users)s::integer[], %(of_bits)s::bigint[],
                 %(fates)s::integer[])
          AS c (organization_id, facts_id, audience_id, state, reason, id_class, user_class, bits, fate)
-    JOIN gatepost_preview_rows(
+    JOIN (SELECT * FROM gatepost_preview_rows(
         %(organization_id)s::uuid, %(now)s::timestamptz, %(buckets)s::integer, %(with_previous)s::boolean,
         %(reasons)s::text[], %(first_cuts)s::timestamptz[], %(sync_cuts)s::timestamptz[], %(since_cuts)s::timestamptz[],
         %(ids)s::text[], %(id_classes)s::integer[], %(users)s::text[], %(user_classes)s::integer[],
-    %(superseded)s::uuid[]) r
+    %(superseded)s::uuid[]) OFFSET 0) r
       USING (organization_id, facts_id, audience_id, state, reason, id_class, user_class, bits)
     WHERE %(after_guid)s::uuid IS NULL
        OR (r.organization_id, r.guid) > (%(after_organization)s::uuid, %(after_guid)s::uuid)
