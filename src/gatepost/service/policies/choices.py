@@ -16,6 +16,6 @@ async def defaults(scope: Scope) -> Sequence[Mapping[str, Any]]:
     return await scope.all("policy_choices.defaults")
 
 
-async def history(scope: Scope, before: int | None, limit: int) -> Sequence[Mapping[str, Any]]:
+async def history(scope: Scope, below: int | None, limit: int) -> Sequence[Mapping[str, Any]]:
     """Versions without their documents, the newest first: ``version``, ``note``, ``made_at``, ``made_by``."""
-    return await scope.all("policy_choices.versions", before=before, limit=limit)
+    return await scope.all("policy_choices.versions", below=below, limit=limit)

@@ -11,7 +11,7 @@ ORDER BY o.name, o.organization_id
 
 -- name: versions
 -- Versions of the policy without what they say, the newest first.
--- example: {"before": null, "limit": 10}
+-- example: {"below": null, "limit": 10}
 SELECT version, note, made_at, made_by FROM policies
-WHERE %(before)s::integer IS NULL OR version < %(before)s::integer
+WHERE %(below)s::integer IS NULL OR version < %(below)s::integer
 ORDER BY version DESC LIMIT %(limit)s
