@@ -3,8 +3,8 @@
 PostgreSQL is the embedded one with its ordinary, durable settings, row-level security on. The tenant has ``--devices``
 of them, filled by the database; nothing is decided yet. *Decide and publish all* is what follows a new version of the
 policy: batches of facts, decisions, the engine, the guard, rows under revisions, intents, events. *Again* decides
-all anew where nothing differs. *One* is a report about one device, to what it comes to being committed, while nothing
-else is due. The peer does what a plain service would: for each device it reads, decides and writes by itself.
+all anew where nothing differs. *One* is a source's report about one device, to what it comes to being committed, while
+nothing else is due. The peer does what a plain service would: for each device it reads, decides and writes by itself.
 
     .venv/bin/python -m benchmarks.deciding [--devices 50000]
 """
@@ -18,6 +18,7 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -31,6 +32,7 @@ from gatepost.service.access import deciding, due, facts
 from gatepost.service.access.due import Cause
 from gatepost.service.access.publishing import lock_head, publish
 from gatepost.service.administrators.person import Person
+from gatepost.service.compliance import records, sources
 from gatepost.service.database import Database, Scope
 from gatepost.service.embedded import Postgres
 from gatepost.service.policies import Ring, rollout, versions
@@ -38,6 +40,7 @@ from gatepost.service.policies import Ring, rollout, versions
 ONES = 200
 PEER = 500
 POLICY = {"enabled": True, "unmanaged": "quarantine", "noncompliant": "block"}
+ALLOWED = "SELECT count(*) FROM desired WHERE level = 'allow' AND device_id LIKE '%8'"
 UNDECIDED = "DELETE FROM decisions; DELETE FROM desired; DELETE FROM list_entries; DELETE FROM decisions_due"
 
 
@@ -76,14 +79,22 @@ async def all_of_them(database: Database, tenant: UUID, urls: Urls) -> list[tupl
 async def one(database: Database, tenant: UUID) -> list[float]:
     """Seconds from a report about one device to its level being published, for many devices in turn."""
     found = []
+    async with database.tenant(tenant) as scope:
+        source_id = (await sources.all_of(scope, datetime.now(UTC)))[0]["source_id"]
     for number in range(ONES):
         device_id = f"DEV{number * 10 + 8}"
 
-        async def report(scope: Scope, device_id: str = device_id) -> None:
-            await scope.connection.execute(
-                "UPDATE devices SET managed = 'compliant' WHERE folded_id = lower(%s)", [device_id]
-            )
-            await due.mark_device_ids(scope, [device_id.lower()], Cause("source"))
+        row = {
+            "managed_id": device_id,
+            "state": "compliant",
+            "device_ids": [device_id],
+            "user_name": "",
+            "name": device_id,
+            "checked_at": None,
+        }
+
+        async def report(scope: Scope, row: dict[str, Any] = row) -> None:
+            await records.report(scope, source_id, [row], complete=False, actor="benchmark")
 
         started = time.perf_counter()
         await database.work(tenant, report)
@@ -115,6 +126,9 @@ async def measure(urls: Urls, tenant: UUID, organization: UUID, count: int) -> l
             rows.append((name, f"{seconds:.1f} s, {count / seconds:,.0f} a second"))
         times = sorted(await one(database, tenant))
         p99 = times[int(len(times) * 0.99)]
+        with psycopg.connect(urls.superuser) as connection:
+            [published] = connection.execute(ALLOWED).fetchone() or [0]
+        assert published == ONES, f"{published} were published"
         rows.append(
             ("one, reported to published", f"p50 {statistics.median(times) * 1e3:.0f} ms, p99 {p99 * 1e3:.0f} ms")
         )
