@@ -11,11 +11,12 @@ from typing import Any
 from uuid import UUID
 
 from gatepost.domain.contract import iso
-from gatepost.domain.desired import Result
+from gatepost.domain.desired import Level, Result
 from gatepost.domain.events import Event
 from gatepost.domain.wishes import ENDED, Wish, WishName, WishOutcome, fault, plain, read_wish
 from gatepost.errors import Problem
 from gatepost.service import audit
+from gatepost.service.access import due
 from gatepost.service.connections import no_organization
 from gatepost.service.database import Scope
 from gatepost.service.storable import short, storable
@@ -109,13 +110,12 @@ async def to_send(scope: Scope, organization_id: UUID) -> Sequence[Wish]:
     return tuple(read_wish(row, "wishes") for row in await scope.all("wishes.send", organization_id=organization_id))
 
 
-async def keep(scope: Scope, organization_id: UUID, outcomes: Iterable[WishOutcome], actor: str) -> bool:
-    """Take in what became of wishes; whether the default level is another one by that."""
-    moved = False
+async def keep(scope: Scope, organization_id: UUID, outcomes: Iterable[WishOutcome], actor: str) -> None:
+    """Take in what became of wishes, and what Exchange says now: quarantine comes from its default level alone."""
     for outcome in outcomes:
         await _keep(scope, organization_id, outcome, actor)
-        moved = moved or (outcome.name is WishName.DEFAULT_LEVEL and outcome.result is Result.APPLIED)
-    return moved
+        if outcome.name is WishName.DEFAULT_LEVEL:
+            await due.mark_levels(scope, organization_id, [Level.QUARANTINE], due.SYNC)
 
 
 async def _keep(scope: Scope, organization_id: UUID, outcome: WishOutcome, actor: str) -> None:
