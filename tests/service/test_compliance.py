@@ -1,6 +1,7 @@
 """Compliance over the API: what sources report stands with devices and people; what is doubtful takes nothing away."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -331,3 +332,35 @@ def test_a_source_that_is_doubted_or_silent_is_an_alert(reporter: Reporter, serv
     assert texts.link(row, "https://g.example.test") == "https://g.example.test/administration/sources"
     look("UPDATE sources SET enabled = false")
     assert wrong() == []
+
+
+def test_reports_and_synchronisations_at_once_do_not_look_past_each_other(
+    reporter: Reporter, speaker: Speaker, look: Look
+) -> None:
+    """Two sources and the connector tell of the same devices at the same moment, again and again: nobody is lost."""
+    first, second = reporter.source, reporter.add_source("Jamf")
+    numbers = range(8)
+
+    def tell(source: str, states: tuple[str, ...]) -> None:
+        for state in states:
+            reporter.report(*(record(number, state, user="") for number in numbers), source=source)
+
+    def synchronise() -> None:
+        for turn in range(4):
+            rows = [device(number, model=f"Turn{turn}") for number in numbers]
+            boxes = [mailbox(number, display_name=f"Turn {turn}") for number in range(4)]
+            speaker.synchronise(rows, boxes, scope=Extent.QUICK)
+
+    with ThreadPoolExecutor(3) as threads:
+        ways = ("compliant", "noncompliant", "compliant"), ("noncompliant", "compliant", "noncompliant")
+        work = [
+            threads.submit(tell, first, ways[0]),
+            threads.submit(tell, second, ways[1]),
+            threads.submit(synchronise),
+        ]
+        for each in work:
+            each.result(60)
+    assert set(managed(look).values()) == {"unknown"}
+    assert len(managed(look)) == len(numbers)
+    reporter.report(*(record(number, user="") for number in numbers), source=second)
+    assert set(managed(look).values()) == {"compliant"}
