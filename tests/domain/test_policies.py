@@ -52,6 +52,7 @@ def test_an_empty_document_is_a_policy_that_is_off() -> None:
         (one(client=["pop"]), "rules[0].when.client: there is no kind pop; choose from native, outlook, cloud-cache"),
         (one(colour="red"), "rules[0].when.colour: this is not known here; there are client, device_id, family"),
         (one(os={}), "rules[0].when.os: name a system, or compare its version"),
+        (one(os={"name": ["iOS*"], "version": "17"}), "rules[0].when.os.operator: say how the version compares: < <="),
         (one(os={"operator": "~", "version": "1"}), "rules[0].when.os.operator: choose from < <= = >= >"),
         (one(os={"operator": "<", "version": "17.x"}), "os.version: write a version as numbers with dots"),
         (one(user="(("), "rules[0].when.user: this is no pattern: missing ): (("),

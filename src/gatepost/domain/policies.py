@@ -409,6 +409,8 @@ def _os(raw: object, place: str) -> Condition:
     _only(told, {"name", "operator", "version"}, place)
     globs = Globs(_some(told["name"], f"{place}.name")) if "name" in told else None
     operator, version = told.get("operator", ""), told.get("version", "")
+    if operator == "" and version != "":
+        raise PolicyError(f"{place}.operator", f"say how the version compares: {' '.join(COMPARE)}")
     if operator == "" and globs is None:
         raise PolicyError(place, "name a system, or compare its version")
     if operator == "":
