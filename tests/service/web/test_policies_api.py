@@ -55,11 +55,12 @@ def test_a_policy_is_saved_previewed_rolled_out_and_rolled_back(script: Script, 
     seen = script.post("/api/v1/previews", {"version": 1}).json()
     assert (seen["devices"], seen["changes"]) == (8, 8)
     assert seen["levels"]["block"] == {"before": 0, "after": 8}
-    assert seen["reasons"] == [{"reason": "rule", "devices": 8, "changes": 8, "losing": 0, "gaining": 0}]
+    assert seen["reasons"] == [{"reason": "rule", "devices": 8, "changes": 8, "losing": 8, "gaining": 0}]
+    assert seen["people_losing"] == 4, "Exchange's rules were never read, so everybody may have had access"
     begun = script.post("/api/v1/policies/rollout", {"version": 1})
     assert begun.status_code == 202, begun.text
     rollout = begun.json()["rollout"]
-    assert (rollout["version"], rollout["ring"], rollout["state"], rollout["expected"]) == (1, "all", "done", 0)
+    assert (rollout["version"], rollout["ring"], rollout["state"], rollout["expected"]) == (1, "all", "done", 4)
     assert look("SELECT count(*) FROM desired WHERE level = 'block'") == [{"count": 8}]
     assert script.post("/api/v1/previews", {"version": 1}).json()["changes"] == 0
 
