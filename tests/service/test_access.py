@@ -129,8 +129,8 @@ def test_an_opposite_entry_that_is_known_is_a_finding_at_once(writer: Writer, lo
     """As the last inventory saw it, in whatever spelling; it is published all the same, and ends with the pin."""
     writer.speaker.synchronise([device(0)], [mailbox(0, blocked_ids=["dev00000"])], scope=Extent.QUICK)
     writer.pin()
-    assert findings(look) == [("list-conflict", f"{MAILBOX}/{DEVICE}")]
-    cause = look("SELECT cause, remedy FROM findings WHERE origin = 'service'")[0]
+    assert findings(look) == [("beyond-foreign-block", ""), ("list-conflict", f"{MAILBOX}/{DEVICE}")]
+    cause = look("SELECT cause, remedy FROM findings WHERE code = 'list-conflict'")[0]
     assert "DEV00000 in the mailbox user0@example.test is to have the level allow" in cause["cause"]
     assert cause["remedy"].startswith("Take it off that list in Exchange, or remove the pin.")
     assert len(writer.say()["desired"]) == 1
