@@ -47,6 +47,8 @@ class Filled:
     def __init__(self, urls: Urls) -> None:
         self.urls = urls
         self._connection = psycopg.connect(urls.superuser, autocommit=True, row_factory=dict_row)
+        self._service = psycopg.connect(urls.app, autocommit=True, row_factory=dict_row)
+        self._service.adapters.register_dumper(dict, JsonbDumper)
         with replica_of(urls) as replica:
             acme = new_tenant(replica, urls, "acme").add_administrator(SECRET, "administrator")
             self.acme = acme.tenant_id
@@ -174,17 +176,14 @@ class Filled:
 
     def in_scope(self, tenant_id: UUID, name: str, *, commit: bool) -> tuple[int, list[dict[str, Any]]]:
         """Run a statement with acme's ids as the service does, in a tenant's scope: rows touched, and rows returned."""
-        with psycopg.connect(self.urls.app, row_factory=dict_row) as connection:
-            connection.adapters.register_dumper(dict, JsonbDumper)
+        connection = self._service
+        with connection.transaction(force_rollback=not commit):
             connection.execute(ENTER_TENANT, [str(tenant_id)])
             self._stage(connection)
             for earlier in BEFORE.get(name, ()):
                 connection.execute(STATEMENTS[earlier].sql, self.parameters(earlier))
             cursor = connection.execute(STATEMENTS[name].sql, self.parameters(name))
-            told = cursor.rowcount, cursor.fetchall() if cursor.description else []
-            if not commit:
-                connection.rollback()
-            return told
+            return cursor.rowcount, cursor.fetchall() if cursor.description else []
 
     @staticmethod
     def _stage(connection: psycopg.Connection[dict[str, Any]]) -> None:
@@ -203,5 +202,6 @@ class Filled:
         )
 
     def close(self) -> None:
-        """End the connection."""
+        """End the connections."""
         self._connection.close()
+        self._service.close()
