@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any
 
 from gatepost.domain.desired import Level
-from gatepost.domain.facts import Client, Facts, Managed, Source
+from gatepost.domain.facts import Client, Facts, Managed, Source, later
 from gatepost.domain.policies import Policy, Rule
 
 TAKES_AWAY = frozenset({Level.BLOCK, Level.QUARANTINE})
@@ -176,7 +176,7 @@ def _by_compliance(
         end = _grace_end(compliance.since, policy, previous, now)
         during, after, level = Reason.NONCOMPLIANT_GRACE, Reason.NONCOMPLIANT, policy.noncompliant
     else:
-        end = facts.first_seen + timedelta(seconds=policy.grace.unmanaged)
+        end = later(facts.first_seen, timedelta(seconds=policy.grace.unmanaged))
         during, after, level = Reason.UNMANAGED_GRACE, Reason.UNMANAGED, policy.unmanaged
     if level in TAKES_AWAY and now < end:
         return _warned(result(access, during, until=end, **inputs), policy, now)
@@ -189,7 +189,7 @@ def _grace_end(since: datetime | None, policy: Policy, previous: Decision | None
         return now
     if since is None and previous is not None and previous.reason is Reason.NONCOMPLIANT_GRACE and previous.until:
         return previous.until
-    return (since or now) + timedelta(seconds=policy.grace.noncompliant)
+    return later(since or now, timedelta(seconds=policy.grace.noncompliant))
 
 
 def _warned(decision: Decision, policy: Policy, now: datetime) -> Decision:

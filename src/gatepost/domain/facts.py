@@ -1,10 +1,18 @@
 """Everything that a decision looks at, as values: the device, its person, what the compliance sources say, a pin."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from gatepost.domain.desired import Level
+
+LAST = datetime(9999, 12, 30, tzinfo=UTC)
+"""No moment that is computed is later; it can still be told in every zone."""
+
+
+def later(moment: datetime, by: timedelta) -> datetime:
+    """A moment moved on; the end of time, which Exchange may say where it knows of none, moves no further."""
+    return LAST if moment > LAST - by else moment + by
 
 
 class Client(StrEnum):

@@ -18,7 +18,7 @@ import re2
 
 from gatepost.domain.desired import Level
 from gatepost.domain.devices import Family
-from gatepost.domain.facts import Client, Facts
+from gatepost.domain.facts import Client, Facts, later
 from gatepost.domain.fields import ContractError, mapping, sequence
 from gatepost.errors import GatepostError
 
@@ -208,7 +208,7 @@ class SyncOlderThan:
 
     def turns_at(self, facts: Facts) -> datetime | None:
         """When it begins to hold."""
-        return None if facts.last_sync_at is None else facts.last_sync_at + timedelta(days=self.days)
+        return None if facts.last_sync_at is None else later(facts.last_sync_at, timedelta(days=self.days))
 
     def document(self) -> int:
         """As JSON values."""

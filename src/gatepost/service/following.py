@@ -11,7 +11,7 @@ from uuid import UUID
 
 import psycopg
 
-from gatepost.errors import GatepostError
+from gatepost.errors import DatabaseError, GatepostError
 from gatepost.service import removal
 from gatepost.service.access import deciding, due
 from gatepost.service.database import Database
@@ -24,26 +24,36 @@ AWAY_SECONDS = 5.0
 log = logging.getLogger("gatepost.service")
 
 
-async def follow(database: Database, tenant_id: UUID) -> None:
-    """Decide what is due, tell people what they are to be told, end what is at its end.
+async def follow(database: Database, tenant_id: UUID) -> bool:
+    """Decide what is due, tell people what they are to be told, end what is at its end; whether that could be done.
 
-    Where very much is due, only for about ``STEP_SECONDS``; the rest is for ``run``.
+    Where very much is due, only for about ``STEP_SECONDS``; the rest is for ``run``. What was committed before stands
+    whatever becomes of this, and has its answer: a fault is written to the log, and it is tried again by ``run``.
+    Raises DatabaseError where the database is away.
     """
-    await deciding.advance(database, tenant_id, STEP_SECONDS)
-    await making.announce(database, tenant_id)
-    await removal.advance(database, tenant_id)
+    try:
+        await deciding.advance(database, tenant_id, STEP_SECONDS)
+        await making.announce(database, tenant_id)
+        await removal.advance(database, tenant_id)
+    except DatabaseError:
+        raise
+    except Exception:  # what follows must neither take an answer away nor end by a fault of its own
+        log.exception("nothing is decided for the tenant %s", tenant_id)
+        return False
+    return True
 
 
 async def look(database: Database) -> int:
-    """Follow each tenant in which something is due by now; how many there were. One that fails stops only itself."""
+    """Follow each tenant in which something is due by now; for how many it could be done. A fault stops only itself."""
     async with database.control() as scope:
         tenants = await due.tenants(scope)
+    done = 0
     for tenant_id in tenants:
         try:
-            await follow(database, tenant_id)
-        except (psycopg.Error, GatepostError) as error:
+            done += await follow(database, tenant_id)
+        except DatabaseError as error:
             log.warning("nothing is decided for the tenant %s: %s", tenant_id, error)
-    return len(tenants)
+    return done
 
 
 async def run(database: Database) -> None:

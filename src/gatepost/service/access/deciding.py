@@ -7,9 +7,10 @@ whoever is killed leaves them to the next.
 """
 
 import asyncio
+import logging
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,18 +19,21 @@ from uuid import UUID
 from gatepost.domain.access import TAKES_AWAY, Decision, Reason, decide
 from gatepost.domain.desired import Level
 from gatepost.domain.engine import Organization, State, Verdict
-from gatepost.service.access import due, expressing, facts, guarding, pre_approval
+from gatepost.service import findings
+from gatepost.service.access import due, expressing, facts, guarding, holds, pre_approval
 from gatepost.service.access.due import Cause
 from gatepost.service.access.expressing import Obstacle
 from gatepost.service.access.facts import Known
 from gatepost.service.access.guarding import Wanted
-from gatepost.service.access.publishing import Publication, columns, lock_head, publish_all, reword
+from gatepost.service.access.publishing import ORIGIN, Publication, columns, lock_head, publish_all, reword
 from gatepost.service.database import Database, Scope
 from gatepost.service.ledger import Key
 
 BATCH = 1_000
 REMOVED = frozenset({"removing", "removed"})
 GONE = Reason.GONE.value
+FAILED = "decision-failed"
+log = logging.getLogger("gatepost.service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +106,14 @@ async def decide_now(scope: Scope, organization_id: UUID, keys: Sequence[Key], c
 
 
 def judge(known: Sequence[Known], organization: Organization, now: datetime) -> list[Judged]:
-    """Decide each of these, and see what Exchange makes of it."""
-    return [_judge(each, organization, now) for each in known]
+    """Decide each of these, and see what Exchange makes of it. One of which that cannot be done is left out."""
+    judged = []
+    for each in known:
+        try:
+            judged.append(_judge(each, organization, now))
+        except Exception:  # whatever is wrong with one device must not keep others from being decided
+            log.exception("the device %s in the mailbox %s cannot be decided", each.key[1], each.key[0])
+    return judged
 
 
 def _judge(known: Known, organization: Organization, now: datetime) -> Judged:
@@ -156,6 +166,7 @@ async def _batch(scope: Scope, organization_id: UUID) -> int:
     for cause, keys in asked.items():
         decided = await _decide(scope, organization_id, keys, cause)
         await _forget_review(scope, organization_id, [key for key in keys if key not in decided])
+        await holds.drop_rest(scope, organization_id, keys, cause)
     await due.done(scope, organization_id, list(taken))
     return len(taken)
 
@@ -181,6 +192,7 @@ async def _decide(
         if len(known) > facts.INLINE
         else judge(known, organization, now)
     )
+    await _tell_failed(scope, organization_id, [each.key for each in known], {each.known.key for each in judged})
     judged += [_judge_ahead(each, decision, organization) for each, decision in ahead]
     free = [each for each in judged if barred_too or not each.known.facts.barred]
     moving = {each.known.key: each for each in free if each.moves}
@@ -192,7 +204,26 @@ async def _decide(
     await _let_go(scope, organization_id, await pre_approval.superseded(scope, organization_id, absent))
     if any(each.beyond != each.known.beyond for each in judged):
         await expressing.report(scope, organization_id)
-    return {each.known.key for each in judged}
+    return {each.key for each in known} | {each.key for each, _ in ahead}
+
+
+async def _tell_failed(scope: Scope, organization_id: UUID, keys: Sequence[Key], judged: Collection[Key]) -> None:
+    """Which of these could not be decided: they keep what they have, and are not looked at again by the clock."""
+    failed = [key for key in keys if key not in judged]
+    over = [{"codes": [FAILED], "subject": f"{key[0]}/{key[1]}"} for key in judged]
+    await scope.together("findings.end", over, organization_id=organization_id)
+    await _forget_review(scope, organization_id, failed)
+    told = [
+        {
+            "code": FAILED,
+            "subject": f"{key[0]}/{key[1]}",
+            "cause": f"The device {key[1]} could not be decided, for what is known of it is not understood. It keeps "
+            "what it has; nothing else is concerned.",
+            "remedy": "The service's log says what it is: report it with that. Until then an administrator can pin it.",
+        }
+        for key in failed
+    ]
+    await findings.report(scope, organization_id, ORIGIN, told, complete=False)
 
 
 async def _publish(scope: Scope, organization_id: UUID, cause: Cause, judged: Sequence[Judged]) -> None:

@@ -123,6 +123,12 @@ async def end_items(scope: Scope, organization_id: UUID, keys: Sequence[Key], st
         await scope.run("holds.end_items", organization_id=organization_id, state=state.value, **_arrays(keys))
 
 
+async def drop_rest(scope: Scope, organization_id: UUID, keys: Sequence[Key], cause: Cause) -> None:
+    """An approved hold was carried out for these: what could not be let through then, never is by this approval."""
+    if cause.kind == HOLD and keys:
+        await scope.run("holds.drop_rest", organization_id=organization_id, hold_id=cause.ref, **_arrays(keys))
+
+
 async def end_empty(scope: Scope, organization_id: UUID) -> None:
     """Open holds of which nothing is wanted any more are over."""
     ended = await scope.all("holds.end_empty", organization_id=organization_id)

@@ -51,6 +51,14 @@ FROM unnest(%(mailbox_guids)s::uuid[], %(device_ids)s::text[]) AS k (mailbox_gui
 WHERE i.organization_id = %(organization_id)s AND i.mailbox_guid = k.mailbox_guid AND i.device_id = k.device_id
   AND i.state = 'held'
 
+-- name: drop_rest
+-- Of these, what still is in a hold that was carried out is held no more.
+-- example: {"organization_id": "", "hold_id": "", "mailbox_guids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"], "device_ids": ["x"]}
+UPDATE hold_items i SET state = 'dropped', ended_at = now()
+FROM unnest(%(mailbox_guids)s::uuid[], %(device_ids)s::text[]) AS k (mailbox_guid, device_id)
+WHERE i.organization_id = %(organization_id)s AND i.hold_id::text = %(hold_id)s::text
+  AND i.mailbox_guid = k.mailbox_guid AND i.device_id = k.device_id AND i.state = 'held'
+
 -- name: end_empty
 -- Open holds in which nothing waits.
 -- example: {"organization_id": ""}

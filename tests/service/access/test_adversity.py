@@ -1,0 +1,73 @@
+"""How people could be cut off, or let in, by mistake: each tried on a real database, with a connector that writes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.service.access.deciding import CLOSED, OPEN, Tenant
+from tests.service.access_guard import Guarded
+from tests.service.conftest import Look
+from tests.service.speaker import device
+from tests.service.writing import Writer
+
+OLD: Mapping[str, Any] = {"id": "old", "name": "Old", "level": "block", "when": {"synced_days_ago": 30}}
+
+
+@pytest.fixture
+def guarded(writer: Writer, look: Look) -> Guarded:
+    """The organization, and who administers it."""
+    return Guarded(writer.service, writer.organization, look)
+
+
+@pytest.fixture
+def tenant(writer: Writer, look: Look, guarded: Guarded) -> Tenant:
+    """Four people with two phones each, a source that spoke just now, and anna, who changes policies."""
+    tenant = Tenant(writer, look, guarded.person("anna"))
+    tenant.source()
+    return tenant
+
+
+def test_a_device_that_cannot_be_decided_stops_only_itself(tenant: Tenant, look: Look) -> None:
+    """It keeps what it has, and a finding names it until it can be; others are decided, and the clock is no trouble."""
+    tenant.settings(OPEN)
+    tenant.policy({"unmanaged": "block"})
+    assert tenant.level(0) == tenant.level(1) == ("block", "unmanaged")
+    look("UPDATE decisions SET inputs = '[]', review_at = now() WHERE device_id = 'DEV00000'")
+    look("UPDATE sources SET fresh_at = now() - interval '2 days'")
+    tenant.mark("DEV00000", "DEV00001")
+    tenant.follow()
+    assert tenant.decided(1)["inputs"] == {"compliance": "unmanaged", "kept": "stale"}
+    assert tenant.published(0) == ("block", "unmanaged", "block")
+    assert look("SELECT device_id FROM decisions_due") == []
+    assert look("SELECT device_id FROM decisions WHERE review_at <= now()") == []
+    [finding] = look("SELECT cause, ended_at FROM findings WHERE code = 'decision-failed'")
+    assert finding["cause"].startswith("The device DEV00000 could not be decided")
+    assert finding["ended_at"] is None
+    look("UPDATE decisions SET inputs = '{}' WHERE device_id = 'DEV00000'")
+    tenant.mark("DEV00000")
+    tenant.follow()
+    assert tenant.decided(0)["inputs"] == {"kept": "stale"}
+    assert look("SELECT code FROM findings WHERE code = 'decision-failed' AND ended_at IS NULL") == []
+
+
+def test_the_end_of_time_is_a_moment_like_any_other(tenant: Tenant) -> None:
+    """Exchange may say it where it knows of no time: the device is decided, and the connector has its answer."""
+    tenant.settings(CLOSED)
+    tenant.policy({"unmanaged": "block", "grace": {"unmanaged": 3_600}, "rules": [OLD]})
+    end = "9999-12-31T23:59:59.999Z"
+    tenant.tell(device(0, first_sync_at=end, last_success_sync_at=end), device(1, model="another"))
+    assert (tenant.level(0), tenant.level(1)) == (("allow", "unmanaged-grace"), ("block", "unmanaged"))
+
+
+def test_a_policy_that_cannot_be_read_takes_nobody_the_answer(tenant: Tenant, look: Look) -> None:
+    """What was committed stands: the connector goes on to check in, and nothing is changed meanwhile."""
+    tenant.settings(OPEN)
+    tenant.policy({"unmanaged": "block"})
+    look("UPDATE policies SET document = '{\"surprise\": 1}'")
+    tenant.tell(device(0, model="another"))
+    tenant.follow()
+    assert tenant.published(0) == ("block", "unmanaged", "block")
+    look('UPDATE policies SET document = \'{"enabled": true, "unmanaged": "allow"}\'')
+    tenant.follow()
+    assert tenant.published(0) == ("allow", "unmanaged", "allow")
