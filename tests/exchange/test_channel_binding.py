@@ -19,7 +19,7 @@ from gatepost.lab.certificates import make_certificates
 from gatepost.lab.dialects import DIALECTS
 from gatepost.lab.server import Lab
 from gatepost.settings import ExchangeSettings
-from gatepost.wire.psrp import Command
+from gatepost.wire.creating import Command
 from tests.fixtures.lab import MakeLab
 from tests.fixtures.samba import PASSWORD, READER, Forest
 

@@ -13,7 +13,7 @@ from gatepost.exchange import cmdlets
 from gatepost.exchange.calls import controller_of
 from gatepost.exchange.commands import NULL, Change, Changed, Cmdlet, build
 from gatepost.exchange.reading import mailbox_dn
-from gatepost.wire.psrp import Command
+from gatepost.wire.creating import Command
 
 
 def test_a_command_carries_declared_parameters_only() -> None:

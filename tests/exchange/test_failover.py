@@ -20,7 +20,7 @@ from gatepost.exchange.sessions import Session
 from gatepost.lab.dialects import Fault
 from gatepost.lab.server import Lab
 from gatepost.settings import ExchangeSettings, LabSettings
-from gatepost.wire.psrp import Command
+from gatepost.wire.creating import Command
 
 FIRST, SECOND = "127.0.0.1", "127.0.0.2"
 SERVERS = Command("Get-ExchangeServer")

@@ -19,7 +19,7 @@ from gatepost.exchange.organization import Organization
 from gatepost.exchange.sessions import Session
 from gatepost.lab.dialects import DIALECTS, Dialect
 from gatepost.lab.server import Lab
-from gatepost.wire.psrp import Command
+from gatepost.wire.creating import Command
 from tests.exchange.conftest import settings_of
 from tests.fixtures.lab import MakeLab
 

@@ -15,7 +15,7 @@ from gatepost.exchange.sessions import Session
 from gatepost.lab.dialects import Fault
 from gatepost.lab.server import Lab
 from gatepost.settings import ExchangeSettings
-from gatepost.wire.psrp import Command
+from gatepost.wire.creating import Command
 from tests.exchange.conftest import settings_of
 from tests.fixtures.lab import MakeLab
 from tests.fixtures.samba import PASSWORD, READER, SERVER, Forest, get_tickets

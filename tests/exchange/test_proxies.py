@@ -13,7 +13,7 @@ from gatepost.errors import ExchangeError, ExchangeUnreachable, SettingsError, S
 from gatepost.exchange.sessions import Session
 from gatepost.lab.server import Lab
 from gatepost.settings import ExchangeSettings
-from gatepost.wire.psrp import Command
+from gatepost.wire.creating import Command
 from tests.fixtures import samba
 from tests.fixtures.lab import MakeLab
 from tests.fixtures.samba import PROXY, READER, SERVER, Forest

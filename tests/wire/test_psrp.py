@@ -11,6 +11,7 @@ from psrpcore.types import ErrorCategory, ErrorCategoryInfo, ErrorRecord, HostMe
 
 from gatepost.errors import UnsafeXml, WireError
 from gatepost.wire import psrp
+from gatepost.wire.creating import NULL, Command
 
 POOL, PIPE = UUID(int=7), UUID(int=8)
 
@@ -43,7 +44,7 @@ class Server:
             data += payload.data
         return data
 
-    def start(self, *commands: psrp.Command) -> tuple[psrp.Pipeline, psrpcore.ServerPipeline]:
+    def start(self, *commands: Command) -> tuple[psrp.Pipeline, psrpcore.ServerPipeline]:
         """A pipeline on both sides."""
         pipeline = self.client.pipeline(PIPE, commands)
         server = psrpcore.ServerPipeline(self.pool, PIPE)
@@ -69,8 +70,8 @@ def test_a_pool_opens(server: Server) -> None:
 
 def test_a_command_arrives_with_typed_constant_arguments(server: Server) -> None:
     """Booleans, texts, lists and switches arrive as such, and never as script."""
-    command = psrp.Command("Get-Thing", {"Whole": True, "Name": ("a", "b$x"), "Switch": None, "Text": "'; x"})
-    _, theirs = server.start(command, psrp.Command("Select-Object", {"Property": ("Guid",)}))
+    command = Command("Get-Thing", {"Whole": True, "Name": ("a", "b$x"), "Switch": None, "Text": "'; x"})
+    _, theirs = server.start(command, Command("Select-Object", {"Property": ("Guid",)}))
     assert theirs.metadata is not None
     first, second = theirs.metadata.commands
     values = dict(first.parameters)
@@ -84,7 +85,7 @@ def test_a_command_arrives_with_typed_constant_arguments(server: Server) -> None
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]))), st.text(st.characters(exclude_categories=["Cs"])))
 def test_a_table_arrives_as_one_whatever_stands_in_it(ids: list[str], other: str) -> None:
     """A mapping is a hash table of lists, with every text as it was; and null is null, not a switch."""
-    command = psrp.Command("Set-Thing", {"List": {"Add": tuple(ids), "Remove": (other,)}, "Cleared": psrp.NULL})
+    command = Command("Set-Thing", {"List": {"Add": tuple(ids), "Remove": (other,)}, "Cleared": NULL})
     _, theirs = Server().start(command)
     assert theirs.metadata is not None
     values = dict(theirs.metadata.commands[0].parameters)
@@ -95,7 +96,7 @@ def test_a_table_arrives_as_one_whatever_stands_in_it(ids: list[str], other: str
 
 def test_output_errors_warnings_and_the_end_come_in_order(server: Server) -> None:
     """Output is handed on as CLIXML bytes; the rest becomes values of ours."""
-    ours, theirs = server.start(psrp.Command("Get-Thing"))
+    ours, theirs = server.start(Command("Get-Thing"))
     theirs.write_output("héllo")
     theirs.write_warning("careful")
     theirs.write_error(
@@ -116,7 +117,7 @@ def test_output_errors_warnings_and_the_end_come_in_order(server: Server) -> Non
 
 def test_a_stopped_pipeline_ends_with_an_error(server: Server) -> None:
     """A pipeline that was stopped is not mistaken for one that is complete."""
-    ours, theirs = server.start(psrp.Command("Get-Thing"))
+    ours, theirs = server.start(Command("Get-Thing"))
     theirs.begin_stop()
     theirs.stop()
     (ended,) = ours.feed(server.sent())
@@ -126,7 +127,7 @@ def test_a_stopped_pipeline_ends_with_an_error(server: Server) -> None:
 
 def test_a_prompt_is_seen(server: Server) -> None:
     """A question to a person is an event, because nobody will answer it."""
-    ours, theirs = server.start(psrp.Command("Remove-Thing"))
+    ours, theirs = server.start(Command("Remove-Thing"))
     theirs.host_call(HostMethodIdentifier.PromptForChoice, ["Confirm", "Sure?", [], 0])
     assert ours.feed(server.sent()) == [psrp.Asked("PromptForChoice")]
 
@@ -210,6 +211,6 @@ def test_hostile_messages_are_refused_before_they_are_understood(
     server: Server, payload: bytes, kind: type[Exception], words: str
 ) -> None:
     """What is not output goes to a recursive reader, so it is checked first."""
-    ours, _ = server.start(psrp.Command("Get-Thing"))
+    ours, _ = server.start(Command("Get-Thing"))
     with pytest.raises(kind, match=words):
         ours.feed(fragment(99, 0, 3, message(0x00041006, payload)))

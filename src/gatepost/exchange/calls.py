@@ -26,7 +26,7 @@ from gatepost.exchange.reading import Row, readable
 from gatepost.exchange.sessions import Session
 from gatepost.exchange.transport import Permit
 from gatepost.wire import clixml
-from gatepost.wire.psrp import Command
+from gatepost.wire.creating import Command
 
 T = TypeVar("T")
 Rows = Generator[Row | UnreadableObject, None, None]

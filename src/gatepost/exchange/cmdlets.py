@@ -5,7 +5,7 @@ One declaration per cmdlet. Names are Exchange's own, verbatim; a command is mad
 
 from gatepost.exchange.commands import Change, Changed, Clearable, Cmdlet, build
 from gatepost.exchange.mailbox_settings import LISTS, OLD_NAMES, SETTINGS
-from gatepost.wire.psrp import Command
+from gatepost.wire.creating import Command
 
 _SEE_RECIPIENTS, _SEE_CONFIGURATION = "View-Only Recipients", "View-Only Configuration"
 _RECIPIENTS, _CLIENTS, _POLICIES = "Mail Recipients", "Organization Client Access", "Recipient Policies"

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from gatepost.errors import UsageError
-from gatepost.wire.psrp import NULL, Command, Null
+from gatepost.wire.creating import NULL, Command, Null
 
 UNLIMITED = "Unlimited"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")

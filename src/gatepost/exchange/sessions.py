@@ -33,7 +33,8 @@ from gatepost.exchange.cmdlets import role_of
 from gatepost.exchange.transport import Permit, Transport
 from gatepost.settings import ExchangeSettings
 from gatepost.wire import soap
-from gatepost.wire.psrp import Asked, Command, Ended, ErrorRecord, Event, Output, Pipeline, Runspace, Warned
+from gatepost.wire.creating import Command
+from gatepost.wire.psrp import Asked, Ended, ErrorRecord, Event, Output, Pipeline, Runspace, Warned
 
 log = logging.getLogger(__name__)
 

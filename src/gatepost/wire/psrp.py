@@ -1,13 +1,16 @@
 """One runspace pool and its pipelines (MS-PSRP), seen by the client, without a transport.
 
-psrpcore holds the state machines and writes our messages. What it never sees is pipeline output: those messages are
-taken out between reassembly and psrpcore and go to ``wire.clixml``, because they are the only ones that come by the
-hundred thousand. Nothing here is retained once an event was given out.
+psrpcore holds the state machines and writes what opens a pool. What it never sees is what comes or goes with every
+cmdlet: pipeline output, which is taken out between reassembly and psrpcore and goes to ``wire.clixml``; the message
+that creates a pipeline (``wire.creating``); and that a pipeline completed. Nothing here is retained once an event was
+given out.
 """
 
+import re
 import struct
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
 from typing import Any, NamedTuple
 from uuid import UUID
 from xml.etree.ElementTree import ParseError
@@ -16,8 +19,14 @@ import psrpcore
 from psrpcore.types import HostMethodIdentifier, PSInvocationState, RunspacePoolState
 
 from gatepost.errors import UnsafeXml, WireError
+from gatepost.wire.creating import Command, creation
 
 PIPELINE_OUTPUT = 0x00041004
+_PIPELINE_STATE = 0x00041006
+_CREATE_PIPELINE = 0x00021006
+_TO_SERVER = 2
+_OPENING_MESSAGES = 2
+_COMPLETED = re.compile(rb'<Obj RefId="\d+"><MS><I32 N="PipelineState">4</I32></MS></Obj>')
 _FRAGMENT = struct.Struct(">QQBI")
 _MESSAGE = struct.Struct("<II16s16s")
 _MESSAGE_BYTES = 64 * 1024 * 1024
@@ -96,25 +105,6 @@ def _message(data: bytes) -> Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Null:
-    """``$null`` as an argument, which clears what is there."""
-
-
-NULL = Null()
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A cmdlet with constant arguments; ``None`` as value is a switch that is set.
-
-    A mapping becomes a hash table, a tuple a list, ``NULL`` is ``$null``.
-    """
-
-    name: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class ErrorRecord:
     """What went wrong in a pipeline or a runspace. Match on the id and the type: the message is in any language."""
 
@@ -161,6 +151,7 @@ class Runspace:
     def __init__(self, pool_id: UUID) -> None:
         self._pool = psrpcore.ClientRunspacePool(runspace_pool_id=pool_id)
         self._reassembler = Reassembler()
+        self._numbers = count(_OPENING_MESSAGES + 1)
         self.broken: ErrorRecord | None = None
 
     @property
@@ -183,27 +174,31 @@ class Runspace:
 
     def pipeline(self, pipeline_id: UUID, commands: Sequence[Command]) -> "Pipeline":
         """A pipeline of commands, not yet sent."""
-        return Pipeline(self._pool, pipeline_id, commands)
+        return Pipeline(self._pool, pipeline_id, next(self._numbers), commands)
 
 
 class Pipeline:
     """One pipeline: its first messages out, its events in."""
 
-    def __init__(self, pool: psrpcore.ClientRunspacePool, pipeline_id: UUID, commands: Sequence[Command]) -> None:
+    def __init__(
+        self, pool: psrpcore.ClientRunspacePool, pipeline_id: UUID, number: int, commands: Sequence[Command]
+    ) -> None:
         self._pool = pool
+        self._id = pipeline_id
+        self._number = number
+        self._commands = commands
         self._reassembler = Reassembler()
-        self._shell = psrpcore.ClientPowerShell(pool, pipeline_id=pipeline_id)
-        for command in commands:
-            self._shell.add_command(command.name)
-            for name, value in command.parameters.items():
-                self._shell.add_parameter(name, True if value is None else _argument(value))
 
     def opening(self, first: int, further: int) -> list[bytes]:
-        """The pipeline's messages in pieces of at most ``first`` bytes, then ``further`` bytes each."""
-        self._shell.start()
+        """The pipeline's message in pieces of at most ``first`` bytes, then ``further`` bytes each."""
+        ids = self._pool.runspace_pool_id.bytes_le, self._id.bytes_le
+        left = _MESSAGE.pack(_TO_SERVER, _CREATE_PIPELINE, *ids) + creation(self._commands)
         pieces: list[bytes] = []
-        while payload := self._pool.data_to_send(further if pieces else first):
-            pieces.append(bytes(payload.data))
+        while left:
+            size = (further if pieces else first) - _FRAGMENT.size
+            blob, left = left[:size], left[size:]
+            flags = (0 if pieces else _START) | (0 if left else _END)
+            pieces.append(_FRAGMENT.pack(self._number, len(pieces), flags, len(blob)) + blob)
         return pieces
 
     def feed(self, data: bytes) -> list[Event]:
@@ -212,9 +207,17 @@ class Pipeline:
         for message in self._reassembler.feed(data):
             if message.type == PIPELINE_OUTPUT:
                 found.append(Output(message.payload))
+            elif message.type == _PIPELINE_STATE and _COMPLETED.fullmatch(message.payload):
+                found.append(Ended())
             else:
-                found.extend(event for event in map(_translate, _events(self._pool, message)) if event is not None)
+                found.extend(event for event in map(_translate, self._read(message)) if event is not None)
         return found
+
+    def _read(self, message: Message) -> Iterator[Any]:
+        """The events of psrpcore. It keeps what state a pipeline is in, so it must know of the pipeline by then."""
+        if message.type == _PIPELINE_STATE:
+            psrpcore.ClientPowerShell(self._pool, pipeline_id=self._id)
+        return _events(self._pool, message)
 
     def finish(self) -> None:
         """Say that the command is done; raises WireError if its output ended within a fragment."""
@@ -222,16 +225,7 @@ class Pipeline:
 
     def close(self) -> None:
         """Forget the pipeline."""
-        self._pool.pipeline_table.pop(self._shell.pipeline_id, None)
-
-
-def _argument(value: Any) -> Any:  # noqa: ANN401 - what a parameter takes
-    """A parameter's value as psrpcore writes it: a dict becomes a Hashtable, a list an ArrayList."""
-    if isinstance(value, Mapping):
-        return {key: _argument(entry) for key, entry in value.items()}
-    if isinstance(value, Null):
-        return None
-    return list(value) if isinstance(value, tuple) else value
+        self._pool.pipeline_table.pop(self._id, None)
 
 
 def _events(pool: psrpcore.ClientRunspacePool, message: Message) -> Iterator[Any]:
