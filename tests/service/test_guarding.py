@@ -1,7 +1,7 @@
 """The guard on a real database: who is counted, what is held, and what an approval lets through."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -13,12 +13,13 @@ from gatepost.domain.contract import iso
 from gatepost.domain.desired import Level
 from gatepost.domain.guards import Verb
 from gatepost.errors import Problem
-from gatepost.service.access import budget, holds
+from gatepost.service.access import budget, due, holds
 from gatepost.service.access.due import SYNC, Cause
 from gatepost.service.access.guarding import Wanted
 from gatepost.service.access.holds import Hold, HoldState
 from gatepost.service.administrators.person import Person
 from gatepost.service.database import Database, Scope
+from gatepost.service.ledger import Key
 from tests.fixtures.service import Service
 from tests.service.access_guard import Guarded, Look, allow, block, people
 from tests.service.speaker import Speaker
@@ -62,8 +63,22 @@ def digest_of(guarded: Guarded, hold: Hold) -> str:
 
 def approve(guarded: Guarded, hold: Hold, person: Person, digest: str | None = None) -> Hold:
     """Approve what is in a hold now, or what had a digest."""
+    return marking(guarded, hold, person, digest)[0]
+
+
+def marking(
+    guarded: Guarded, hold: Hold, person: Person, digest: str | None = None
+) -> tuple[Hold, Mapping[Key, Cause]]:
+    """Approve; also what is to be decided then. It is taken at once: these tests say what is decided, and when."""
     seen = digest_of(guarded, hold) if digest is None else digest
-    return guarded.act(lambda scope: holds.approve(scope, hold.hold_id, seen, person))
+
+    async def approved(scope: Scope) -> tuple[Hold, Mapping[Key, Cause]]:
+        known = await holds.approve(scope, hold.hold_id, seen, person)
+        marked = await due.take(scope, guarded.organization, 1_000)
+        await due.done(scope, guarded.organization, list(marked))
+        return known, marked
+
+    return guarded.act(approved)
 
 
 def refuse(guarded: Guarded, hold: Hold, person: Person, why: str = "") -> Hold:
@@ -246,13 +261,12 @@ def test_an_approval_marks_what_it_lets_through_as_due(guarded: Guarded, anna: P
         guarded.organization,
         *block(7).key,
     )
-    done = approve(guarded, hold, bert)
+    done, marked = marking(guarded, hold, bert)
     assert (done.people, done.dropped) == (2, 1)
-    due = guarded.look("SELECT device_id, cause, ref FROM decisions_due ORDER BY device_id")
-    assert [tuple(row.values()) for row in due] == [
-        ("PHONE5-0", "hold", str(hold.hold_id)),
-        ("PHONE7-0", "policy", "4"),
-    ]
+    assert {key[1]: (cause.kind, cause.ref) for key, cause in marked.items()} == {
+        "PHONE5-0": ("hold", str(hold.hold_id)),
+        "PHONE7-0": ("policy", "4"),
+    }
     sieved = guarded.sieve(Cause("policy", "4", bert.administrator_id), [block(7)])
     assert people(sieved.held) == [7]
     assert only_hold(guarded).by == "bert"

@@ -2,13 +2,21 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from gatepost.service.access import due, holds
+from gatepost.service.access.due import Cause
+from gatepost.service.access.holds import Hold, HoldState
+from gatepost.service.administrators.person import Person
+from gatepost.service.database import Scope
+from gatepost.service.onboarding import preapproving
+from gatepost.service.policies import Ring, rollout, versions
 from tests.service.access.deciding import CLOSED, OPEN, Tenant
 from tests.service.access_guard import Guarded
 from tests.service.conftest import Look
-from tests.service.speaker import device
+from tests.service.speaker import device, mailbox
 from tests.service.writing import Writer
 
 OLD: Mapping[str, Any] = {"id": "old", "name": "Old", "level": "block", "when": {"synced_days_ago": 30}}
@@ -26,6 +34,18 @@ def tenant(writer: Writer, look: Look, guarded: Guarded) -> Tenant:
     tenant = Tenant(writer, look, guarded.person("anna"))
     tenant.source()
     return tenant
+
+
+def held(tenant: Tenant) -> list[Hold]:
+    """The holds that are open."""
+    return tenant.run(lambda scope: holds.listing(scope, [HoldState.OPEN]))
+
+
+def approve(tenant: Tenant, hold: Hold, person: Person) -> None:
+    """Somebody looks at a hold and approves it; what follows is over."""
+    digest = tenant.run(lambda scope: holds.digest(scope, hold.hold_id))
+    tenant.run(lambda scope: holds.approve(scope, hold.hold_id, digest, person))
+    tenant.follow()
 
 
 def test_a_device_that_cannot_be_decided_stops_only_itself(tenant: Tenant, look: Look) -> None:
@@ -71,3 +91,48 @@ def test_a_policy_that_cannot_be_read_takes_nobody_the_answer(tenant: Tenant, lo
     look('UPDATE policies SET document = \'{"enabled": true, "unmanaged": "allow"}\'')
     tenant.follow()
     assert tenant.published(0) == ("allow", "unmanaged", "allow")
+
+
+def test_who_asked_last_is_behind_what_is_decided(tenant: Tenant, guarded: Guarded, look: Look) -> None:
+    """Though another change waited to be decided, and a source told something meanwhile: nobody approves their own."""
+    tenant.settings(OPEN)
+    look("INSERT INTO guard_settings (take) VALUES (0)")
+    bert = guarded.person("bert")
+
+    async def both(scope: Scope) -> None:
+        for person, level in ((tenant.anna, "allow"), (bert, "block")):
+            version = await versions.save(scope, {"enabled": True, "unmanaged": level}, "", person)
+            await rollout.begin(scope, version, Ring.ALL, None, None, person)
+        await due.mark_device_ids(scope, [f"dev{number:05d}" for number in range(8)], Cause("source", "x", uuid4()))
+
+    tenant.run(both)
+    tenant.follow()
+    [hold] = held(tenant)
+    assert (hold.by, hold.cause.kind, hold.people) == ("bert", "policy", 4)
+
+
+def test_an_approval_holds_for_once(tenant: Tenant, guarded: Guarded, look: Look) -> None:
+    """What could not be let through then, for its mailbox was elsewhere, is asked about anew when it is back."""
+    tenant.settings(OPEN)
+    look("INSERT INTO guard_settings (take) VALUES (0)")
+    tenant.policy({"unmanaged": "block"})
+    [hold] = held(tenant)
+    tenant.tell(mailboxes=(mailbox(0, kind="remote"),))
+    approve(tenant, hold, guarded.person("bert"))
+    assert [tenant.published(number) for number in (0, 2)] == [None, ("block", "unmanaged", "block")]
+    tenant.tell(mailboxes=(mailbox(0),))
+    assert (tenant.level(0), tenant.published(0)) == (("block", "unmanaged"), None)
+    assert [(each.people, each.cause.kind) for each in held(tenant)] == [(1, "sync")]
+
+
+def test_what_was_held_without_a_policy_is_let_through_too(tenant: Tenant, guarded: Guarded, look: Look) -> None:
+    """A file of pins that waited for a second person, in a tenant that never rolled out a policy."""
+    tenant.settings(CLOSED)
+    look("INSERT INTO guard_settings (give) VALUES (0)")
+    asked = preapproving.Asked("allow", "moving in", None)
+    text = "mailbox,device id\nuser0@example.test,DEV00000\n"
+    tenant.run(lambda scope: preapproving.pin(scope, tenant.writer.organization, text, asked, tenant.anna))
+    assert tenant.published(0) is None
+    [hold] = held(tenant)
+    approve(tenant, hold, guarded.person("bert"))
+    assert tenant.published(0) == ("allow", "pinned", "allow")

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -243,19 +243,20 @@ def test_a_mark_that_is_set_while_it_is_decided_stays(tenant: Tenant, look: Look
 
 
 def test_whose_change_it_is_stays_known(tenant: Tenant, look: Look) -> None:
-    """A cause without a person does not take the place of one with, but for an approved hold."""
+    """Of the last who asked for something, for that is what is decided; then an approved hold's, then who told what is."""
     tenant.policy(STRICT)
-    anna = Cause("policy", "7", tenant.anna.administrator_id)
+    anna, bert = Cause("policy", "7", tenant.anna.administrator_id), Cause("policy", "8", uuid4())
+    told, hold = Cause("source", "x", uuid4()), Cause("hold", "h")
 
-    async def causes(scope: Scope) -> list[str]:
+    async def causes(scope: Scope) -> list[Cause]:
         seen = []
-        for cause in (Cause("sync"), anna, Cause("source", "x"), Cause("hold", "h"), anna):
+        for cause in (told, Cause("sync"), hold, told, anna, hold, told, bert, anna):
             await due.mark_device_ids(scope, ["dev00000"], cause)
             [kept] = (await due.take(scope, tenant.writer.organization, 10)).values()
-            seen.append(kept.kind)
+            seen.append(kept)
         return seen
 
-    assert tenant.run(causes) == ["sync", "policy", "policy", "hold", "hold"]
+    assert tenant.run(causes) == [told, Cause("sync"), hold, hold, anna, anna, anna, bert, anna]
 
 
 def test_a_batch_after_the_other(tenant: Tenant, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:

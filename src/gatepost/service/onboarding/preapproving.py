@@ -77,9 +77,11 @@ async def pin(scope: Scope, organization_id: UUID, text: str, asked: Asked, pers
 
     What is over the guard's budget is pinned too, and held for a second person: nobody looked at each.
 
-    Raises Problem as ``look``, 409 where no connector ever enrolled.
+    Raises Problem as ``look``, 409 where no connector ever enrolled, or the connection is removed.
     """
     await access.lock_head(scope, organization_id)
+    if (await connections.organization(scope, organization_id))["state"] in pins.REMOVED_STATES:
+        raise Problem(409, "cannot-pin", pins.WHY_NOT["removed"], why="removed")
     found = await look(scope, organization_id, text, asked)
     keys = sorted([*found.there, *found.awaited])
     if not keys:

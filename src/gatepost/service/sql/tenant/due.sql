@@ -1,15 +1,17 @@
 -- name: mark
--- These device ids are to be decided. What is due already keeps a cause with a person behind it, but for an approved
--- hold: that one lets through what was approved, and nothing else.
+-- These device ids are to be decided. Behind what is due already is the last person who asked for something, for that is
+-- what is decided then; else an approved hold; else who told last of what is so. Where nothing was rolled out, only what
+-- was held is there to be decided.
 -- example: {"organization_id": "", "mailbox_guids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"], "device_ids": ["x"], "cause": "policy", "ref": "", "by_id": null}
 INSERT INTO decisions_due AS d (organization_id, mailbox_guid, device_id, cause, ref, by_id)
 SELECT DISTINCT %(organization_id)s::uuid, k.mailbox_guid, k.device_id, %(cause)s, %(ref)s, %(by_id)s::uuid
 FROM unnest(%(mailbox_guids)s::uuid[], %(device_ids)s::text[]) AS k (mailbox_guid, device_id)
-WHERE EXISTS (SELECT FROM rollouts)
+WHERE %(cause)s::text = 'hold' OR EXISTS (SELECT FROM rollouts)
 ORDER BY k.mailbox_guid, k.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE excluded.cause = 'hold' OR (d.cause <> 'hold' AND d.by_id IS NULL)
+WHERE d.cause IN ('source', 'directory', 'sync', 'time')
+   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
 
 -- name: mark_mailboxes
 -- Every device of these mailboxes.
@@ -23,7 +25,8 @@ WHERE EXISTS (SELECT FROM rollouts) AND v.organization_id = %(organization_id)s 
 ORDER BY v.organization_id, v.mailbox_guid, v.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE excluded.cause = 'hold' OR (d.cause <> 'hold' AND d.by_id IS NULL)
+WHERE d.cause IN ('source', 'directory', 'sync', 'time')
+   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
 
 -- name: mark_people
 -- Every device of these people.
@@ -38,7 +41,8 @@ WHERE EXISTS (SELECT FROM rollouts) AND m.person_id = ANY(%(person_ids)s)
 ORDER BY v.organization_id, v.mailbox_guid, v.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE excluded.cause = 'hold' OR (d.cause <> 'hold' AND d.by_id IS NULL)
+WHERE d.cause IN ('source', 'directory', 'sync', 'time')
+   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
 
 -- name: mark_device_ids
 -- Every device with one of these ids, whatever their case.
@@ -52,7 +56,8 @@ WHERE EXISTS (SELECT FROM rollouts) AND v.folded_id = ANY(%(folded_ids)s)
 ORDER BY v.organization_id, v.mailbox_guid, v.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE excluded.cause = 'hold' OR (d.cause <> 'hold' AND d.by_id IS NULL)
+WHERE d.cause IN ('source', 'directory', 'sync', 'time')
+   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
 
 -- name: mark_all
 -- Every device.
@@ -66,7 +71,8 @@ WHERE EXISTS (SELECT FROM rollouts)
 ORDER BY v.organization_id, v.mailbox_guid, v.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE excluded.cause = 'hold' OR (d.cause <> 'hold' AND d.by_id IS NULL)
+WHERE d.cause IN ('source', 'directory', 'sync', 'time')
+   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
 
 -- name: mark_decided
 -- Devices that were decided for one of these reasons, or keep a decision because of one.
@@ -79,7 +85,8 @@ WHERE p.reason = ANY(%(reasons)s) OR p.inputs ->> 'kept' = ANY(%(reasons)s)
 ORDER BY p.organization_id, p.mailbox_guid, p.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE excluded.cause = 'hold' OR (d.cause <> 'hold' AND d.by_id IS NULL)
+WHERE d.cause IN ('source', 'directory', 'sync', 'time')
+   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
 
 -- name: mark_levels
 -- Devices that were decided to have one of these levels.
@@ -92,7 +99,8 @@ WHERE p.organization_id = %(organization_id)s AND p.level = ANY(%(levels)s)
 ORDER BY p.organization_id, p.mailbox_guid, p.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE excluded.cause = 'hold' OR (d.cause <> 'hold' AND d.by_id IS NULL)
+WHERE d.cause IN ('source', 'directory', 'sync', 'time')
+   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
 
 -- name: mark_overdue
 -- Devices whose decision was to be looked at again by now.
@@ -105,7 +113,8 @@ WHERE p.review_at <= now()
 ORDER BY p.organization_id, p.mailbox_guid, p.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE excluded.cause = 'hold' OR (d.cause <> 'hold' AND d.by_id IS NULL)
+WHERE d.cause IN ('source', 'directory', 'sync', 'time')
+   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
 
 -- name: mark_staged_devices
 -- Devices about to be merged that differ in what a decision looks at. When a device last synchronised matters to those
@@ -130,7 +139,8 @@ WHERE EXISTS (SELECT FROM rollouts) AND s.mailbox_guid IS NOT NULL AND octet_len
 ORDER BY s.mailbox_guid, s.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE excluded.cause = 'hold' OR (d.cause <> 'hold' AND d.by_id IS NULL)
+WHERE d.cause IN ('source', 'directory', 'sync', 'time')
+   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
 
 -- name: mark_staged_mailboxes
 -- Devices of mailboxes that were just merged.
@@ -144,7 +154,8 @@ WHERE EXISTS (SELECT FROM rollouts) AND v.organization_id = %(organization_id)s
 ORDER BY v.organization_id, v.mailbox_guid, v.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE excluded.cause = 'hold' OR (d.cause <> 'hold' AND d.by_id IS NULL)
+WHERE d.cause IN ('source', 'directory', 'sync', 'time')
+   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
 
 -- name: organizations
 -- The organizations in which something is due. One that is being removed, or never had a connector, decides nothing.

@@ -5,7 +5,7 @@ SELECT set_config('enable_nestloop', 'on', true) AS nestloop
 -- name: mark_ids
 -- Ids that might be approved ahead, or are, among these.
 -- example: {"ids": ["x"], "cause": "source", "ref": "", "by_id": null}
-INSERT INTO decisions_due (organization_id, mailbox_guid, device_id, cause, ref, by_id)
+INSERT INTO decisions_due AS d (organization_id, mailbox_guid, device_id, cause, ref, by_id)
 SELECT DISTINCT c.organization_id, c.mailbox_guid, c.device_id, %(cause)s, %(ref)s, %(by_id)s::uuid
 FROM pre_approval_candidates c
 JOIN organizations o ON o.organization_id = c.organization_id AND o.state NOT IN ('removing', 'removed')
@@ -13,12 +13,16 @@ WHERE c.device_id = ANY(%(ids)s)
   AND (c.stands OR EXISTS (
       SELECT FROM rollouts w JOIN policies p ON p.version IN (w.version, w.base)
       WHERE (p.document -> 'pre_approval' ->> 'enabled')::boolean))
-ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING
+ORDER BY 1, 2, 3
+ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
+    cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
+WHERE d.cause IN ('source', 'directory', 'sync', 'time')
+   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
 
 -- name: mark_mailboxes
 -- Ids that might be approved ahead, or are, in these mailboxes.
 -- example: {"guids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"], "cause": "source", "ref": "", "by_id": null}
-INSERT INTO decisions_due (organization_id, mailbox_guid, device_id, cause, ref, by_id)
+INSERT INTO decisions_due AS d (organization_id, mailbox_guid, device_id, cause, ref, by_id)
 SELECT DISTINCT c.organization_id, c.mailbox_guid, c.device_id, %(cause)s, %(ref)s, %(by_id)s::uuid
 FROM pre_approval_candidates c
 JOIN organizations o ON o.organization_id = c.organization_id AND o.state NOT IN ('removing', 'removed')
@@ -26,19 +30,27 @@ WHERE c.mailbox_guid = ANY(%(guids)s)
   AND (c.stands OR EXISTS (
       SELECT FROM rollouts w JOIN policies p ON p.version IN (w.version, w.base)
       WHERE (p.document -> 'pre_approval' ->> 'enabled')::boolean))
-ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING
+ORDER BY 1, 2, 3
+ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
+    cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
+WHERE d.cause IN ('source', 'directory', 'sync', 'time')
+   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
 
 -- name: mark_all
 -- All ids that might be approved ahead, or are.
 -- example: {"cause": "policy", "ref": "", "by_id": null}
-INSERT INTO decisions_due (organization_id, mailbox_guid, device_id, cause, ref, by_id)
+INSERT INTO decisions_due AS d (organization_id, mailbox_guid, device_id, cause, ref, by_id)
 SELECT DISTINCT c.organization_id, c.mailbox_guid, c.device_id, %(cause)s, %(ref)s, %(by_id)s::uuid
 FROM pre_approval_candidates c
 JOIN organizations o ON o.organization_id = c.organization_id AND o.state NOT IN ('removing', 'removed')
 WHERE (c.stands OR EXISTS (
       SELECT FROM rollouts w JOIN policies p ON p.version IN (w.version, w.base)
       WHERE (p.document -> 'pre_approval' ->> 'enabled')::boolean))
-ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING
+ORDER BY 1, 2, 3
+ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
+    cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
+WHERE d.cause IN ('source', 'directory', 'sync', 'time')
+   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
 
 -- name: came
 -- Devices came whose ids were approved ahead: those are used. The ones that stand there in another spelling.
