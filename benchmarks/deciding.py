@@ -37,6 +37,7 @@ from gatepost.service.database import Database, Scope
 from gatepost.service.embedded import Postgres
 from gatepost.service.policies import Ring, rollout, versions
 
+BENCHMARK = Person(uuid4(), "benchmark")
 ONES = 200
 PEER = 500
 POLICY = {"enabled": True, "unmanaged": "quarantine", "noncompliant": "block"}
@@ -54,9 +55,8 @@ def empty(urls: Urls) -> None:
 
 async def begin(scope: Scope) -> None:
     """A policy holds for everybody, and the guard lets everything through."""
-    person = Person(uuid4(), "benchmark")
-    version = await versions.save(scope, POLICY, "", person)
-    await rollout.begin(scope, version, Ring.ALL, None, None, person)
+    version = await versions.save(scope, POLICY, "", BENCHMARK)
+    await rollout.begin(scope, version, Ring.ALL, None, None, BENCHMARK)
 
 
 async def all_of_them(database: Database, tenant: UUID, urls: Urls) -> list[tuple[str, float]]:
@@ -94,7 +94,7 @@ async def one(database: Database, tenant: UUID) -> list[float]:
         }
 
         async def report(scope: Scope, row: dict[str, Any] = row) -> None:
-            await records.report(scope, source_id, [row], complete=False, actor="benchmark")
+            await records.report(scope, source_id, [row], complete=False, person=BENCHMARK)
 
         started = time.perf_counter()
         await database.work(tenant, report)

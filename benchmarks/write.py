@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 from tests.fixtures.database import Urls
@@ -31,6 +31,7 @@ from gatepost.connector.agent import Agent, Scope
 from gatepost.connector.enrolment import enrol
 from gatepost.domain.contract import MAILBOX_COLUMNS
 from gatepost.service import administration, migrations, pins
+from gatepost.service.administrators.person import Person
 from gatepost.service.database import Database
 from gatepost.service.embedded import Postgres
 from gatepost.settings import ConnectorSettings, ExchangeSettings, UplinkSettings
@@ -68,11 +69,12 @@ class Bench:
         return [(organization, guid) for organization, guid in found]
 
     async def pin(self, phones: list[tuple[UUID, UUID]]) -> None:
-        """Pin each, in a transaction of its own, as an administrator does."""
+        """Pin each, in a transaction of its own, as administrators do who look at one each."""
         async with await Database.open(self.urls.app) as database:
             for organization, guid in phones:
+                somebody = Person(uuid4(), "anna")
                 async with database.tenant(self.tenant) as scope:
-                    await pins.set_pin(scope, organization, guid, "block", "a benchmark", None, "anna")
+                    await pins.set_pin(scope, organization, guid, "block", "a benchmark", None, somebody)
 
 
 def timed(work: Callable[[], Any]) -> float:

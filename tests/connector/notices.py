@@ -68,7 +68,7 @@ class Told:
         """What the directory knows of the person."""
         person = {"external_id": "p1", "smtp": [self.address], "upn": None, "display_name": "Jan de Vries"}
         known = [{**person, "language": language, "enabled": True, "groups": []}]
-        self.act(lambda scope: directory.put_people(scope, known, complete=False, may_remove=0, actor="anna"))
+        self.act(lambda scope: directory.put_people(scope, known, complete=False, may_remove=0, person=SOMEBODY))
 
     def work(self, times: int = 1) -> None:
         """The connector hears, works and tells, so many times, each time as a new process would."""

@@ -18,7 +18,7 @@ from gatepost.service.removal import Person, Preview, Removal
 from tests.fixtures.service import in_thread
 from tests.service.conftest import Look
 from tests.service.speaker import device, mailbox
-from tests.service.writing import DEVICE, GUID, MAILBOX, Writer, saw, withdrew, wrote
+from tests.service.writing import ANNA, DEVICE, GUID, MAILBOX, Writer, saw, withdrew, wrote
 
 T = TypeVar("T")
 CLOSED = {"default_level": "Block", "rules": []}
@@ -316,7 +316,7 @@ def test_a_removal_that_is_cancelled_lets_the_connection_live_on(writer: Writer,
     written(writer)
     ask(writer, "undo", anna)
     with pytest.raises(Problem, match="is being removed, or is removed"):
-        act(writer, lambda scope: pins.set_pin(scope, writer.organization, GUID, "allow", "why", None, "anna"))
+        act(writer, lambda scope: pins.set_pin(scope, writer.organization, GUID, "allow", "why", None, ANNA))
     assert act(writer, lambda scope: removal.cancel(scope, writer.organization, anna)).state == "cancelled"
     assert state(writer) == "connected"
     writer.pin("allow")

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from gatepost.domain.contract import Status
 from gatepost.domain.desired import ListName, Outcome, Presence, Result
 from gatepost.service import pins
+from gatepost.service.administrators.person import Person
 from gatepost.service.database import Database, Scope
 from tests.fixtures.service import Service, in_thread
 from tests.service.speaker import Speaker, device, mailbox
@@ -17,6 +18,7 @@ from tests.service.speaker import Speaker, device, mailbox
 MAILBOX = UUID(mailbox(0)[0])
 GUID = UUID(device(0)[0])
 DEVICE = "DEV00000"
+ANNA = Person(UUID(int=1), "anna")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NEITHER = Presence(False, False)
 
@@ -74,11 +76,11 @@ class Writer:
     def pin(self, level: str = "allow", *, until: datetime | None = None, number: int = 0) -> None:
         """An administrator pins a device."""
         guid = UUID(device(number)[0])
-        self._act(lambda scope: pins.set_pin(scope, self.organization, guid, level, "lost", until, "anna"))
+        self._act(lambda scope: pins.set_pin(scope, self.organization, guid, level, "lost", until, ANNA))
 
     def unpin(self) -> None:
         """An administrator removes the pin."""
-        self._act(lambda scope: pins.remove_pin(scope, self.organization, GUID, "anna"))
+        self._act(lambda scope: pins.remove_pin(scope, self.organization, GUID, ANNA))
 
     def _act(self, action: Callable[[Scope], Awaitable[None]]) -> None:
         async def work() -> None:

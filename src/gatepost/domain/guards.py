@@ -14,6 +14,7 @@ from gatepost.domain.engine import State, Verdict
 
 LEAST, SHARE, MOST = 5, 0.005, 500
 GIVING = 10
+BY_HAND = 20
 WINDOW_MINUTES = 60
 
 
@@ -86,6 +87,11 @@ def budget(devices: int, verb: Verb = Verb.TAKE) -> int:
     """
     taking = max(LEAST, min(int(devices * SHARE), MOST))
     return taking * GIVING if verb is Verb.GIVE else taking
+
+
+def by_hand(devices: int, verb: Verb = Verb.TAKE) -> int:
+    """How many people one administrator's pins may newly concern in an hour: as many as somebody looks at by hand."""
+    return max(BY_HAND, budget(devices, verb))
 
 
 def within(people: Iterable[UUID], counted: Collection[UUID], left: int) -> set[UUID]:

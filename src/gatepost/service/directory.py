@@ -17,16 +17,17 @@ from gatepost.errors import Problem
 from gatepost.service import audit
 from gatepost.service.access import due
 from gatepost.service.access.due import Cause
+from gatepost.service.administrators.person import Person
 from gatepost.service.compliance import standing
 from gatepost.service.database import Scope
 from gatepost.service.syncs import allowed
 
-CAUSE = Cause("directory")
+DIRECTORY = "directory"
 NAMED = 5
 Row = Mapping[str, Any]
 
 
-async def put_groups(scope: Scope, groups: Sequence[Row], *, complete: bool, may_remove: int, actor: str) -> int:
+async def put_groups(scope: Scope, groups: Sequence[Row], *, complete: bool, may_remove: int, person: Person) -> int:
     """Keep groups (``external_id``, ``name``); how many were removed.
 
     Raises Problem 409 ``shrunk``, ``group-in-use`` where a rollout's pilot group would go.
@@ -42,12 +43,12 @@ async def put_groups(scope: Scope, groups: Sequence[Row], *, complete: bool, may
     if found["pilot"]:
         raise Problem(409, "group-in-use", f"The group {found['pilot']} is the pilot group of a policy's rollout.")
     members = await scope.all("directory.remove_groups", external_ids=kept) if found["missing"] else []
-    await _intern(scope, [row["person_id"] for row in members])
-    await _record(scope, "groups", found["missing"], actor)
+    await _intern(scope, [row["person_id"] for row in members], _cause(person))
+    await _record(scope, "groups", found["missing"], person.name)
     return int(found["missing"])
 
 
-async def put_people(scope: Scope, people: Sequence[Row], *, complete: bool, may_remove: int, actor: str) -> int:
+async def put_people(scope: Scope, people: Sequence[Row], *, complete: bool, may_remove: int, person: Person) -> int:
     """Keep people (``external_id``, ``smtp``, ``upn``, ``display_name``, ``language``, ``enabled``, ``groups``).
 
     Returns how many were removed. Raises Problem 400 ``unknown-group``, 409 ``shrunk``.
@@ -65,9 +66,9 @@ async def put_people(scope: Scope, people: Sequence[Row], *, complete: bool, may
         _guard(found, len(kept), may_remove)
         if removed := int(found["missing"]):
             addresses |= {row["address"] for row in await scope.all("directory.remove_people", external_ids=kept)}
-            await _record(scope, "people", removed, actor)
-    await _intern(scope, [row["person_id"] for row in moved])
-    await _match(scope, addresses)
+            await _record(scope, "people", removed, person.name)
+    await _intern(scope, [row["person_id"] for row in moved], _cause(person))
+    await _match(scope, addresses, _cause(person))
     return removed
 
 
@@ -86,6 +87,11 @@ async def counts(scope: Scope) -> dict[str, Any]:
     row = await scope.one("directory.counts")
     assert row is not None
     return row
+
+
+def _cause(person: Person) -> Cause:
+    """Who tells of people and groups is behind what comes of it: else a group's edit would be its own approval."""
+    return Cause(DIRECTORY, by_id=person.administrator_id)
 
 
 async def _refuse_unknown_groups(scope: Scope, people: Sequence[Row]) -> None:
@@ -119,14 +125,14 @@ async def _record(scope: Scope, what: str, removed: int, actor: str) -> None:
         await audit.record(scope, Event.DIRECTORY_SHRUNK, actor, {"kind": what, "gone": removed})
 
 
-async def _intern(scope: Scope, person_ids: Collection[UUID]) -> None:
+async def _intern(scope: Scope, person_ids: Collection[UUID], cause: Cause) -> None:
     """Find the audiences of these people anew; where one is another, what depends on it is to be decided."""
     if person_ids:
         changed = await scope.all("directory.intern_audiences", person_ids=list(person_ids))
-        await due.mark_people(scope, [row["person_id"] for row in changed], CAUSE)
+        await due.mark_people(scope, [row["person_id"] for row in changed], cause)
 
 
-async def _match(scope: Scope, addresses: Collection[str]) -> None:
+async def _match(scope: Scope, addresses: Collection[str], cause: Cause) -> None:
     """Find the people of mailboxes and of compliance records with these addresses anew."""
     if not addresses:
         return
@@ -135,6 +141,6 @@ async def _match(scope: Scope, addresses: Collection[str]) -> None:
     for row in await scope.all("directory.match_mailboxes", addresses=list(addresses)):
         by_organization.setdefault(row["organization_id"], []).append(row["guid"])
     for organization_id, guids in by_organization.items():
-        await due.mark_mailboxes(scope, organization_id, guids, CAUSE)
-    await standing.refresh(scope, said, CAUSE)
-    await standing.of_mailboxes(scope, [guid for guids in by_organization.values() for guid in guids], CAUSE)
+        await due.mark_mailboxes(scope, organization_id, guids, cause)
+    await standing.refresh(scope, said, cause)
+    await standing.of_mailboxes(scope, [guid for guids in by_organization.values() for guid in guids], cause)

@@ -1,6 +1,8 @@
 """Pins: what an administrator says of one device id in one mailbox, before any policy, until a moment or for good.
 
-A pin is decided and published at once, and never held; where it is removed, or its time is over, the policy decides.
+A pin is decided and published at once, and not held, for as many people an hour as one administrator looks at by hand.
+Where it is removed, or its time is over, the policy decides; that goes by the guard's budgets like all that a policy
+decides, for very many pins may end at one moment.
 """
 
 from collections.abc import Mapping
@@ -15,7 +17,9 @@ from gatepost.domain.events import Event
 from gatepost.errors import Problem
 from gatepost.service import access, audit, connections
 from gatepost.service.access import deciding
-from gatepost.service.access.due import Cause
+from gatepost.service.access.due import TIME, Cause
+from gatepost.service.access.guarding import PIN
+from gatepost.service.administrators.person import Person
 from gatepost.service.database import Database, Scope
 from gatepost.service.devices import queries
 from gatepost.service.ledger import Key
@@ -28,7 +32,7 @@ ELSEWHERE = (MailboxKind.REMOTE, MailboxKind.DISABLED)
 EXPIRED_AT_ONCE = 500
 REMOVED_STATES = ("removing", "removed")
 GONE_KEPT = timedelta(hours=48)
-PIN = Cause("pin")
+UNPIN = "unpin"
 REMOVED, EXPIRED, GONE = "The pin was removed.", "The pin's time is over.", "The mailbox is gone."
 
 
@@ -58,7 +62,7 @@ WHY_NOT = {
 
 
 async def set_pin(
-    scope: Scope, organization_id: UUID, guid: UUID, level: str, reason: str, until: datetime | None, actor: str
+    scope: Scope, organization_id: UUID, guid: UUID, level: str, reason: str, until: datetime | None, person: Person
 ) -> None:
     """Pin a device and publish it. Raises Problem 400 with what is wrong, 404, 409 where it cannot be pinned."""
     chosen = check(level, reason, until)
@@ -68,20 +72,21 @@ async def set_pin(
         raise Problem(409, "cannot-pin", WHY_NOT["removed"], why="removed")
     values = {"level": chosen.value, "reason": reason.strip(), "until": until}
     before = await scope.one("pins.find", **_columns(organization_id, key))
-    await scope.run("pins.set", **_columns(organization_id, key), **values, by=actor)
+    await scope.run("pins.set", **_columns(organization_id, key), **values, by=person.name)
     after = {**values, "until": iso(until)}
     change = {"before": _told(before) if before else None, "after": after}
     details = {**after, "mailbox": str(key[0]), "device_id": key[1], **change}
-    await audit.record(scope, Event.PIN_SET, actor, details, organization_id)
-    await deciding.decide_now(scope, organization_id, [key], PIN)
+    await audit.record(scope, Event.PIN_SET, person.name, details, organization_id)
+    await deciding.decide_now(scope, organization_id, [key], Cause(PIN, by_id=person.administrator_id))
 
 
-async def remove_pin(scope: Scope, organization_id: UUID, guid: UUID, actor: str) -> None:
+async def remove_pin(scope: Scope, organization_id: UUID, guid: UUID, person: Person) -> None:
     """Take a pin away: the policy decides again. Raises Problem 404 where nothing is pinned."""
     device = await queries.device(scope, organization_id, guid)
     await access.lock_head(scope, organization_id)
     key = (device["mailbox_guid"], device["device_id"])
-    if key[0] is None or not await _remove(scope, organization_id, key, Event.PIN_REMOVED, actor, REMOVED, None):
+    cause, event = Cause(UNPIN, by_id=person.administrator_id), Event.PIN_REMOVED
+    if key[0] is None or not await _remove(scope, organization_id, key, event, person.name, REMOVED, None, cause):
         raise Problem(404, "not-pinned", "This device is not pinned.")
 
 
@@ -106,7 +111,7 @@ async def expire_pins(database: Database, tenant_id: UUID) -> None:
         async with database.tenant(tenant_id) as scope:
             await access.lock_head(scope, row["organization_id"])
             key = (row["mailbox_guid"], row["device_id"])
-            await _remove(scope, row["organization_id"], key, Event.PIN_EXPIRED, "service", why, over_at)
+            await _remove(scope, row["organization_id"], key, Event.PIN_EXPIRED, "service", why, over_at, TIME)
 
 
 async def _key(scope: Scope, organization_id: UUID, guid: UUID) -> Key:
@@ -118,7 +123,14 @@ async def _key(scope: Scope, organization_id: UUID, guid: UUID) -> Key:
 
 
 async def _remove(
-    scope: Scope, organization_id: UUID, key: Key, event: Event, actor: str, reason: str, over_at: datetime | None
+    scope: Scope,
+    organization_id: UUID,
+    key: Key,
+    event: Event,
+    actor: str,
+    reason: str,
+    over_at: datetime | None,
+    cause: Cause,
 ) -> bool:
     """Remove one pin, if it is there (and over by then), and let the policy decide; whether it was."""
     removed = await scope.one("pins.remove", **_columns(organization_id, key), over_at=over_at)
@@ -136,7 +148,7 @@ async def _remove(
         "after": None,
     }
     await audit.record(scope, event, actor, details, organization_id)
-    await deciding.decide_now(scope, organization_id, [key], PIN)
+    await deciding.decide_now(scope, organization_id, [key], cause)
     return True
 
 

@@ -86,10 +86,20 @@ async def counted(scope: Scope, organization_id: UUID, verb: Verb, people: Colle
     return {row["mailbox_guid"] for row in rows}
 
 
-async def use(scope: Scope, organization_id: UUID, verb: Verb, people: Collection[UUID]) -> None:
-    """These people newly lose (or gain) access now."""
+async def spent_by_hand(scope: Scope, organization_id: UUID, verb: Verb, pinned_by: UUID, mailbox: UUID) -> bool:
+    """Whether an administrator's pins concern as many other people within the window as one may by hand."""
+    devices = (await connections.counters(scope, organization_id)).get("devices", 0)
+    who = {"pinned_by": pinned_by, "but": mailbox, "minutes": WINDOW_MINUTES}
+    row = await scope.one("budget.by_hand", organization_id=organization_id, verb=verb.value, **who)
+    return row is not None and int(row["people"]) >= guards.by_hand(devices, verb)
+
+
+async def use(
+    scope: Scope, organization_id: UUID, verb: Verb, people: Collection[UUID], pinned_by: UUID | None = None
+) -> None:
+    """These people newly lose (or gain) access now; by somebody's pin, where ``pinned_by`` names them."""
     if people:
-        values = {"verb": verb.value, "mailbox_guids": sorted(people)}
+        values = {"verb": verb.value, "mailbox_guids": sorted(people), "pinned_by": pinned_by}
         await scope.run("budget.use", organization_id=organization_id, **values)
 
 

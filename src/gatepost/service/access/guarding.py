@@ -2,8 +2,9 @@
 
 Whatever the cause, people are counted who newly lose access, and who gain it (domain.guards). What changes nobody's
 access is let through. What was held stays so while nobody with a name wants it anew, so that it does not trickle
-through as the window slides; a person's new change is asked about anew, in that person's name. Pins are counted and
-never held.
+through as the window slides; a person's new change is asked about anew, in that person's name. Pins are counted and not
+held, for whoever pins has looked at that device: up to as many people an hour as one administrator looks at by hand.
+What is over that goes by the budgets, like a file of pins; else one account that was taken over could block everybody.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,9 @@ from gatepost.service.database import Scope
 from gatepost.service.ledger import Key
 
 PIN = "pin"
+MANY = "pins"
+TOLD = frozenset({"source", "directory"})
+"""Causes of those who tell what is so elsewhere: they do not ask for what is held, so it stays in whose name it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ async def sieve(scope: Scope, organization_id: UUID, cause: Cause, wanted: Seque
     """Say what may be published of what one cause wants; the rest is held. The caller holds the organization's head."""
     if not wanted:
         return Sieved()
-    cause = await holds.cause_behind(scope, cause)
+    cause = await _as_counted(scope, organization_id, await holds.cause_behind(scope, cause), wanted)
     standing = await holds.standing(scope, organization_id, [each.key for each in wanted])
     fates = {each.key: _fate(each, standing.get(each.key), cause) for each in wanted}
     counted = [each for each in wanted if fates[each.key] is _Fate.COUNTED]
@@ -74,6 +78,16 @@ async def sieve(scope: Scope, organization_id: UUID, cause: Cause, wanted: Seque
     await _hold(scope, organization_id, cause, [each for each in counted if each.key in refused], standing)
     passed = {each.key for each in through}
     return Sieved(through, [each for each in wanted if each.key not in passed])
+
+
+async def _as_counted(scope: Scope, organization_id: UUID, cause: Cause, wanted: Sequence[Wanted]) -> Cause:
+    """The cause; of a pin by somebody whose pins of this hour are very many, that of very many."""
+    if cause.kind != PIN or cause.by_id is None:
+        return cause
+    for each in wanted:
+        if each.verb and await budget.spent_by_hand(scope, organization_id, each.verb, cause.by_id, each.key[0]):
+            return Cause(MANY, "", cause.by_id)
+    return cause
 
 
 async def settled(scope: Scope, organization_id: UUID, keys: Sequence[Key]) -> None:
@@ -89,8 +103,8 @@ def _fate(wanted: Wanted, item: Item | None, cause: Cause) -> _Fate:
         return _Fate.FREE
     if cause.kind == PIN:
         return _Fate.COUNTED
-    same = item is not None and item.level is wanted.level and (cause.by_id is None or item.cause == cause)
-    if item is None or not same:
+    nobody_new = cause.by_id is None or cause.kind in TOLD or (item is not None and item.cause == cause)
+    if item is None or item.level is not wanted.level or not nobody_new:
         return _Fate.COUNTED
     return _Fate.FREE if item.approved else _Fate.STAYS
 
@@ -105,7 +119,7 @@ async def _over_budget(scope: Scope, organization_id: UUID, cause: Cause, asked:
         if cause.kind != PIN and len(people) > limit.left:
             counted = await budget.counted(scope, organization_id, verb, people)
             people = guards.within((each.key[0] for each in own), counted, limit.left)
-        await budget.use(scope, organization_id, verb, people)
+        await budget.use(scope, organization_id, verb, people, cause.by_id if cause.kind == PIN else None)
         over += [each for each in own if each.key[0] not in people]
     return over
 

@@ -1,5 +1,6 @@
 """Who may decide an approval: another person than the one who asks, and none who came to it just before."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -38,10 +39,11 @@ async def may_approve(
     *,
     requested_at: datetime | None = None,
     fresh_passkey: bool = False,
+    too: Collection[UUID] = (),
 ) -> Refusal | None:
     """Why this administrator may not approve what another asked for; None where they may.
 
-    ``requested_by`` None: no person asked, so any approver may.
+    ``requested_by`` None: no person asked, so any approver may; ``too`` are others who had a hand in it.
     Whoever asks does not approve, and nobody who was made, promoted, enabled or invited anew within 24 hours does.
     Where nobody else could approve, the person who asked may, 24 hours after asking (``requested_at``, UTC) and with a
     passkey used within five minutes (``session.has_fresh_passkey``).
@@ -53,9 +55,10 @@ async def may_approve(
         return Refusal.NO_APPROVER
     if now - max(own["made_at"], own["promoted_at"] or own["made_at"]) < COOL_DOWN:
         return Refusal.NEW
-    if administrator_id != requested_by:
+    behind = {requested_by, *too}
+    if administrator_id not in behind:
         return None
-    if len(able) > 1:
+    if able.keys() - behind:
         return Refusal.REQUESTER
     if requested_at is None or now - requested_at < COOL_DOWN:
         return Refusal.TOO_SOON
@@ -63,11 +66,20 @@ async def may_approve(
 
 
 async def ensure_may_approve(
-    scope: Scope, person: Person, requested_by: UUID | None, requested_at: datetime | None
+    scope: Scope,
+    person: Person,
+    requested_by: UUID | None,
+    requested_at: datetime | None,
+    too: Collection[UUID] = (),
 ) -> None:
     """Let only somebody go on who may approve. Raises Problem 403 ``approval-…`` that says why not."""
     refusal = await may_approve(
-        scope, person.administrator_id, requested_by, requested_at=requested_at, fresh_passkey=person.fresh_passkey
+        scope,
+        person.administrator_id,
+        requested_by,
+        requested_at=requested_at,
+        fresh_passkey=person.fresh_passkey,
+        too=too,
     )
     if refusal is not None:
         raise Problem(403, f"approval-{refusal}", WHY_NOT[refusal])

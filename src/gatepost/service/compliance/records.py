@@ -13,6 +13,7 @@ from uuid import UUID
 from gatepost.domain.events import Event
 from gatepost.errors import Problem
 from gatepost.service import audit
+from gatepost.service.administrators.person import Person
 from gatepost.service.compliance import sources, standing
 from gatepost.service.compliance.doubts import WINDOW, Effect, doubt
 from gatepost.service.database import Scope
@@ -30,7 +31,7 @@ class Reported:
     effect: Effect | None = None
 
 
-async def report(scope: Scope, source_id: UUID, rows: Sequence[Row], *, complete: bool, actor: str) -> Reported:
+async def report(scope: Scope, source_id: UUID, rows: Sequence[Row], *, complete: bool, person: Person) -> Reported:
     """Take a report: ``managed_id``, ``state``, ``device_ids``, ``user_name``, ``name``, ``checked_at`` or None.
 
     The caller commits also what is held. Raises Problem 404, 409 ``source-off``.
@@ -44,21 +45,21 @@ async def report(scope: Scope, source_id: UUID, rows: Sequence[Row], *, complete
     effect = await _effect(scope, source_id, told, now, complete=complete)
     why = doubt(effect, source["accepted"])
     if why is not None:
-        await sources.hold(scope, source, why, effect, actor)
+        await sources.hold(scope, source, why, effect, person)
         return Reported(held=why, effect=effect)
     said = await scope.together("compliance.put_records", told, source_id=source_id, now=now)
     lost = []
     if complete and effect.missing:
         kept = [row["managed_id"] for row in told]
         lost = await scope.all("compliance.remove_others", source_id=source_id, managed_ids=kept)
-        await audit.record(scope, Event.RECORDS_FORGOTTEN, actor, {"name": source["name"], "gone": len(lost)})
-    async with sources.changing(scope, source_id):
+        await audit.record(scope, Event.RECORDS_FORGOTTEN, person.name, {"name": source["name"], "gone": len(lost)})
+    async with sources.changing(scope, sources.cause_of(source_id, person)):
         await _believe(scope, source, effect, now)
-    await standing.refresh(scope, [*said, *lost], sources.cause_of(source_id))
+    await standing.refresh(scope, [*said, *lost], sources.cause_of(source_id, person))
     return Reported(len(said), len(lost))
 
 
-async def remove(scope: Scope, source_id: UUID, managed_id: str, actor: str) -> None:
+async def remove(scope: Scope, source_id: UUID, managed_id: str, person: Person) -> None:
     """Forget one record. Raises Problem 404."""
     await scope.one("directory.lock")
     source = await sources.find(scope, source_id)
@@ -66,9 +67,9 @@ async def remove(scope: Scope, source_id: UUID, managed_id: str, actor: str) -> 
     if not lost:
         raise Problem(404, "not-found", "This source has no such record.")
     await audit.record(
-        scope, Event.RECORDS_FORGOTTEN, actor, {"name": source["name"], "subject": managed_id, "gone": 1}
+        scope, Event.RECORDS_FORGOTTEN, person.name, {"name": source["name"], "subject": managed_id, "gone": 1}
     )
-    await standing.refresh(scope, lost, sources.cause_of(source_id))
+    await standing.refresh(scope, lost, sources.cause_of(source_id, person))
 
 
 async def page(scope: Scope, source_id: UUID, after: str, limit: int) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from gatepost.service import audit
 from gatepost.service.access import due
 from gatepost.service.access.due import Cause
 from gatepost.service.access.facts import source_state
+from gatepost.service.administrators.person import Person
 from gatepost.service.compliance import doubts, standing
 from gatepost.service.database import Scope
 
@@ -30,33 +31,35 @@ ASKED_FOR_COMPLIANCE = BY_COMPLIANCE | {Reason.STALE, Reason.AMBIGUOUS, Reason.N
 Row = Mapping[str, Any]
 
 
-async def add(scope: Scope, name: str, fresh_for: int, actor: str) -> UUID:
+async def add(scope: Scope, name: str, fresh_for: int, person: Person) -> UUID:
     """Add a source; its id. Raises Problem 400, 409 ``name-taken``."""
     await scope.one("directory.lock")
     await _check(scope, name, fresh_for, None)
     source_id = uuid4()
-    async with changing(scope, source_id):
+    async with changing(scope, cause_of(source_id, person)):
         await scope.run("compliance.add_source", source_id=source_id, name=name.strip(), fresh_for=fresh_for)
-    await audit.record(scope, Event.SOURCE_ADDED, actor, {"name": name.strip(), "fresh_for": fresh_for})
+    await audit.record(scope, Event.SOURCE_ADDED, person.name, {"name": name.strip(), "fresh_for": fresh_for})
     return source_id
 
 
-async def change(scope: Scope, source_id: UUID, name: str, fresh_for: int, enabled: bool, actor: str) -> None:
+async def change(scope: Scope, source_id: UUID, name: str, fresh_for: int, enabled: bool, person: Person) -> None:
     """Change a source; one that is switched off says nothing. Raises Problem 400, 404, 409 ``name-taken``."""
     await scope.one("directory.lock")
     before = await find(scope, source_id)
     await _check(scope, name, fresh_for, source_id)
     after = {"name": name.strip(), "fresh_for": fresh_for, "enabled": enabled}
-    async with changing(scope, source_id):
+    async with changing(scope, cause_of(source_id, person)):
         await scope.run("compliance.change_source", source_id=source_id, **after)
         if before["enabled"] != enabled:
             said = await scope.all("compliance.of_source", source_id=source_id)
-            await standing.refresh(scope, said, cause_of(source_id))
+            await standing.refresh(scope, said, cause_of(source_id, person))
     was = {name: before[name] for name in after}
-    await audit.record(scope, Event.SOURCE_CHANGED, actor, {"name": before["name"], "before": was, "after": after})
+    await audit.record(
+        scope, Event.SOURCE_CHANGED, person.name, {"name": before["name"], "before": was, "after": after}
+    )
 
 
-async def accept(scope: Scope, source_id: UUID, actor: str) -> None:
+async def accept(scope: Scope, source_id: UUID, person: Person) -> None:
     """Believe again what the source said before, and let its next report do what was held.
 
     Raises Problem 404, 409 ``nothing-held``, 409 ``empty-list``: an empty list is never believed.
@@ -69,21 +72,21 @@ async def accept(scope: Scope, source_id: UUID, actor: str) -> None:
     if held["why"] == doubts.EMPTY:
         raise Problem(409, "empty-list", "An empty list is never believed. Switch the source off if it is at its end.")
     accepted = {name: held[name] for name in ("missing", "recovering")}
-    async with changing(scope, source_id):
+    async with changing(scope, cause_of(source_id, person)):
         await scope.run("compliance.accept", source_id=source_id, accepted=accepted)
     body = {"name": source["name"], "why": held["why"], **accepted}
-    await audit.record(scope, Event.SOURCE_ACCEPTED, actor, body)
+    await audit.record(scope, Event.SOURCE_ACCEPTED, person.name, body)
 
 
-async def hold(scope: Scope, source: Row, why: str, effect: doubts.Effect, actor: str) -> None:
+async def hold(scope: Scope, source: Row, why: str, effect: doubts.Effect, person: Person) -> None:
     """Believe a source no more. The first time is written down, repetitions are not."""
     held = {"why": why, "at": iso(datetime.now(UTC)), **effect.document()}
     if source["held"] and source["held"]["why"] == why:
         held["at"] = source["held"]["at"]
     else:
         body = {"name": source["name"], "why": why, **effect.document()}
-        await audit.record(scope, Event.SOURCE_HELD, actor, body)
-    async with changing(scope, source["source_id"]):
+        await audit.record(scope, Event.SOURCE_HELD, person.name, body)
+    async with changing(scope, cause_of(source["source_id"], person)):
         await scope.run("compliance.hold", source_id=source["source_id"], held=held)
 
 
@@ -111,20 +114,20 @@ def state_of(source: Row, now: datetime) -> str:
     return "fresh" if age is not None and age <= source["fresh_for"] else "stale"
 
 
-def cause_of(source_id: UUID) -> Cause:
-    """A source asks for a decision: no person is behind it."""
-    return Cause("source", str(source_id))
+def cause_of(source_id: UUID, person: Person) -> Cause:
+    """A source asks for a decision; who told its word is behind it: nobody approves what comes of their own report."""
+    return Cause("source", str(source_id), person.administrator_id)
 
 
 @asynccontextmanager
-async def changing(scope: Scope, source_id: UUID) -> AsyncIterator[None]:
+async def changing(scope: Scope, cause: Cause) -> AsyncIterator[None]:
     """Where the state of all sources together is another one afterwards, what asked for compliance is due."""
     now = datetime.now(UTC)
     before = await source_state(scope, now)
     yield
     if await source_state(scope, now) is not before:
-        await due.mark_decided(scope, ASKED_FOR_COMPLIANCE, cause_of(source_id))
-        await due.mark_ahead(scope, cause_of(source_id))
+        await due.mark_decided(scope, ASKED_FOR_COMPLIANCE, cause)
+        await due.mark_ahead(scope, cause)
 
 
 async def _check(scope: Scope, name: str, fresh_for: int, source_id: UUID | None) -> None:

@@ -387,7 +387,9 @@ CAUSES = {
     "source": Word(N_("Compliance source")),
     "directory": Word(N_("People and groups")),
     "pins": Word(N_("Many pins at once")),
+    "unpin": Word(N_("A pin that was removed")),
     "sync": Word(N_("Inventory")),
+    "known": Word(N_("Devices were noted as known")),
     "time": Word(N_("A time limit that ended")),
 }
 SOURCE_STATES = {

@@ -41,12 +41,20 @@ SELECT mailbox_guid FROM budget_uses
 WHERE organization_id = %(organization_id)s AND verb = %(verb)s AND mailbox_guid = ANY(%(mailbox_guids)s::uuid[])
   AND at > now() - make_interval(mins => %(minutes)s)
 
+-- name: by_hand
+-- How many other people than this one newly lost or gained access by somebody's pins within the window.
+-- example: {"organization_id": "", "verb": "take", "pinned_by": "6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11", "but": "6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11", "minutes": 60}
+SELECT count(*) AS people FROM budget_uses
+WHERE organization_id = %(organization_id)s AND verb = %(verb)s AND pinned_by = %(pinned_by)s
+  AND mailbox_guid <> %(but)s AND at > now() - make_interval(mins => %(minutes)s)
+
 -- name: use
--- These people newly lose or gain access.
--- example: {"organization_id": "", "verb": "take", "mailbox_guids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"]}
-INSERT INTO budget_uses (organization_id, verb, mailbox_guid)
-SELECT %(organization_id)s, %(verb)s, guid FROM unnest(%(mailbox_guids)s::uuid[]) AS g (guid)
-ON CONFLICT (tenant_id, organization_id, verb, mailbox_guid) DO UPDATE SET at = now()
+-- These people newly lose or gain access; who pinned it stays with it for the window, whatever comes after.
+-- example: {"organization_id": "", "verb": "take", "mailbox_guids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"], "pinned_by": null}
+INSERT INTO budget_uses (organization_id, verb, mailbox_guid, pinned_by)
+SELECT %(organization_id)s, %(verb)s, guid, %(pinned_by)s::uuid FROM unnest(%(mailbox_guids)s::uuid[]) AS g (guid)
+ON CONFLICT (tenant_id, organization_id, verb, mailbox_guid) DO UPDATE SET
+    at = now(), pinned_by = coalesce(excluded.pinned_by, budget_uses.pinned_by)
 
 -- name: prune
 -- What left the window.

@@ -12,6 +12,12 @@ JOIN holds h ON h.hold_id = i.hold_id
 -- example: {"hold_id": ""}
 SELECT cause, ref, by_id FROM holds WHERE hold_id::text = %(hold_id)s::text
 
+-- name: behind
+-- Who let the policy hold that decides what is in a hold: where no person asked for it, or that was so lately.
+-- example: {"hold_id": "", "since": "2026-01-01T00:00:00Z"}
+SELECT r.began_id FROM rollouts r JOIN holds h ON h.hold_id = %(hold_id)s
+WHERE h.cause IN ('time', 'sync') OR r.ring_since >= %(since)s
+
 -- name: gathering
 -- The hold of a cause that newcomers join.
 -- example: {"organization_id": "", "verb": "take", "cause": "policy", "ref": "", "by_id": null}

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel
 from gatepost.domain.contract import iso
 from gatepost.service import access, explanation, pins
 from gatepost.service.administrators import Session
+from gatepost.service.administrators.person import Person
 from gatepost.service.devices import queries
 from gatepost.service.web.explained import explained
 from gatepost.service.web.permissions import Permission, requires
@@ -131,7 +132,7 @@ async def set_pin(
 ) -> dict[str, Any]:
     """Pin a device: what is said of its id in its mailbox goes before every policy, until the pin ends."""
     async with tenant_of(request, session) as scope:
-        await pins.set_pin(scope, organization, guid, wanted.level, wanted.reason, wanted.until, session.name)
+        await pins.set_pin(scope, organization, guid, wanted.level, wanted.reason, wanted.until, Person.of(session))
         return plain(await pins.find(scope, organization, guid))
 
 
@@ -141,7 +142,7 @@ async def remove_pin(
 ) -> None:
     """Remove a pin: hands off, so that our entries are withdrawn."""
     async with tenant_of(request, session) as scope:
-        await pins.remove_pin(scope, organization, guid, session.name)
+        await pins.remove_pin(scope, organization, guid, Person.of(session))
 
 
 @router.get("/{organization}/{guid}/history")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 from gatepost.domain.contract import iso
 from gatepost.service import directory, following
 from gatepost.service.administrators import Session
+from gatepost.service.administrators.person import Person
 from gatepost.service.database import Database, Scope
 from gatepost.service.web import bodies
 from gatepost.service.web.permissions import Permission, requires
@@ -88,7 +89,7 @@ async def put_groups(
 
     async def put(scope: Scope) -> int:
         return await directory.put_groups(
-            scope, rows, complete=told.complete, may_remove=told.may_remove, actor=session.name
+            scope, rows, complete=told.complete, may_remove=told.may_remove, person=Person.of(session)
         )
 
     database: Database = request.app.state.database
@@ -127,7 +128,7 @@ async def put_people(
 
     async def put(scope: Scope) -> int:
         return await directory.put_people(
-            scope, rows, complete=told.complete, may_remove=told.may_remove, actor=session.name
+            scope, rows, complete=told.complete, may_remove=told.may_remove, person=Person.of(session)
         )
 
     database: Database = request.app.state.database

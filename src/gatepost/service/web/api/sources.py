@@ -11,6 +11,7 @@ from gatepost.domain.contract import iso
 from gatepost.errors import Problem
 from gatepost.service import following
 from gatepost.service.administrators import Session
+from gatepost.service.administrators.person import Person
 from gatepost.service.compliance import records, sources
 from gatepost.service.database import Database, Scope
 from gatepost.service.web import bodies
@@ -66,7 +67,7 @@ async def add(
 ) -> dict[str, Any]:
     """Add a source. It is stale until it has reported something."""
     async with tenant_of(request, session) as scope:
-        source_id = await sources.add(scope, wanted.name, wanted.fresh_for, session.name)
+        source_id = await sources.add(scope, wanted.name, wanted.fresh_for, Person.of(session))
     await following.follow(request.app.state.database, session.tenant_id)
     return {"id": source_id}
 
@@ -102,7 +103,7 @@ async def change(
 ) -> None:
     """Change a source, or switch it off: then it says nothing of any device."""
     async with tenant_of(request, session) as scope:
-        await sources.change(scope, source_id, wanted.name, wanted.fresh_for, wanted.enabled, session.name)
+        await sources.change(scope, source_id, wanted.name, wanted.fresh_for, wanted.enabled, Person.of(session))
     await following.follow(request.app.state.database, session.tenant_id)
 
 
@@ -114,7 +115,7 @@ async def accept(
 ) -> None:
     """Let the source's next report do what was held."""
     async with tenant_of(request, session) as scope:
-        await sources.accept(scope, source_id, session.name)
+        await sources.accept(scope, source_id, Person.of(session))
     await following.follow(request.app.state.database, session.tenant_id)
 
 
@@ -140,7 +141,7 @@ async def report(
     ]
 
     async def take(scope: Scope) -> records.Reported:
-        return await records.report(scope, source_id, rows, complete=told.complete, actor=session.name)
+        return await records.report(scope, source_id, rows, complete=told.complete, person=Person.of(session))
 
     database: Database = request.app.state.database
     done = await database.work(session.tenant_id, take, client_address(request))
@@ -177,7 +178,7 @@ async def remove(
 ) -> None:
     """Forget one record."""
     async with tenant_of(request, session) as scope:
-        await records.remove(scope, source_id, record, session.name)
+        await records.remove(scope, source_id, record, Person.of(session))
     await following.follow(request.app.state.database, session.tenant_id)
 
 

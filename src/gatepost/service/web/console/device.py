@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from gatepost.errors import Problem
 from gatepost.service import access, connections, explanation, pins
 from gatepost.service.administrators import Session
+from gatepost.service.administrators.person import Person
 from gatepost.service.database import Scope
 from gatepost.service.devices import queries
 from gatepost.service.web import explaining, render, words
@@ -51,7 +52,7 @@ async def pin(
     try:
         until = until_of(typed["until"], render.zone_of(request))
         async with tenant_of(request, session) as scope:
-            await pins.set_pin(scope, organization_id, guid, typed["level"], typed["reason"], until, session.name)
+            await pins.set_pin(scope, organization_id, guid, typed["level"], typed["reason"], until, Person.of(session))
     except Problem as problem:
         if problem.fields.get("place") not in FIELDS:
             raise
@@ -65,7 +66,7 @@ async def unpin(
 ) -> Response:
     """Remove the pin."""
     async with tenant_of(request, session) as scope:
-        await pins.remove_pin(scope, organization_id, guid, session.name)
+        await pins.remove_pin(scope, organization_id, guid, Person.of(session))
     return _back(request, organization_id, guid)
 
 

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from gatepost.errors import Problem
 from gatepost.service import directory, following
 from gatepost.service.administrators import Session
+from gatepost.service.administrators.person import Person
 from gatepost.service.compliance import sources
 from gatepost.service.database import Scope
 from gatepost.service.web import render
@@ -44,7 +45,7 @@ async def add(request: Request, session: Writer) -> Response:
     typed = await _typed(request)
 
     async def act(scope: Scope) -> None:
-        await sources.add(scope, typed["name"], seconds(typed), session.name)
+        await sources.add(scope, typed["name"], seconds(typed), Person.of(session))
 
     return await _do(request, session, act, typed)
 
@@ -56,7 +57,7 @@ async def change(request: Request, source_id: UUID, session: Writer) -> Response
 
     async def act(scope: Scope) -> None:
         enabled = bool(typed["enabled"])
-        await sources.change(scope, source_id, typed["name"], seconds(typed), enabled, session.name)
+        await sources.change(scope, source_id, typed["name"], seconds(typed), enabled, Person.of(session))
 
     return await _do(request, session, act, typed)
 
@@ -66,7 +67,7 @@ async def accept(request: Request, source_id: UUID, session: Accepter) -> Respon
     """Let the next report do what was held."""
 
     async def act(scope: Scope) -> None:
-        await sources.accept(scope, source_id, session.name)
+        await sources.accept(scope, source_id, Person.of(session))
 
     return await _do(request, session, act, {})
 
