@@ -5,7 +5,7 @@ The database groups the devices (the function gatepost_preview_rows) and this ma
 with how many bits each has; the function packs them in the same order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -236,6 +236,20 @@ def unpack(bits: int) -> dict[str, int]:
         found[name] = bits & ((1 << width) - 1)
         bits >>= width
     return found
+
+
+def in_doubt(classes: Iterable[Class], facts: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the compliance sources have no verdict of some device or person, so that what was decided before counts.
+
+    Nobody knows what a person that nobody knows has, by whom Outlook with an id of its own is judged.
+    """
+    told = {(each.bits, facts[each.facts_id]["family"] == "outlook") for each in classes}
+    return any(_unsure(unpack(bits), outlook) for bits, outlook in told)
+
+
+def _unsure(bits: Mapping[str, int], outlook: bool) -> bool:
+    of_person = MANAGED[bits["of_person"]] is Managed.UNKNOWN
+    return MANAGED[bits["managed"]] is Managed.UNKNOWN or (of_person and (outlook or bool(bits["person"])))
 
 
 def device_facts(row: Mapping[str, Any]) -> Facts:

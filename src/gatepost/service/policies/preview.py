@@ -19,7 +19,7 @@ from gatepost.domain.facts import Source
 from gatepost.domain.policies import Policy, read_policy
 from gatepost.service.access.facts import source_state
 from gatepost.service.database import Scope
-from gatepost.service.policies.classes import REASONS, Class, Deciding, Fate, Rules, Setting
+from gatepost.service.policies.classes import REASONS, Class, Deciding, Fate, Rules, Setting, in_doubt
 from gatepost.service.policies.cuts import Cuts
 from gatepost.service.policies.patterns import Found, find, patterns_of
 from gatepost.service.policies.rings import Ring, current
@@ -117,15 +117,20 @@ class Worked:
     now: datetime
 
 
-async def work_out(scope: Scope, wanted: Wanted) -> Worked:
-    """Decide every class of devices."""
+async def work_out(scope: Scope, wanted: Wanted, *, doubtful: bool = False) -> Worked:
+    """Decide every class of devices.
+
+    ``doubtful``: what was decided before is looked at from the beginning, for it is known to count somewhere; where it
+    turns out to count, classes are asked for once more.
+    """
     await scope.one("preview.room")
     setting = await setting_of(scope, wanted)
-    doubtful = setting.source is Source.STALE or (await scope.one("preview.doubtful") or {})["doubtful"]
-    asked = parameters_of(wanted, setting, with_previous=doubtful)
+    asked = parameters_of(wanted, setting, with_previous=doubtful or setting.source is Source.STALE)
     asked["superseded"] = [row["guid"] for row in await scope.all("preview.doubled")]
-    classes = [Class(*row.values()) for row in await scope.all("preview.classes", **asked)]
-    facts = await _facts(scope, {each.facts_id for each in classes})
+    classes, facts = await _classes(scope, asked)
+    if not asked["with_previous"] and in_doubt(classes, facts):
+        asked["with_previous"] = True
+        classes, facts = await _classes(scope, asked)
     rows = await scope.all("preview.audiences")
     audiences = {row["audience_id"]: frozenset(row["group_ids"]) for row in rows}
     rules, unread = await _rules(scope, {each.organization_id for each in classes})
@@ -244,8 +249,11 @@ def parameters_of(wanted: Wanted, setting: Setting, *, with_previous: bool) -> d
     }
 
 
-async def _facts(scope: Scope, facts_ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
-    return {row["facts_id"]: row for row in await scope.all("preview.facts", facts_ids=list(facts_ids))}
+async def _classes(scope: Scope, asked: Mapping[str, Any]) -> tuple[list[Class], dict[str, Mapping[str, Any]]]:
+    """Every class, and the interned facts that they speak of."""
+    classes = [Class(*row.values()) for row in await scope.all("preview.classes", **asked)]
+    facts_ids = list({each.facts_id for each in classes})
+    return classes, {row["facts_id"]: row for row in await scope.all("preview.facts", facts_ids=facts_ids)}
 
 
 async def _rules(scope: Scope, organizations: Collection[str]) -> tuple[dict[str, Rules], list[str]]:

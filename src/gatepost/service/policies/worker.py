@@ -107,11 +107,15 @@ class Worker:
 
 
 class Answering:
-    """The other side: answers questions, and remembers what it worked out last, for the pages that follow."""
+    """The other side: answers questions, and remembers what it worked out last, for the pages that follow.
+
+    It also remembers the tenants where earlier decisions counted, to ask for those at once.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[str, Worked] = {}
+        self._doubtful: set[str] = set()
 
     async def answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to one question; what went wrong is told, not raised."""
@@ -131,8 +135,10 @@ class Answering:
             key = json.dumps([question["tenant"], question["wanted"]], sort_keys=True)
             worked = self._known.get(key)
             if worked is None:
-                worked = await work_out(scope, wanted)
+                worked = await work_out(scope, wanted, doubtful=question["tenant"] in self._doubtful)
                 self._remember(key, worked)
+                if worked.asked["with_previous"]:
+                    self._doubtful.add(question["tenant"])
             else:
                 await scope.one("preview.room")
             if question["what"] == "preview":

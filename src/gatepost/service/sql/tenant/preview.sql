@@ -38,39 +38,37 @@ SELECT audience_id::text, group_ids::text[] FROM audiences
 -- example: {"names": []}
 SELECT group_id::text, name FROM groups WHERE group_id::text = ANY(%(names)s)
 
--- name: doubtful
--- Whether the compliance sources have no verdict of some device or person, so that what was decided before counts.
--- Nobody knows what a person that nobody knows has, by whom Outlook with an id of its own is judged.
-SELECT EXISTS (SELECT FROM devices WHERE managed = 'unknown' AND gone_at IS NULL)
-    OR EXISTS (SELECT FROM people WHERE managed = 'unknown')
-    OR EXISTS (SELECT FROM devices v JOIN mailboxes m ON m.organization_id = v.organization_id AND m.guid = v.mailbox_guid
-               WHERE v.family = 'outlook' AND v.gone_at IS NULL AND m.person_id IS NULL) AS doubtful
-
 -- name: who
--- The devices of some classes, in order, from a key on; with what people know them by, and what becomes of them. OFFSET 0:
--- rows are made whole before classes are looked up, never joined with them by a part of the key.
+-- The devices of some classes, in order, from a key on; with what people know them by, and what becomes of them. LIMIT 1:
+-- names are looked up for the devices of the page only, whatever kinds of joins are switched off. Later ones are
+-- asked for in words that no index is of use for, by which every device would be fetched from its own place.
 -- example: {"organization_id": null, "now": "2026-01-01T00:00:00Z", "buckets": 10000, "with_previous": true, "reasons": [], "first_cuts": [], "sync_cuts": [], "since_cuts": [], "ids": [], "id_classes": [], "users": [], "user_classes": [], "superseded": [], "of_organizations": [], "of_facts": [], "of_audiences": [], "of_states": [], "of_reasons": [], "of_ids": [], "of_users": [], "of_bits": [], "fates": [], "after_organization": null, "after_guid": null, "limit": 10}
-SELECT v.organization_id, v.guid, v.mailbox_guid, v.device_id, v.friendly_name, v.family, v.model, v.os,
-       coalesce(m.primary_smtp, m.display_name, m.guid::text) AS mailbox, k.fate
+SELECT k.organization_id, k.guid, k.mailbox_guid, v.device_id, v.friendly_name, v.family, v.model, v.os, m.mailbox, k.fate
 FROM (
     SELECT r.organization_id, r.guid, r.mailbox_guid, c.fate
-    FROM unnest(%(of_organizations)s::uuid[], %(of_facts)s::uuid[], %(of_audiences)s::uuid[], %(of_states)s::text[],
-                %(of_reasons)s::text[], %(of_ids)s::integer[], %(of_users)s::integer[], %(of_bits)s::bigint[],
-                %(fates)s::integer[])
-         AS c (organization_id, facts_id, audience_id, state, reason, id_class, user_class, bits, fate)
-    JOIN (SELECT * FROM gatepost_preview_rows(
+    FROM gatepost_preview_rows(
         %(organization_id)s::uuid, %(now)s::timestamptz, %(buckets)s::integer, %(with_previous)s::boolean,
         %(reasons)s::text[], %(first_cuts)s::timestamptz[], %(sync_cuts)s::timestamptz[], %(since_cuts)s::timestamptz[],
         %(ids)s::text[], %(id_classes)s::integer[], %(users)s::text[], %(user_classes)s::integer[],
-    %(superseded)s::uuid[]) OFFSET 0) r
+        %(superseded)s::uuid[]) r
+    JOIN unnest(%(of_organizations)s::uuid[], %(of_facts)s::uuid[], %(of_audiences)s::uuid[], %(of_states)s::text[],
+                %(of_reasons)s::text[], %(of_ids)s::integer[], %(of_users)s::integer[], %(of_bits)s::bigint[],
+                %(fates)s::integer[])
+         AS c (organization_id, facts_id, audience_id, state, reason, id_class, user_class, bits, fate)
       USING (organization_id, facts_id, audience_id, state, reason, id_class, user_class, bits)
     WHERE %(after_guid)s::uuid IS NULL
-       OR (r.organization_id, r.guid) > (%(after_organization)s::uuid, %(after_guid)s::uuid)
+       OR nullif((r.organization_id, r.guid) > (%(after_organization)s::uuid, %(after_guid)s::uuid), false) IS NOT NULL
     ORDER BY r.organization_id, r.guid LIMIT %(limit)s
 ) k
-JOIN devices v ON v.organization_id = k.organization_id AND v.guid = k.guid
-JOIN mailboxes m ON m.organization_id = k.organization_id AND m.guid = k.mailbox_guid
-ORDER BY v.organization_id, v.guid
+JOIN LATERAL (
+    SELECT device_id, friendly_name, family, model, os FROM devices
+    WHERE organization_id = k.organization_id AND guid = k.guid LIMIT 1
+) v ON true
+JOIN LATERAL (
+    SELECT coalesce(primary_smtp, display_name, guid::text) AS mailbox FROM mailboxes
+    WHERE organization_id = k.organization_id AND guid = k.mailbox_guid LIMIT 1
+) m ON true
+ORDER BY k.organization_id, k.guid
 
 -- name: doubled
 -- Partnerships of an id that another in the same mailbox stands for: the one that synchronised last. Ids that occur twice
