@@ -243,7 +243,7 @@ def test_a_mark_that_is_set_while_it_is_decided_stays(tenant: Tenant, look: Look
 
 
 def test_whose_change_it_is_stays_known(tenant: Tenant, look: Look) -> None:
-    """Of the last who asked for something, for that is what is decided; then an approved hold's, then who told what is."""
+    """Of the last who asked for something, for that is what is decided; an approved hold's; then who told what is."""
     tenant.policy(STRICT)
     anna, bert = Cause("policy", "7", tenant.anna.administrator_id), Cause("policy", "8", uuid4())
     told, hold = Cause("source", "x", uuid4()), Cause("hold", "h")

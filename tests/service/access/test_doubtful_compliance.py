@@ -114,3 +114,14 @@ def test_a_grace_period_begins_when_the_service_learns_of_it(tenant: Tenant, rep
     reporter.report(record(4, "noncompliant", checked_at=long_ago))
     assert tenant.published(4) == ("allow", "noncompliant-grace", "allow")
     assert tenant.decided(4)["until"] > datetime.now(UTC) + timedelta(seconds=3_500)
+
+
+def test_a_mailbox_that_comes_back_finds_what_it_left(tenant: Tenant, reporter: Reporter, look: Look) -> None:
+    """It moved away and is back while the source is stale: who had access has it, who had none has none."""
+    reporter.report(record(1, "noncompliant"))
+    look("UPDATE sources SET fresh_at = now() - interval '25 hours'")
+    tenant.tell(mailboxes=(mailbox(0, kind="remote"),))
+    assert tenant.level(0) == tenant.level(1) == ("leave", "elsewhere")
+    tenant.tell(mailboxes=(mailbox(0),))
+    assert (tenant.published(0), tenant.published(1)) == (ALLOWED, BLOCKED)
+    assert tenant.decided(0)["inputs"] == {"kept": "stale"}

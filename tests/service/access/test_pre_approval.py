@@ -123,3 +123,31 @@ def test_a_flood_of_approvals_is_held(tenant: Tenant, reporter: Reporter, look: 
     reporter.report(new(1), new(2, user=1))
     assert len(ahead(look)) == 1
     assert look("SELECT verb, state FROM holds") == [{"verb": "give", "state": "open"}]
+
+
+def test_it_loses_nothing_by_coming(tenant: Tenant, reporter: Reporter, look: Look) -> None:
+    """Not where the source is stale just then, and not unguarded where it is to be left alone, in whatever spelling."""
+    reporter.report(new(1), new(2), new(3, user=1), complete=True)
+    look("UPDATE sources SET fresh_at = now() - interval '2 days'")
+    tenant.tell(
+        device(8, device_id="NEW1", mailbox_guid=mailbox(0)[0]), device(9, device_id="new2", mailbox_guid=mailbox(0)[0])
+    )
+    assert ahead(look) == {
+        "NEW1": ("allow", "compliant"),
+        "new1": ("leave", "gone"),
+        "new2": ("allow", "compliant"),
+        "new3": ALLOWED,
+    }
+    look("INSERT INTO guard_settings (take) VALUES (0)")
+    [hands_off] = [{"id": "x", "name": "Windows", "level": "leave", "when": {"model": ["Surface"]}}]
+    tenant.policy({**POLICY, "rules": [hands_off]})
+    tenant.tell(device(10, device_id="NEW3", mailbox_guid=mailbox(1)[0], model="Surface"))
+    assert ahead(look)["new3"] == ALLOWED
+    assert "NEW3" not in ahead(look)
+    [item] = look("SELECT device_id, level, state FROM hold_items")
+    assert tuple(item.values()) == ("NEW3", "leave", "held")
+    look("UPDATE guard_settings SET take = NULL")
+    look("DELETE FROM hold_items")
+    tenant.mark("NEW3")
+    tenant.follow()
+    assert (ahead(look)["NEW3"], ahead(look)["new3"]) == (("leave", "rule"), ("leave", "gone"))

@@ -19,6 +19,7 @@ from uuid import UUID
 from gatepost.domain.access import TAKES_AWAY, Decision, Reason, decide
 from gatepost.domain.desired import Level
 from gatepost.domain.engine import Organization, State, Verdict
+from gatepost.domain.plan import fold
 from gatepost.service import findings
 from gatepost.service.access import due, expressing, facts, guarding, holds, pre_approval
 from gatepost.service.access.due import Cause
@@ -49,7 +50,7 @@ class Judged:
     def moves(self) -> bool:
         """Whether what is decided is something else than what is published."""
         published = self.known.published or Level.LEAVE
-        return self.decision.level is not published
+        return self.decision.level is not published or self.known.published is not self.known.stands
 
     @property
     def beyond(self) -> Obstacle | None:
@@ -118,8 +119,8 @@ def judge(known: Sequence[Known], organization: Organization, now: datetime) -> 
 
 def _judge(known: Known, organization: Organization, now: datetime) -> Judged:
     decision = decide(known.facts, known.policy, known.previous, now)
-    before = organization.verdict(known.device, known.listed(known.published))
-    same = decision.level is (known.published or Level.LEAVE)
+    before = organization.verdict(known.device, known.listed(known.stands))
+    same = decision.level is (known.stands or Level.LEAVE)
     after = before if same else organization.verdict(known.device, known.listed(decision.level))
     return Judged(known, decision, before, after)
 
@@ -182,9 +183,10 @@ async def _decide(
     now = datetime.now(UTC)
     known = await facts.load(scope, organization_id, keys, now)
     absent = [] if barred_too else _without(keys, known)
+    spelt = [*absent, *((each.key[0], fold(each.key[1])) for each in known if each.ahead)]
     ahead = await pre_approval.decide(scope, organization_id, absent, now)
     if not known and not ahead:
-        await _let_go(scope, organization_id, await pre_approval.superseded(scope, organization_id, absent))
+        await _let_go(scope, organization_id, await pre_approval.superseded(scope, organization_id, spelt))
         return set()
     organization = await facts.exchange(scope, organization_id)
     judged = (
@@ -201,7 +203,7 @@ async def _decide(
     await _stay(scope, organization_id, [each for each in free if not each.moves])
     await scope.together("decisions.write", map(_row, judged), organization_id=organization_id)
     await pre_approval.keep(scope, organization_id, ahead)
-    await _let_go(scope, organization_id, await pre_approval.superseded(scope, organization_id, absent))
+    await _let_go(scope, organization_id, await pre_approval.superseded(scope, organization_id, spelt))
     if any(each.beyond != each.known.beyond for each in judged):
         await expressing.report(scope, organization_id)
     return {each.key for each in known} | {each.key for each, _ in ahead}

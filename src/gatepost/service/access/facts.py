@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from gatepost.domain.access import Decision, Reason
+from gatepost.domain.access import BY_COMPLIANCE, Decision, Reason
 from gatepost.domain.desired import Level, ListName
 from gatepost.domain.devices import Family, MailboxKind
 from gatepost.domain.engine import DISCOVERY, Device, Lists, Organization, read_rules
@@ -26,6 +26,7 @@ from gatepost.service.ledger import Key
 INLINE = 200  # rows that may be worked on in the event loop; more of them would be felt there
 CLOUD_CACHE = "rest"
 ELSEWHERE = (MailboxKind.REMOTE, MailboxKind.DISABLED)
+BARRED = frozenset({Reason.GONE, Reason.NO_MAILBOX, Reason.ELSEWHERE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Known:
     and stay where they are as long as nothing but leave is published. ``published`` is the level that stands published
     (None where nothing ever was), ``said`` its reason. ``announce`` is what its person is still to be told of the
     decision before, ``beyond`` what kept Exchange from it. ``policy`` is the one that holds for it, ``version`` None
-    where none does.
+    where none does. ``ahead``: its id stands published as approved ahead in another spelling.
     """
 
     key: Key
@@ -52,6 +53,12 @@ class Known:
     policy: Policy
     version: int | None
     beyond: str | None = None
+    ahead: bool = False
+
+    @property
+    def stands(self) -> Level | None:
+        """The level that its entries come to as published, in whatever spelling."""
+        return Level.ALLOW if self.ahead and self.published is None else self.published
 
     def listed(self, level: Level | None) -> Lists:
         """The lists with the entry that this level needs; nothing is added opposite to an entry that is not ours."""
@@ -160,6 +167,7 @@ def _known(row: Mapping[str, Any], source: Source, force: policies.InForce, grou
         policy=policy,
         version=version,
         beyond=row["beyond"],
+        ahead=row["ahead"],
     )
 
 
@@ -194,6 +202,11 @@ def _barred(row: Mapping[str, Any]) -> str:
 
 
 def _previous(row: Mapping[str, Any]) -> Decision | None:
+    """What was decided before. What was approved ahead complied; where no list could hold it, what is published is."""
+    if row["reason"] == Reason.PRE_APPROVED or (row["level"] is None and row["ahead"]):
+        return Decision(Level.ALLOW, Reason.COMPLIANT)
+    if row["reason"] in BARRED and row["said"] in BY_COMPLIANCE:
+        return Decision(Level(row["published"]), Reason(row["said"]))
     if row["level"] is None:
         return None
     return Decision(

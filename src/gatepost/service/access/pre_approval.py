@@ -27,11 +27,12 @@ NOBODY = UUID(int=0)
 UNSEEN: Mapping[str, Any] = {
     **dict.fromkeys(("device_type", "model", "os", "user_agent", "client_type", "access_state", "access_state_reason")),
     **dict.fromkeys(("last_success_sync_at", "managed_since", "person_managed_since", "pin_level", "pin_until")),
-    **dict.fromkeys(("level", "announce", "beyond")),
+    **dict.fromkeys(("level", "reason", "announce", "beyond")),
     "guid": NOBODY,
     "family": Family.OTHER.value,
     "os_version": (),
     "known": False,
+    "ahead": False,
     "person_managed": "unknown",
 }
 """What is known of a device that was never seen, as ``facts.read`` reads it."""

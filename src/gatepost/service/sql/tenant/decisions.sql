@@ -1,7 +1,8 @@
 -- name: load
 -- What decisions about these device ids look at. Single keys are looked up, so that no plan for empty tables compares
 -- everything with everything. mine: the lists whose entry of this id is ours, or was taken off after they were read;
--- kept: those of them that were adopted and stay as long as nothing but leave is published.
+-- kept: those of them that were adopted and stay as long as nothing but leave is published; ahead: the id stands published
+-- as approved ahead in another spelling.
 -- example: {"organization_id": "", "mailbox_guids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"], "device_ids": ["x"]}
 SELECT k.mailbox_guid, k.device_id, v.guid, v.family, v.device_type, v.model, v.os, f.os_version, v.user_agent,
        v.client_type, v.access_state, v.access_state_reason,
@@ -10,7 +11,8 @@ SELECT k.mailbox_guid, k.device_id, v.guid, v.family, v.device_type, v.model, v.
        m.blocked_ids, h.person_id, h.audience_id,
        coalesce(h.managed, 'unknown') AS person_managed, h.managed_since AS person_managed_since,
        n.level AS pin_level, n.until AS pin_until, d.level AS published, d.reason AS said,
-       p.level, p.reason, p.rule, p.inputs, p.until, p.warns, p.review_at, p.announce, p.beyond, e.mine, e.kept
+       p.level, p.reason, p.rule, p.inputs, p.until, p.warns, p.review_at, p.announce, p.beyond, e.mine, e.kept,
+       w.level IS NOT NULL AS ahead
 FROM (SELECT DISTINCT * FROM unnest(%(mailbox_guids)s::uuid[], %(device_ids)s::text[]) AS u (mailbox_guid, device_id)) k
 JOIN LATERAL (
     SELECT * FROM devices
@@ -33,6 +35,11 @@ LEFT JOIN LATERAL (
     SELECT level, reason FROM desired WHERE organization_id = %(organization_id)s AND mailbox_guid = k.mailbox_guid
                                         AND device_id = k.device_id OFFSET 0
 ) d ON true
+LEFT JOIN LATERAL (
+    SELECT level FROM desired WHERE organization_id = %(organization_id)s AND mailbox_guid = k.mailbox_guid
+                                AND device_id = v.folded_id AND device_id <> k.device_id
+                                AND level = 'allow' AND reason = 'pre-approved' OFFSET 0
+) w ON true
 LEFT JOIN LATERAL (
     SELECT * FROM decisions WHERE organization_id = %(organization_id)s AND mailbox_guid = k.mailbox_guid
                               AND device_id = k.device_id OFFSET 0

@@ -115,7 +115,7 @@ WHERE k.device_id = lower(k.device_id)
                                        AND lower(i.device_id) = k.device_id)
 
 -- name: superseded
--- Ids that stand published ahead although a device has them, in another spelling, and is decided: it has what it is to have.
+-- Ids that stand published ahead although a device has them, in another spelling, and something is published of that one.
 -- example: {"organization_id": "", "mailbox_guids": ["6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11"], "device_ids": ["x"]}
 SELECT DISTINCT d.mailbox_guid, d.device_id
 FROM unnest(%(mailbox_guids)s::uuid[], %(device_ids)s::text[]) AS k (mailbox_guid, device_id)
@@ -123,11 +123,8 @@ JOIN desired d ON d.organization_id = %(organization_id)s AND d.mailbox_guid = k
               AND d.device_id = k.device_id AND d.reason = 'pre-approved' AND d.level = 'allow'
 JOIN devices b ON b.organization_id = %(organization_id)s AND b.mailbox_guid = d.mailbox_guid
               AND b.folded_id = d.device_id AND b.device_id <> d.device_id
-JOIN decisions q ON q.organization_id = %(organization_id)s AND q.mailbox_guid = b.mailbox_guid
-                AND q.device_id = b.device_id
-LEFT JOIN desired w ON w.organization_id = %(organization_id)s AND w.mailbox_guid = b.mailbox_guid
-                   AND w.device_id = b.device_id
-WHERE q.level = 'leave' OR w.level IS NOT NULL
+JOIN desired w ON w.organization_id = %(organization_id)s AND w.mailbox_guid = b.mailbox_guid
+              AND w.device_id = b.device_id
 
 -- name: keep
 -- Ids that are approved ahead from now on, and those that no longer are.
