@@ -43,6 +43,7 @@ def test_an_outcome_comes_back_as_it_was() -> None:
         (read_wish, WISH.document(), {"value": "leave"}, "at p.value: expected one of allow, quarantine, block"),
         (read_wish_outcome, TOLD.document(), {"at": "soon"}, "at p.at: expected an ISO 8601 time"),
         (read_wish_outcome, TOLD.document(), {"at": "2026-01-01T00:00:00"}, "at p.at: expected a time with its zone"),
+        (read_wish_outcome, TOLD.document(), {"at": "0001-01-01T00:00+14:00"}, "at p.at: expected an ISO 8601 time"),
         (read_wish_outcome, TOLD.document(), {"after": 7}, "at p.after: expected a text"),
         (read_wish_outcome, TOLD.document(), {"result": "done"}, "at p.result: expected one of applied"),
     ],

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
-from uuid import UUID
 
-from gatepost.domain.fields import ContractError, choice, choices, mapping, text, whole
+from gatepost.domain.fields import ContractError, choice, choices, guid, mapping, moment, text, whole
 
 ACCESS = "access"
 
@@ -157,7 +156,7 @@ class Outcome:
 def read_desired(raw: Mapping[str, Any], place: str) -> Desired:
     """One desired row of an answer. Raises ContractError."""
     return Desired(
-        mailbox=_guid(raw, "mailbox", place),
+        mailbox=guid(raw, "mailbox", f"{place}."),
         device_id=_id(raw, place),
         level=choice(Level, raw.get("level"), f"{place}.level"),
         reason=str(raw.get("reason", "")),
@@ -172,12 +171,12 @@ def read_outcome(raw: Mapping[str, Any], place: str) -> Outcome:
     """One outcome about access. Raises ContractError, also where it contradicts itself."""
     controller = raw.get("controller")
     outcome = Outcome(
-        outcome_id=_guid(raw, "outcome_id", place),
-        mailbox=_guid(raw, "mailbox", place),
+        outcome_id=guid(raw, "outcome_id", f"{place}."),
+        mailbox=guid(raw, "mailbox", f"{place}."),
         device_id=_id(raw, place),
         revision=whole(raw, "revision", f"{place}."),
         result=choice(Result, raw.get("result"), f"{place}.result"),
-        at=_moment(raw.get("at"), f"{place}.at"),
+        at=moment(raw.get("at"), f"{place}.at"),
         before=_presence(raw.get("before"), f"{place}.before"),
         after=_presence(raw.get("after"), f"{place}.after"),
         added=choices(ListName, raw.get("added", []), f"{place}.added"),
@@ -212,15 +211,6 @@ def _presence(raw: Any, place: str) -> Presence | None:  # noqa: ANN401 - foreig
     return Presence(read.get("allow"), read.get("block"))
 
 
-def _guid(raw: Mapping[str, Any], name: str, place: str) -> str:
-    """A GUID in its usual form."""
-    value = text(raw, name, f"{place}.")
-    try:
-        return str(UUID(value))
-    except ValueError as error:
-        raise ContractError(f"{place}.{name}", "expected a GUID") from error
-
-
 def _id(raw: Mapping[str, Any], place: str) -> str:
     """A device id: a text that a store and a directory can hold."""
     value = text(raw, "device_id", f"{place}.")
@@ -229,13 +219,3 @@ def _id(raw: Mapping[str, Any], place: str) -> str:
     except UnicodeEncodeError as error:
         raise ContractError(f"{place}.device_id", "expected a text without half of a surrogate pair") from error
     return value
-
-
-def _moment(value: Any, place: str) -> datetime:  # noqa: ANN401 - foreign JSON
-    try:
-        found = datetime.fromisoformat(value)
-        if found.tzinfo is None:
-            raise ContractError(place, "expected a time with its zone")
-        return found.astimezone(UTC)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ContractError(place, "expected an ISO 8601 time") from error

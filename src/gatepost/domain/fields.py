@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
+from uuid import UUID
 
 from gatepost.errors import GatepostError
 
@@ -59,6 +61,26 @@ def text(raw: Mapping[str, Any], name: str, place: str = "") -> str:
     if not isinstance(value, str) or not value:
         raise ContractError(place + name, "expected a text that is not empty")
     return value
+
+
+def guid(raw: Mapping[str, Any], name: str, place: str = "") -> str:
+    """A GUID in its usual form."""
+    value = text(raw, name, place)
+    try:
+        return str(UUID(value))
+    except ValueError as error:
+        raise ContractError(place + name, "expected a GUID") from error
+
+
+def moment(value: Any, place: str) -> datetime:  # noqa: ANN401 - foreign JSON
+    """A time with its zone, in UTC."""
+    try:
+        found = datetime.fromisoformat(value)
+        if found.tzinfo is None:
+            raise ContractError(place, "expected a time with its zone")
+        return found.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ContractError(place, "expected an ISO 8601 time") from error
 
 
 def whole(raw: Mapping[str, Any], name: str, place: str = "") -> int:

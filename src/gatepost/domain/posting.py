@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
-from uuid import UUID
 
-from gatepost.domain.fields import ContractError, choice, mapping, sequence, text
+from gatepost.domain.fields import choice, guid, mapping, moment, sequence, text
 
 NOTICE = "notice"
 PERMIT_SECONDS = 60.0  # from when the claim was asked for; no sending begins later
@@ -88,7 +87,7 @@ class NoticeOutcome:
 def read_due(raw: Mapping[str, Any], place: str) -> DueNotice:
     """One notice of an answer. Raises ContractError."""
     permit = raw.get("permit")
-    return DueNotice(_guid(raw, "notice_id", place), None if permit is None else _guid(raw, "permit", place))
+    return DueNotice(guid(raw, "notice_id", f"{place}."), None if permit is None else guid(raw, "permit", f"{place}."))
 
 
 def read_letters(raw: Mapping[str, Any]) -> tuple[Letter, ...]:
@@ -99,8 +98,8 @@ def read_letters(raw: Mapping[str, Any]) -> tuple[Letter, ...]:
 
 def _read_letter(raw: Mapping[str, Any], place: str) -> Letter:
     return Letter(
-        notice_id=_guid(raw, "notice_id", place),
-        permit=_guid(raw, "permit", place),
+        notice_id=guid(raw, "notice_id", f"{place}."),
+        permit=guid(raw, "permit", f"{place}."),
         **{name: text(raw, name, f"{place}.") for name in ("to", "subject", "html", "text")},
     )
 
@@ -108,28 +107,10 @@ def _read_letter(raw: Mapping[str, Any], place: str) -> Letter:
 def read_notice_outcome(raw: Mapping[str, Any], place: str) -> NoticeOutcome:
     """One outcome about a notice. Raises ContractError."""
     return NoticeOutcome(
-        outcome_id=_guid(raw, "outcome_id", place),
-        notice_id=_guid(raw, "notice_id", place),
-        permit=_guid(raw, "permit", place),
+        outcome_id=guid(raw, "outcome_id", f"{place}."),
+        notice_id=guid(raw, "notice_id", f"{place}."),
+        permit=guid(raw, "permit", f"{place}."),
         result=choice(Delivery, raw.get("result"), f"{place}.result"),
-        at=_moment(raw.get("at"), f"{place}.at"),
+        at=moment(raw.get("at"), f"{place}.at"),
         why=str(raw.get("why", "")),
     )
-
-
-def _guid(raw: Mapping[str, Any], name: str, place: str) -> str:
-    value = text(raw, name, f"{place}.")
-    try:
-        return str(UUID(value))
-    except ValueError as error:
-        raise ContractError(f"{place}.{name}", "expected a GUID") from error
-
-
-def _moment(value: Any, place: str) -> datetime:  # noqa: ANN401 - foreign JSON
-    try:
-        found = datetime.fromisoformat(value)
-    except (TypeError, ValueError) as error:
-        raise ContractError(place, "expected an ISO 8601 time") from error
-    if found.tzinfo is None:
-        raise ContractError(place, "expected a time with its zone")
-    return found.astimezone(UTC)

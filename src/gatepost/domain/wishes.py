@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
-from uuid import UUID
 
 from gatepost.domain.desired import Level, Result
-from gatepost.domain.fields import ContractError, choice, sequence, text
+from gatepost.domain.fields import ContractError, choice, guid, moment, sequence
 
 WISH = "wish"
 LONGEST_INSERT = 256  # characters that Exchange takes for a text of its own mails
@@ -95,7 +94,7 @@ def read_wish(raw: Mapping[str, Any], place: str) -> Wish:
     if not all(isinstance(value, str) for value in known_as):
         raise ContractError(f"{place}.known_as", "expected texts")
     wish = Wish(
-        wish_id=_guid(raw, "wish_id", place),
+        wish_id=guid(raw, "wish_id", f"{place}."),
         name=choice(WishName, raw.get("name"), f"{place}.name"),
         value=_value(raw.get("value"), f"{place}.value"),
         known_as=tuple(known_as),
@@ -108,11 +107,11 @@ def read_wish(raw: Mapping[str, Any], place: str) -> Wish:
 def read_wish_outcome(raw: Mapping[str, Any], place: str) -> WishOutcome:
     """One outcome about a wish. Raises ContractError."""
     return WishOutcome(
-        outcome_id=_guid(raw, "outcome_id", place),
-        wish_id=_guid(raw, "wish_id", place),
+        outcome_id=guid(raw, "outcome_id", f"{place}."),
+        wish_id=guid(raw, "wish_id", f"{place}."),
         name=choice(WishName, raw.get("name"), f"{place}.name"),
         result=choice(Result, raw.get("result"), f"{place}.result"),
-        at=_moment(raw.get("at"), f"{place}.at"),
+        at=moment(raw.get("at"), f"{place}.at"),
         before=_optional(raw.get("before"), f"{place}.before"),
         after=_optional(raw.get("after"), f"{place}.after"),
         why=str(raw.get("why", "")),
@@ -136,21 +135,3 @@ def _value(value: Any, place: str) -> str:  # noqa: ANN401 - foreign JSON
 
 def _optional(value: Any, place: str) -> str | None:  # noqa: ANN401 - foreign JSON
     return None if value is None else _value(value, place)
-
-
-def _guid(raw: Mapping[str, Any], name: str, place: str) -> str:
-    value = text(raw, name, f"{place}.")
-    try:
-        return str(UUID(value))
-    except ValueError as error:
-        raise ContractError(f"{place}.{name}", "expected a GUID") from error
-
-
-def _moment(value: Any, place: str) -> datetime:  # noqa: ANN401 - foreign JSON
-    try:
-        found = datetime.fromisoformat(value)
-    except (TypeError, ValueError) as error:
-        raise ContractError(place, "expected an ISO 8601 time") from error
-    if found.tzinfo is None:
-        raise ContractError(place, "expected a time with its zone")
-    return found.astimezone(UTC)
