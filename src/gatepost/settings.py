@@ -127,7 +127,7 @@ class NoticeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The mailbox that notices are sent from, by EWS: found by Autodiscover, or at a fixed ``url``.
 
     ``account`` is its address; ``user`` signs in where that is not the address. ``proxy`` and ``ca_file`` are those of
-    ``[exchange]`` unless set here.
+    ``[exchange]`` unless set here. ``most_a_day``: mails in 24 hours, whatever the service asks for.
     """
 
     account: str
@@ -137,9 +137,12 @@ class NoticeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     autodiscover: tuple[str, ...] = ()
     ca_file: Path | None = None
     proxy: str | None = None
+    most_a_day: int = 1_000
 
     def __post_init__(self) -> None:
         """Refuse what cannot be an account or an address."""
+        if self.most_a_day < 0:
+            raise SettingsError("[notices] most_a_day is below 0.", "Give a number of mails; 0 sends none.")
         if self.account.count("@") != 1 or self.account.startswith("@") or self.account.endswith("@"):
             raise SettingsError(
                 f"[notices] account is {self.account!r}.", "Give the mailbox's address, such as gatepost@example.com."

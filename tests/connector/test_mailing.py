@@ -16,6 +16,7 @@ import pytest
 from gatepost.connector.lease import Lease
 from gatepost.connector.mailing import UNSET, Mailing, marker
 from gatepost.connector.permission import Permission
+from gatepost.connector.postage import Postage
 from gatepost.connector.stopping import Stop
 from gatepost.domain.posting import SETTLED_SECONDS, DueNotice, Letter, read_notice_outcome
 from gatepost.errors import (
@@ -150,7 +151,14 @@ class World:
 
     # -- the connector -----------------------------------------------------------------------------------------------
 
-    def process(self, *, mode: str = "enforce", account: bool = True, scope: tuple[str, ...] = ("*",)) -> Mailing:
+    def process(
+        self,
+        *,
+        mode: str = "enforce",
+        account: bool = True,
+        scope: tuple[str, ...] = ("*",),
+        postage: Postage | None = None,
+    ) -> Mailing:
         """A new process of the connector."""
         settings = ConnectorSettings(
             folder=Path("/nowhere"),
@@ -168,6 +176,7 @@ class World:
             lambda: datetime.fromtimestamp(self.now, UTC),
             Stop(),
             clock=lambda: self.now,
+            postage=postage,
         )
 
     def keep(self, _: str, body: Mapping[str, Any]) -> None:

@@ -27,6 +27,7 @@ from gatepost.connector.passwords import Passwords
 from gatepost.connector.patience import Patience
 from gatepost.connector.permission import ENFORCE, Permission
 from gatepost.connector.places import Places
+from gatepost.connector.postage import Postage
 from gatepost.connector.pulse import Pulse
 from gatepost.connector.reconcile import WORKERS, Reconcile
 from gatepost.connector.schedule import Schedule
@@ -151,6 +152,7 @@ class Agent:
             self._keys.now,
             self.stop,
             tell=self.cycle.wake.set,
+            postage=Postage(self.store, places, settings.notices.most_a_day) if settings.notices else None,
         )
         self.wishing = Wishing(
             self.store,

@@ -16,6 +16,7 @@ from typing import Any, Protocol, Self
 from gatepost.connector import host, log
 from gatepost.connector.passwords import Passwords
 from gatepost.connector.permission import Permission
+from gatepost.connector.postage import Postage
 from gatepost.connector.stopping import Stop
 from gatepost.domain.posting import (
     AT_ONCE,
@@ -45,6 +46,9 @@ ITS_OWN = frozenset({"ErrorInvalidRecipients", "ErrorMessageSizeExceeded", "Erro
 LONGEST_WHY = 500
 UNSET = "notices-unset"
 UNSET_CAUSE = "There are notices to send, and this connector has no mailbox to send them from."
+SPENT = "notices-spent"
+SPENT_CAUSE = "This connector has sent as many mails in 24 hours as its own settings allow; the others wait."
+SPENT_HELP = "See on the page of notices what they are; where they are right, raise most_a_day in [notices]."
 UNSET_HELP = "Name one: gatepost connector setup --change notices."
 
 
@@ -78,7 +82,8 @@ class Mailing:
     """The notices of one organization. ``opened`` opens the account's mailbox, None where no account is set.
 
     ``claim`` asks the service for mails by their ids, ``keep`` takes an outcome for the next check-in, ``find`` a
-    finding. ``now`` is the service's time; ``clock`` runs also while the machine sleeps.
+    finding. ``now`` is the service's time, ``clock`` runs also while the machine sleeps, ``postage`` is
+    the local limit.
     """
 
     def __init__(
@@ -92,7 +97,9 @@ class Mailing:
         stop: Stop,
         tell: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = host.monotonic,
+        postage: Postage | None = None,
     ) -> None:
+        self._postage = postage
         self._opened = opened
         self._permission = permission
         self._claim = claim
@@ -110,6 +117,8 @@ class Mailing:
         """Take what an answer names, but for what was worked on since and the service has not heard of yet."""
         if due and self._opened is None and self._permission.enforcing:
             self._find(UNSET, NOTICE, UNSET_CAUSE, UNSET_HELP)
+        if due and self._spent and self._permission.enforcing:
+            self._find(SPENT, NOTICE, SPENT_CAUSE, SPENT_HELP)
         with self._lock:
             self._told &= set(due)
             self._due = tuple(notice for notice in due if notice not in self._told)
@@ -117,7 +126,15 @@ class Mailing:
     def seconds(self) -> float | None:
         """0 where there is something to send or to look for, else None."""
         with self._lock:
-            return 0.0 if self._due and self._opened is not None and self._permission.enforcing else None
+            due = bool(self._due)
+        if not due or self._opened is None or not self._permission.enforcing:
+            return None
+        return None if self._spent or (self._postage is not None and not self._postage.ready) else 0.0
+
+    @property
+    def _spent(self) -> bool:
+        """Whether as many mails left as may in a day: then nothing is claimed, and nothing is told."""
+        return self._postage is not None and not self._postage.left
 
     def run(self) -> Mapping[str, int]:
         """Work on all that is known to be due, and count what came of it.
@@ -129,7 +146,7 @@ class Mailing:
         if self._opened is None or self.seconds() is None:
             return found
         with self._opened() as box:
-            while batch := self._next():
+            while not self._spent and (batch := self._next()):
                 found += self._look(box, [notice for notice in batch if notice.permit])
                 found += self._send(box, [notice for notice in batch if not notice.permit])
         if found:
@@ -184,10 +201,16 @@ class Mailing:
         """Send one mail: what became of it, why, and what keeps all others from being sent too."""
         if not self._permission.in_scope(letter.to):
             return Delivery.FAILED, "the mailbox is not in this connector's scope", None
+        if self._postage is not None and (why := self._postage.refusal(letter.to)):
+            return Delivery.FAILED, why, None
 
         def permit() -> None:
+            if self._spent:
+                raise WriteRefused("postage", SPENT_CAUSE, SPENT_HELP)
             if self._clock() - asked_at > PERMIT_SECONDS:
                 raise WriteRefused("permit", "The permit to send it has run out.", "It is claimed again.")
+            if self._postage is not None:
+                self._postage.spend()
 
         try:
             box.send(

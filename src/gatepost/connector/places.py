@@ -40,6 +40,14 @@ class Places:
         rows = self._store.all(statement, (json.dumps(list(mailboxes)),))
         return {guid: _place(dn, text) for guid, dn, text in rows}
 
+    def kinds_at(self, address: str) -> set[str]:
+        """What the mailboxes with this primary address are; nothing where the listing has none."""
+        columns = [f"$[{MAILBOX_COLUMNS.index(name)}]" for name in ("kind", "primary_smtp")]
+        statement = (
+            "SELECT json_extract(row, ?) FROM sealed_mailboxes WHERE lower(json_extract(row, ?)) = lower(?) LIMIT 2"
+        )
+        return {str(row[0]) for row in self._store.all(statement, (*columns, address))}
+
 
 def _place(dn: str | None, text: str | None) -> Place:
     """A mailbox as its row in the listing tells it; one that could not be told whole has no row."""

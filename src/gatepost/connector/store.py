@@ -59,6 +59,7 @@ CREATE TABLE staged_devices (guid TEXT NOT NULL, hash INTEGER NOT NULL, row TEXT
 BASELINE = "baseline"
 STAGING = "staging"
 REVISION = "revision"
+MAILED = "mailed"
 OF_AN_ENROLMENT = (
     "identity", "outbox", "desired", "work", "writes", "sealed_mailboxes", "sealed_devices",
     "statistics",
@@ -66,7 +67,8 @@ OF_AN_ENROLMENT = (
 UPSERT_DESIRED = """INSERT INTO desired (mailbox, device_id, revision, row) VALUES (?, ?, ?, ?)
     ON CONFLICT (mailbox, device_id) DO UPDATE SET revision = excluded.revision, row = excluded.row, told = NULL
     WHERE excluded.revision > revision"""
-WAKE = "INSERT INTO work (mailbox, due) VALUES (?, 0) ON CONFLICT (mailbox) DO UPDATE SET due = 0, failures = 0"
+WAKE = """INSERT INTO work (mailbox, due) VALUES (?, -?)
+    ON CONFLICT (mailbox) DO UPDATE SET due = min(coalesce(due, 0), excluded.due), failures = 0"""
 NEXT_FULL, NEXT_QUICK = "next_full", "next_quick"
 RUNNING_MODE = "running_mode"
 
@@ -213,8 +215,8 @@ class Store:
             db.execute("UPDATE outcomes SET sequence = NULL")
             for table in OF_AN_ENROLMENT:
                 db.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
-            kept = (STAGING, RUNNING_MODE)  # what is staged stays, and what it is; who runs goes on
-            db.execute("DELETE FROM notes WHERE name NOT IN (?, ?)", kept)
+            kept = (STAGING, RUNNING_MODE, MAILED)  # what is staged stays, and what it is; who runs goes on
+            db.execute("DELETE FROM notes WHERE name NOT IN (?, ?, ?)", kept)
             db.execute(
                 "INSERT INTO identity (one, organization, connector, epoch, incarnation) VALUES (1, ?, ?, ?, ?)",
                 (organization, connector, epoch, incarnation),
@@ -257,7 +259,7 @@ class Store:
     def settle(self, sequence: int, answer: Answer) -> None:
         """A document was answered: it and its outcomes leave the store, the answer's page of desired state stays.
 
-        Mailboxes with a new row are due now. A row that is not newer than the one held is what was worked on already.
+        Mailboxes with a new row are due now, and by how much before now tells which is newer. A row that is not newer than the one held is what was worked on already.
         """
         with self.transaction() as db:
             acknowledges = db.execute("SELECT acknowledges FROM outbox WHERE sequence = ?", (sequence,)).fetchone()
@@ -269,7 +271,7 @@ class Store:
                 db.execute("DELETE FROM desired")
             rows = [(row.mailbox, row.device_id, row.revision, json.dumps(row.document())) for row in answer.desired]
             db.executemany(UPSERT_DESIRED, rows)
-            db.executemany(WAKE, [(row.mailbox,) for row in answer.desired])
+            db.executemany(WAKE, [(row.mailbox, row.revision) for row in answer.desired])
             self._note(db, REVISION, str(answer.revision))
         self.acknowledged = 0 if afresh else max(self.acknowledged, acknowledges[0] if acknowledges else 0)
 
