@@ -192,7 +192,7 @@ class Wishing:
     def _losing(self, exchange: Exchange, before: str, level: str) -> int:
         """How many devices of the last listing lose access by another default level, by Exchange's own order.
 
-        Rules that cannot be read count as none, so that more is counted and not less.
+        Rules and lists that cannot be read count as none, so that more is counted and not less.
         """
         try:
             rules = tuple(exchange.rules())
@@ -208,7 +208,7 @@ class Wishing:
         while page := self._store.all(DEVICES, (after, DEVICES_AT_ONCE)):
             after = page[-1][0]
             for _, device, mailbox in page:
-                yield _device(json.loads(device)), _lists(json.loads(mailbox) if mailbox else None)
+                yield _device(json.loads(device)), _lists(json.loads(mailbox) if mailbox else None).shown
 
     # -- what came of it -------------------------------------------------------------------------------------------
 

@@ -76,6 +76,11 @@ class Lists:
     blocked: tuple[str, ...] | None = ()
     enabled: bool | None = True
 
+    @property
+    def shown(self) -> "Lists":
+        """The same where a list that is not shown counts as empty: for counting whom the default may concern."""
+        return Lists(self.allowed or (), self.blocked or (), self.enabled)
+
 
 STATES = {"block": State.BLOCKED, "quarantine": State.QUARANTINED, "allow": State.ALLOWED}
 """Each access level of Exchange with the state that it gives, the strictest first."""

@@ -39,6 +39,15 @@ def test_only_whom_the_default_decides_loses_by_it(site: Site) -> None:
     assert not seen.held
 
 
+def test_what_cannot_be_read_does_not_hide_whom_a_switch_concerns(site: Site, look: Look) -> None:
+    """Without rules, and with lists that are not shown, everybody whom the default may decide counts: it is held."""
+    look("INSERT INTO guard_settings (take) VALUES (3)")
+    site.lists({"allowed_ids": None, "blocked_ids": None}, default_level="Allow", rules=None)
+    seen = look_at(site)
+    assert (seen.unread, seen.effect.losing, seen.held) == (True, 4, True)
+    assert (ask(site).state, wished(site)) == ("asked", None)
+
+
 def test_within_the_budget_it_is_wished_at_once_and_counted(site: Site, look: Look) -> None:
     """Whom it takes access from counts in the window, as by any other cause."""
     site.lists(**OPEN)

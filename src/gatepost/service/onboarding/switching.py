@@ -92,7 +92,8 @@ async def preview(scope: Scope, organization_id: UUID, level: str) -> Preview:
     assert row is not None, "the default was read"
     rules = read_rules(row["rules"])
     there = await stock.devices(scope, organization_id)
-    effect = await asyncio.to_thread(_effect, there, Organization(rules, was), Organization(rules, level))
+    known_rules = rules or ()
+    effect = await asyncio.to_thread(_effect, there, Organization(known_rules, was), Organization(known_rules, level))
     concerned = {change.device for change in effect.changes}
     budgets = await budget.budgets(scope, organization_id)
     return Preview(
@@ -177,13 +178,14 @@ async def go_back(scope: Scope, organization_id: UUID, person: Person) -> Switch
 
 
 def _effect(there: Sequence[Standing], before: Organization, after: Organization) -> Effect:
+    """Who gains and loses. Rules and lists that cannot be read count as none, so that more is counted and not less."""
     return guards.effect(
         Change(
             str(each.row["mailbox_guid"]),
             str(each.row["guid"]),
             each.row["device_id"] or "",
-            before.verdict(each.device, each.lists),
-            after.verdict(each.device, each.lists),
+            before.verdict(each.device, each.lists.shown),
+            after.verdict(each.device, each.lists.shown),
         )
         for each in there
     )
