@@ -90,6 +90,26 @@ def test_a_list_that_is_too_short_is_refused(reporter: Reporter, look: Look) -> 
     assert reporter.put("groups", 409, groups=[], complete=True)["type"] == "shrunk"
 
 
+def test_a_group_that_a_policy_in_force_names_stays(reporter: Reporter, look: Look) -> None:
+    """Without it who is excluded by it would be judged, and perhaps cut off."""
+    reporter.put("groups", groups=GROUPS)
+    reporter.put("people", people=[person(0, groups=["all"])])
+    look(
+        "INSERT INTO policies (version, document, made_by, made_id) SELECT 1, jsonb_build_object('excluded', "
+        "jsonb_build_array(group_id)), 'anna', gen_random_uuid() FROM groups WHERE external_id = 'all'"
+    )
+    look("INSERT INTO rollouts (version, ring, began_by, began_id) VALUES (1, 'all', 'anna', gen_random_uuid())")
+    refused = reporter.put("groups", 409, groups=GROUPS[1:], complete=True)
+    assert refused["type"] == "group-in-use"
+    assert refused["detail"] == (
+        "The group All is named by the policy that holds, so nothing was changed. Roll out a version that does not "
+        "name it, then leave it out."
+    )
+    assert audiences(look) == {"p0": ["all"]}
+    look("UPDATE policies SET document = '{}'")
+    assert reporter.put("groups", groups=GROUPS[1:], complete=True)["removed"] == 1
+
+
 def test_a_mailbox_that_appears_finds_its_person(reporter: Reporter, speaker: Speaker, look: Look) -> None:
     """By its primary address only, whatever the case."""
     reporter.put("people", people=[person(7), person(8, smtp=["x8@example.test"], upn="user8@example.test")])

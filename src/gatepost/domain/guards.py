@@ -66,12 +66,14 @@ class Effect:
 def verb(before: Verdict, after: Verdict) -> Verb | None:
     """What becomes of access; None where it stays what it is.
 
-    From unknown to surely none counts as taken: where Exchange's rules cannot be read, everybody may have access.
+    From unknown to surely none counts as taken, and from surely none to unknown as given: where Exchange's rules cannot
+    be read, everybody may have access.
     """
-    if after.access:
-        return None if before.access else Verb.GIVE
-    may_lose = before.access or (before.state is State.UNKNOWN and after.state is not State.UNKNOWN)
-    return Verb.TAKE if may_lose else None
+    if before.access or before.state is after.state:
+        return Verb.TAKE if before.access and not after.access else None
+    if after.access or after.state is State.UNKNOWN:
+        return Verb.GIVE
+    return Verb.TAKE if before.state is State.UNKNOWN else None
 
 
 def effect(changes: Iterable[Change]) -> Effect:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from gatepost.domain.events import Event
 from gatepost.errors import Problem
-from gatepost.service import audit
+from gatepost.service import audit, policies
 from gatepost.service.access import due
 from gatepost.service.access.due import Cause
 from gatepost.service.administrators.person import Person
@@ -30,18 +30,27 @@ Row = Mapping[str, Any]
 async def put_groups(scope: Scope, groups: Sequence[Row], *, complete: bool, may_remove: int, person: Person) -> int:
     """Keep groups (``external_id``, ``name``); how many were removed.
 
-    Raises Problem 409 ``shrunk``, ``group-in-use`` where a rollout's pilot group would go.
+    Raises Problem 409 ``shrunk``, ``group-in-use`` where a rollout's pilot group would go, or one that a policy in
+    force names: who was excluded by it would be judged, and who was included would be left alone.
     """
     await scope.one("directory.lock")
     await scope.together("directory.put_groups", groups)
     if not complete:
         return 0
     kept = [group["external_id"] for group in groups]
-    found = await scope.one("directory.missing_groups", external_ids=kept)
+    named = sorted((await policies.in_force(scope)).groups)
+    found = await scope.one("directory.missing_groups", external_ids=kept, named=named)
     assert found is not None
     _guard(found, len(kept), may_remove)
     if found["pilot"]:
         raise Problem(409, "group-in-use", f"The group {found['pilot']} is the pilot group of a policy's rollout.")
+    if found["named"]:
+        raise Problem(
+            409,
+            "group-in-use",
+            f"The group {found['named']} is named by the policy that holds, so nothing was changed. Roll out a version "
+            "that does not name it, then leave it out.",
+        )
     members = await scope.all("directory.remove_groups", external_ids=kept) if found["missing"] else []
     await _intern(scope, [row["person_id"] for row in members], _cause(person))
     await _record(scope, "groups", found["missing"], person.name)

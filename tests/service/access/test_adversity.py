@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from gatepost.errors import Problem
 from gatepost.service.access import due, holds
 from gatepost.service.access.due import Cause
 from gatepost.service.access.holds import Hold, HoldState
@@ -136,3 +137,15 @@ def test_what_was_held_without_a_policy_is_let_through_too(tenant: Tenant, guard
     [hold] = held(tenant)
     approve(tenant, hold, guarded.person("bert"))
     assert tenant.published(0) == ("allow", "pinned", "allow")
+
+
+def test_a_version_that_names_a_group_that_went_holds_for_nobody(tenant: Tenant, look: Look) -> None:
+    """Neither rolled out nor rolled back to: whom it excludes would be judged by it."""
+    [group] = look("INSERT INTO groups (external_id, name) VALUES ('vip', 'VIP') RETURNING group_id::text AS name")
+    version = tenant.policy({"excluded": [group["name"]]})
+    tenant.policy({"unmanaged": "allow"})
+    look("DELETE FROM groups")
+    with pytest.raises(Problem, match=f"The directory has no group {group['name']}"):
+        tenant.run(lambda scope: rollout.begin(scope, version, Ring.ALL, None, None, tenant.anna))
+    with pytest.raises(Problem, match="The directory has no group"):
+        tenant.run(lambda scope: rollout.roll_back(scope, version, tenant.anna))

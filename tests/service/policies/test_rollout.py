@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from gatepost.errors import Problem
+from gatepost.service.access import holds
 from gatepost.service.administrators.person import Person
 from gatepost.service.database import Database, Scope
 from gatepost.service.policies import in_force, rings, rollout, versions, watch
@@ -170,9 +171,14 @@ async def test_a_rollout_stops_and_widens_by_itself(database: Database, tenant: 
     assert widened.expected is not None
     assert (datetime.now(UTC) - widened.ring_since).total_seconds() < 60
     async with database.tenant(tenant) as scope:
-        uses = b"INSERT INTO budget_uses (organization_id, verb, mailbox_guid) VALUES (%s, 'take', %s)"
+        await run(scope, b"UPDATE rollouts SET ring_since = now() - interval '5 hours'")
+        uses = (
+            b"INSERT INTO budget_uses (organization_id, verb, mailbox_guid, at) "
+            b"VALUES (%s, 'take', %s, now() - interval '4 hours')"
+        )
         for _ in range(widened.expected + 6):
             await run(scope, uses, made.organization_id, uuid4())
+    await holds.expire_holds(database, tenant)
     assert (await watched(database, tenant)).why == Anomaly.LOST
     async with database.tenant(tenant) as scope:
         names = [

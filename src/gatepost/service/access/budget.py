@@ -6,7 +6,7 @@ making one larger waits for a second person: else whoever is to be guarded again
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from gatepost.domain import guards
@@ -20,6 +20,8 @@ from gatepost.service.administrators.person import Person
 from gatepost.service.database import Scope
 
 MOST = 1_000_000
+KEPT = timedelta(days=31)
+"""A ring of a rollout may last for thirty days, and is to know who lost access since it began."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from gatepost.domain.events import Event
 from gatepost.domain.guards import WINDOW_MINUTES, Verb
 from gatepost.errors import Problem
 from gatepost.service import audit
-from gatepost.service.access import due
+from gatepost.service.access import budget, due
 from gatepost.service.access.due import Cause
 from gatepost.service.access.publishing import lock_head
 from gatepost.service.administrators.approving import ensure_may_approve
@@ -241,7 +241,7 @@ async def expire_holds(database: Database, tenant_id: UUID) -> None:
             await _tell(scope, hold, HoldState.REFUSED, Event.HOLD_EXPIRED, SERVICE, people=hold.people)
     async with database.tenant(tenant_id) as scope:
         await scope.run("holds.forget_items", before=now - ITEMS_KEPT)
-        await scope.run("budget.prune", before=now - timedelta(minutes=WINDOW_MINUTES))
+        await scope.run("budget.prune", before=now - budget.KEPT)
 
 
 # -- steps -------------------------------------------------------------------------------------------------------------

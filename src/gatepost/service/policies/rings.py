@@ -57,6 +57,11 @@ class InForce:
     pilot: str | None = None
     policies: Mapping[int, Policy] = field(default_factory=dict)
 
+    @property
+    def groups(self) -> frozenset[str]:
+        """Every group that a policy in force speaks of."""
+        return frozenset().union(*(policy.groups for policy in self.policies.values()))
+
     def reaches(self, mailbox_guid: UUID, groups: frozenset[str] | None) -> bool:
         """Whether a mailbox, whose person is in these groups, is in the ring."""
         return bucket(mailbox_guid) < self.ring.buckets or (self.pilot is not None and self.pilot in (groups or ()))

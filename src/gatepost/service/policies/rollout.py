@@ -91,9 +91,12 @@ async def resume(scope: Scope, person: Person) -> Rollout:
 
 
 async def roll_back(scope: Scope, version: int, person: Person, expected: int | None = None) -> Rollout:
-    """Let an older version hold for everybody again, at once. Raises Problem 404, 409 where it is not an older one."""
+    """Let an older version hold for everybody again, at once.
+
+    Raises Problem 404, 409 where it is not an older one, 400 where it names a group that is not there any more.
+    """
     known = await _known(scope)
-    await versions.get(scope, version)
+    await versions.check_groups(scope, (await versions.get(scope, version)).policy)
     if version >= known.version:
         raise Problem(409, "not-older", f"Version {version} is not older than what holds now. Roll it out instead.")
     return await _write(
@@ -147,7 +150,7 @@ async def _change_state(
 
 async def check(scope: Scope, version: int, ring: Ring, pilot: UUID | None, ring_hours: int | None) -> None:
     """Refuse a rollout that cannot be. Raises Problem 400 that names the field, 404 where there is no such version."""
-    await versions.get(scope, version)
+    await versions.check_groups(scope, (await versions.get(scope, version)).policy)
     if ring is Ring.PILOT and pilot is None:
         raise Problem(400, "malformed", "Name the pilot group that is to go first.", place="pilot")
     if pilot is not None and await scope.one("policies.group", group_id=pilot) is None:

@@ -38,7 +38,7 @@ async def save(scope: Scope, document: object, note: str, person: Person) -> int
     Raises Problem 400 ``malformed`` that names the field in ``place``, 409 where another was saved at that moment.
     """
     policy = read(document)
-    await _check_groups(scope, policy)
+    await check_groups(scope, policy)
     if len(note.strip()) > LONGEST_NOTE or not note.isprintable():
         raise Problem(400, "malformed", f"A note has at most {LONGEST_NOTE} visible characters.", place="note")
     values = {"note": note.strip(), "made_by": person.name, "made_id": person.administrator_id}
@@ -77,8 +77,8 @@ async def listing(scope: Scope, before: int | None = None, limit: int = LISTED) 
     return [Version(**row) for row in await scope.all("policies.list", below=before, limit=limit)]
 
 
-async def _check_groups(scope: Scope, policy: Policy) -> None:
-    """Refuse a policy that speaks of a group that the directory does not have: it would mean nobody."""
+async def check_groups(scope: Scope, policy: Policy) -> None:
+    """Refuse a policy that speaks of a group that the directory does not have: it would mean nobody. Problem 400."""
     if not policy.groups:
         return
     known = {row["name"] for row in await scope.all("policies.known_groups", names=sorted(policy.groups))}

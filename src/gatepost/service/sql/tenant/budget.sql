@@ -57,6 +57,6 @@ ON CONFLICT (tenant_id, organization_id, verb, mailbox_guid) DO UPDATE SET
     at = now(), pinned_by = coalesce(excluded.pinned_by, budget_uses.pinned_by)
 
 -- name: prune
--- What left the window.
+-- What is long past.
 -- example: {"before": "2100-01-01T00:00:00Z"}
 DELETE FROM budget_uses WHERE at < %(before)s

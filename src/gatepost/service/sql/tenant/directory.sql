@@ -20,11 +20,13 @@ ORDER BY r.external_id
 ON CONFLICT (tenant_id, external_id) DO UPDATE SET name = excluded.name WHERE g.name <> excluded.name
 
 -- name: missing_groups
--- How many groups there are, how many of them are not among these, and whether one of those is a rollout's pilot.
--- example: {"external_ids": ["x"]}
+-- How many groups there are, how many of them are not among these, and whether one of those is a rollout's pilot or named
+-- by a policy.
+-- example: {"external_ids": ["x"], "named": []}
 SELECT count(*) AS known, count(*) FILTER (WHERE external_id <> ALL(%(external_ids)s)) AS missing,
        (SELECT g.name FROM rollouts r JOIN groups g ON g.group_id = r.pilot
-        WHERE g.external_id <> ALL(%(external_ids)s)) AS pilot
+        WHERE g.external_id <> ALL(%(external_ids)s)) AS pilot,
+       min(name) FILTER (WHERE external_id <> ALL(%(external_ids)s) AND group_id::text = ANY(%(named)s::text[])) AS named
 FROM groups
 
 -- name: remove_groups
