@@ -31,11 +31,22 @@ def test_the_end_of_a_grace_period_is_foretold_past_its_warning() -> None:
 
 
 def test_what_a_source_would_change_is_foretold() -> None:
-    """An unmanaged phone waits in quarantine: complying lets it in; failing lets it in as well, for its grace."""
+    """An unmanaged phone waits in quarantine: complying lets it in; failing too, until its grace ends."""
     assert told(PHONE) == [
         (What.COMPLIES, Level.ALLOW, Reason.COMPLIANT, None),
         (What.FAILS, Level.ALLOW, Reason.NONCOMPLIANT_GRACE, None),
+        (What.FAILS, Level.BLOCK, Reason.NONCOMPLIANT, None),
     ]
+
+
+def test_that_a_phone_with_access_would_lose_it_when_its_grace_ends_is_foretold() -> None:
+    """Failing changes nothing at once, so it says after how long; without a grace period it is at once."""
+    phone = replace(PHONE, own=Compliance(Managed.COMPLIANT))
+    [late] = prospects(phone, POLICY, decide(phone, POLICY, None, NOW), NOW)
+    assert (late.what, late.decision.level, late.at, late.after) == (What.FAILS, Level.BLOCK, None, 7 * DAY)
+    strict = Policy(enabled=True)
+    [now] = prospects(phone, strict, decide(phone, strict, None, NOW), NOW)
+    assert (now.what, now.decision.level, now.after) == (What.FAILS, Level.BLOCK, None)
 
 
 def test_a_pin_goes_before_all_so_its_end_and_its_removal_are_what_counts() -> None:

@@ -4,7 +4,7 @@ Pure: ``decide`` is asked again, so that what is foretold is what would be decid
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from gatepost.domain.access import Decision, Reason, decide
@@ -25,11 +25,15 @@ class What(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """One thing that would change the level, and what would be decided then. ``at`` for time only."""
+    """One thing that would change the level, and what would be decided then.
+
+    ``at`` for time only; ``after`` where it comes about so long after a source said so: at the end of a grace period.
+    """
 
     what: What
     decision: Decision
     at: datetime | None = None
+    after: timedelta | None = None
 
 
 def prospects(facts: Facts, policy: Policy, decision: Decision, now: datetime) -> list[Prospect]:
@@ -39,7 +43,15 @@ def prospects(facts: Facts, policy: Policy, decision: Decision, now: datetime) -
         other = decide(changed, policy, decision, now)
         if other.level is not decision.level:
             found.append(Prospect(what, other))
+        if what is What.FAILS:
+            found += _when_its_grace_ends(changed, policy, other, now)
     return found
+
+
+def _when_its_grace_ends(failing: Facts, policy: Policy, decision: Decision, now: datetime) -> list[Prospect]:
+    """What becomes of a device that failed just now, once its grace is over."""
+    turns = _by_time(failing, policy, decision, now)[:1]
+    return [Prospect(What.FAILS, turn.decision, after=turn.at - now) for turn in turns if turn.at]
 
 
 def _by_time(facts: Facts, policy: Policy, decision: Decision, now: datetime) -> list[Prospect]:

@@ -100,6 +100,9 @@ def test_a_tenant_without_a_policy_is_led_to_write_one(author: Author) -> None:
     page = author.page("/policy")
     assert "Until one is rolled out Gatepost leaves its hands off every device that is not pinned" in page
     assert 'href="/policy/edit"' in page
+    for path in ("/policy", "/devices", "/report", "/onboarding"):
+        shown = author.page(path)
+        assert [other for other in ("/report", "/onboarding") if f'href="{other}"' not in shown and other != path] == []
     assert author.visitor.get("/policy/preview").headers["Location"] == "/policy"
     assert "There is no such page" in author.page("/policy/rollout", 404)
     for path in ("/policy/versions/7", "/policy/preview?version=7", "/policy/preview?version=x", "/policy/edit?from=7"):

@@ -62,7 +62,9 @@ def test_what_is_held_is_settled_by_whoever_proves_who_it_is(service: Service, r
     again = visitor.post(where, {"form_token": token})
     assert (again.status_code, "Nothing of this source is held any more" in again.text) == (409, True)
     reporter.report(complete=True, status=409)
-    assert "before it knew 60. An empty list is never believed." in visitor.get(PAGE).text
+    shown = visitor.get(PAGE).text
+    assert "before it knew 60. An empty list is never believed." in shown
+    assert "Let it send its list again; if it has come to its end, switch it off." in shown
     empty = visitor.post(where, {"form_token": token})
     assert (empty.status_code, "An empty list is never believed" in empty.text) == (409, True)
     assert look("SELECT actor, body ->> 'missing' AS missing FROM events WHERE name = 'console:source:accepted'") == [
@@ -71,6 +73,7 @@ def test_what_is_held_is_settled_by_whoever_proves_who_it_is(service: Service, r
 
 
 @pytest.mark.needs("chromium")
+@pytest.mark.xdist_group("browser")
 @pytest.mark.parametrize(("locale", "scheme"), [("en-GB", "light"), ("nl-NL", "dark")])
 def test_the_page_is_accessible_and_fits(
     open_page: OpenPage, service: Service, reporter: Reporter, locale: str, scheme: str, tmp_path: Path

@@ -34,7 +34,13 @@ def explained(why: Explanation) -> dict[str, Any]:
             "reported": why.reported.value if why.reported else None,
         },
         "would_change_it": [
-            {"what": each.what.value, "at": iso(each.at), **decided(each.decision)} for each in why.prospects
+            {
+                "what": each.what.value,
+                "at": iso(each.at),
+                "after_seconds": int(each.after.total_seconds()) if each.after else None,
+                **decided(each.decision),
+            }
+            for each in why.prospects
         ],
     }
 

@@ -47,6 +47,7 @@ async def default_level(
         levels=switching.LEVELS,
         listed=LISTED,
         take=Verb.TAKE,
+        give=Verb.GIVE,
         **values,
     )
 

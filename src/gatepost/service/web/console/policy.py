@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gatepost.errors import Problem
 from gatepost.service import following
+from gatepost.service.access import holds
 from gatepost.service.administrators import Session
 from gatepost.service.administrators.person import Person
 from gatepost.service.database import Scope
@@ -42,6 +43,7 @@ async def policy(request: Request, session: Annotated[Session, requires(Permissi
         shown = await versions.get(scope, standing.version) if standing else None
         values = await _said(request, scope, shown)
         known = await choices.history(scope, before, LISTED + 1)
+        waiting = await holds.listing(scope, [holds.HoldState.OPEN])
     goes_on = standing.ring_since + timedelta(hours=standing.ring_hours) if standing and standing.ring_hours else None
     return render.page(
         request,
@@ -50,6 +52,7 @@ async def policy(request: Request, session: Annotated[Session, requires(Permissi
         rollout=standing,
         rings=tuple(Ring),
         goes_on=goes_on,
+        waiting=waiting,
         versions=known[:LISTED],
         older=known[LISTED - 1]["version"] if len(known) > LISTED else None,
         **values,
