@@ -142,7 +142,7 @@ def test_it_stays_until_it_is_stopped_and_starts_quickly_again(folder: Path) -> 
         assert password.stat().st_mode & 0o777 == 0o600
         passwords.append(password.read_text())
         [config] = folder.rglob("connector.toml")
-        assert f'mode = "{mode}"' in config.read_text()
+        assert f'mode = "{mode}"\nsettings_may_change = true\n' in config.read_text()
         set_mode(config, "observe")
     assert passwords[0] == passwords[1]
     logs = "".join(path.read_text() for path in folder.rglob("*.log"))

@@ -334,12 +334,13 @@ def _write_secret(path: Path, secret: str) -> None:
 def _configure(place: Place, lab: dict[str, Any], console: str) -> None:
     """The connector's settings; the ports may be others at each start.
 
-    It enforces, for what it writes to is a lab, unless somebody set the mode to observe since an earlier start.
+    It enforces and may change Exchange's own settings, for what it writes to is a lab; unless somebody set the mode to
+    observe since an earlier start.
     """
     mode = _mode(place)
     quoted = {name: json.dumps(str(value)) for name, value in lab.items()}
     place.config.write_text(
-        f"folder = {json.dumps(str(place.connector))}\nmode = {json.dumps(mode)}\n\n"
+        f"folder = {json.dumps(str(place.connector))}\nmode = {json.dumps(mode)}\nsettings_may_change = true\n\n"
         f'[exchange]\nurl = {quoted["https_url"]}\nauth = "basic"\nuser = {quoted["user"]}\n'
         f"password_file = {quoted['password_file']}\nca_file = {quoted['ca_file']}\n\n"
         f"[service]\nurl = {json.dumps(console)}\n\n[sync]\nquick_every = {QUICK_EVERY}\n\n"
