@@ -272,6 +272,8 @@ def quick_folder() -> Iterator[Path]:
 class Hall:
     """Everything around one mailbox, and a connector that may be killed, restarted and robbed of its store."""
 
+    identity = ("org", "connector", 1, HISTORY)
+
     def __init__(self, folder: Path, *, coupled: bool = False, mode: str = "enforce", **limits: Any) -> None:
         self.now = 1_800_000_000.0
         self.folder = folder
@@ -291,7 +293,7 @@ class Hall:
             mode=self.mode,
             **self.limits,
         )
-        self.store = Store(self.folder / FILE, "org", "connector", 1, HISTORY)
+        self.store = Store(self.folder / FILE, *self.identity)
         self.writes = Writes(self.store, enforcing=self.mode == "enforce", now=lambda: self.now)
         self.lease = Lease(lambda: self.now)
         self.permission = Permission(settings, self.lease, self.writes.taken)
