@@ -43,6 +43,7 @@ def test_an_empty_document_is_a_policy_that_is_off() -> None:
         ({"grace": {"hours": 1}}, "grace.hours: this is not known here; there are noncompliant, unmanaged, warn"),
         ({"known_until": "soon"}, "known_until: write a time as 2027-01-31T12:00:00Z"),
         ({"known_until": "2027-01-31T12:00:00"}, "known_until: the time needs its zone, such as Z"),
+        ({"known_until": "9999-12-31T23:59:59-23:59"}, "known_until: write a year from 2 to 9998"),
         ({"pre_approval": {"per_mailbox": 21}}, "pre_approval.per_mailbox: it is a whole number from 0 to 20"),
         ({"rules": [{}] * 201}, "rules: there are 201, at most 200 may be"),
         ({"rules": [{"name": "x", "level": "block"}]}, "rules[0].id: write 1 to 200 visible characters"),
@@ -59,6 +60,7 @@ def test_an_empty_document_is_a_policy_that_is_off() -> None:
         (one(user="a" * 501), "rules[0].when.user: write 1 to 500 visible characters"),
         (one(user="(?:a{1000}){1000}"), "rules[0].when.user: this is no pattern: "),
         (one(device_id="(a)\\1"), "rules[0].when.device_id: this is no pattern: invalid escape sequence: \\1"),
+        (one(user_agent=["*a" * 98 + str(n) for n in range(199)]), "rules[0].when.user_agent: the texts and patterns"),
         (one(synced_days_ago=0), "rules[0].when.synced_days_ago: it is at least one day"),
         (one(model=["x\u0000"]), "rules[0].when.model[0]: write 1 to 200 visible characters"),
     ],
@@ -107,6 +109,16 @@ def test_no_pattern_is_slow() -> None:
     for text in ("(a+)+$b", "(a|aa)+$b", "^(([a-z])+.)+[A-Z]([a-z])+$b", "(x+x+)+y"):
         assert PatternIs("device_id", text).matches(hostile, NOW) is False
     assert time.perf_counter() - begun < 1.0
+
+
+def test_no_policy_is_slow() -> None:
+    """As many stars and patterns as a policy may have are compared with the longest model in an instant."""
+    texts = [("*" + "ab"[n % 2]) * 20 + str(n) for n in range(200)]
+    policy = read_policy(one(model=texts, user="(?:[a-z]?x?){100}z"))
+    hostile = replace(DEVICE, model="ab" * 2_000, user="abcx" * 80)
+    begun = time.perf_counter()
+    assert policy.rules[0].matches(hostile, NOW) is False
+    assert time.perf_counter() - begun < 5.0
 
 
 @given(devices)

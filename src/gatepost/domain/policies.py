@@ -9,7 +9,7 @@ time, whatever a person or a phone writes.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from operator import eq, ge, gt, le, lt
 from typing import Any, Protocol
@@ -26,9 +26,12 @@ LONGEST_TEXT = 200
 LONGEST_PATTERN = 500
 MOST_VALUES = 200
 MOST_RULES = 200
+MOST_STEPS = 40_000
+"""Steps of all compiled texts and patterns of a policy: linear time is so many times a text's length, at the worst."""
 LONGEST_SECONDS = 366 * 86_400
 VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,5}")
 COMPARE = {"<": lt, "<=": le, "=": eq, ">=": ge, ">": gt}
+PATTERN_BYTES = 1 << 20
 CATCH_ALL: Mapping[str, Any] = {}
 
 
@@ -90,7 +93,12 @@ class Globs:
     @cached_property
     def _found(self) -> Any:  # noqa: ANN401 - RE2 has no types
         parts = (".*".join(map(re2.escape, text.split("*"))) for text in self.texts)
-        return re2.compile(f"(?is)^(?:{'|'.join(parts)})$")
+        return compiled(f"(?s)^(?:{'|'.join(parts)})$", PATTERN_BYTES * 8)
+
+    @property
+    def steps(self) -> int:
+        """How much there is to be compared. Raises PolicyError where it is more than can be made ready."""
+        return int(self._found.programsize)
 
     def match(self, text: str) -> bool:
         """Whether one of them is this text."""
@@ -103,6 +111,11 @@ class TextIs(_Timeless):
 
     name: str
     globs: Globs
+
+    @property
+    def steps(self) -> int:
+        """How much there is to be compared."""
+        return self.globs.steps
 
     def matches(self, facts: Facts, _: datetime) -> bool | None:
         """Whether it holds; None while the device is being discovered and has not said it."""
@@ -123,6 +136,11 @@ class OsIs(_Timeless):
     globs: Globs | None
     operator: str = ""
     version: tuple[int, ...] = ()
+
+    @property
+    def steps(self) -> int:
+        """How much there is to be compared."""
+        return self.globs.steps if self.globs else 0
 
     def matches(self, facts: Facts, _: datetime) -> bool | None:
         """Whether it holds. A version that nobody knows compares with nothing."""
@@ -155,6 +173,11 @@ class PatternIs(_Timeless):
     @cached_property
     def _found(self) -> Any:  # noqa: ANN401 - RE2 has no types
         return compiled(self.pattern)
+
+    @property
+    def steps(self) -> int:
+        """How much there is to be compared."""
+        return int(self._found.programsize)
 
     def matches(self, facts: Facts, _: datetime) -> bool:
         """Whether it holds."""
@@ -319,12 +342,12 @@ class Policy:
         }
 
 
-def compiled(pattern: str) -> Any:  # noqa: ANN401 - RE2 has no types
-    """A pattern made ready, without regard to case. Raises PolicyError with RE2's own words."""
+def compiled(pattern: str, memory: int = PATTERN_BYTES) -> Any:  # noqa: ANN401 - RE2 has no types
+    """A pattern made ready, without regard to case, in so many bytes. Raises PolicyError with RE2's own words."""
     options = re2.Options()
     options.case_sensitive = False
     options.log_errors = False
-    options.max_mem = 1 << 20
+    options.max_mem = memory
     try:
         return re2.compile(pattern, options)
     except re2.error as error:
@@ -381,7 +404,24 @@ def _rules(raw: object) -> tuple[Rule, ...]:
     for number, rule in enumerate(rules):
         if any(rule.rule_id == other.rule_id for other in rules[:number]):
             raise PolicyError(f"rules[{number}].id", "another rule has this id")
+    _refuse_slow(rules)
     return rules
+
+
+def _refuse_slow(rules: Iterable[Rule]) -> None:
+    """Refuse texts and patterns that together take long to compare, whatever a device is called."""
+    steps = 0
+    for number, rule in enumerate(rules):
+        for name, condition in rule.conditions.items():
+            if not isinstance(condition, TextIs | OsIs | PatternIs):
+                continue
+            place = f"rules[{number}].when.{name}"
+            try:
+                steps += condition.steps
+            except PolicyError as error:
+                raise PolicyError(place, f"this cannot be made ready: {error.why}") from error
+            if steps > MOST_STEPS:
+                raise PolicyError(place, "the texts and patterns of all rules up to here are too much to compare")
 
 
 def _rule(raw: object, place: str) -> Rule:
@@ -526,4 +566,6 @@ def _moment(raw: object, place: str) -> datetime | None:
         raise PolicyError(place, "write a time as 2027-01-31T12:00:00Z") from error
     if moment.tzinfo is None:
         raise PolicyError(place, "the time needs its zone, such as Z")
-    return moment
+    if not 1 < moment.year < 9_999:
+        raise PolicyError(place, "write a year from 2 to 9998")
+    return moment.astimezone(UTC)

@@ -6,7 +6,10 @@ The database compares no patterns: ours are RE2's, and only one program may say 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from gatepost.domain.policies import PatternIs, Policy, compiled
+from gatepost.domain.policies import PATTERN_BYTES, PatternIs, Policy, compiled
+
+TOGETHER_BYTES = PATTERN_BYTES * 16
+"""Enough for the patterns of two policies, each of as many steps as a policy may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ def patterns_of(policies: Iterable[Policy], name: str) -> list[str]:
 
 def find(patterns: Sequence[str], column: Iterable[str]) -> Found:
     """Look at every text once: by all patterns together first, by each where one of them is found."""
-    any_of = compiled("|".join(f"(?:{pattern})" for pattern in patterns))
+    any_of = compiled("|".join(f"(?:{pattern})" for pattern in patterns), TOGETHER_BYTES)
     each_of = [compiled(pattern) for pattern in patterns]
     known: dict[tuple[bool, ...], int] = {(False,) * len(patterns): 0}
     texts: list[str] = []

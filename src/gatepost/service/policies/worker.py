@@ -8,9 +8,11 @@ way, for it holds a password. The process ends when its input does, so none outl
 import asyncio
 import contextlib
 import json
+import logging
 import signal
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -27,6 +29,8 @@ LONGEST_LINE = 64 * 1024 * 1024
 LONGEST_SECONDS = 120.0
 REMEMBERED = 2
 CONNECTIONS = 1
+MOST_OF_A_TENANT = 4
+log = logging.getLogger("gatepost.service")
 
 
 class Worker:
@@ -36,6 +40,7 @@ class Worker:
         self._url = database_url
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
+        self._asking: Counter[UUID] = Counter()
 
     async def preview(self, tenant_id: UUID, wanted: Wanted) -> dict[str, Any]:
         """What a policy would do, as JSON values (``preview.Preview.document``). Raises Problem, GatepostError."""
@@ -56,6 +61,24 @@ class Worker:
 
     async def _ask(self, what: str, tenant_id: UUID, wanted: Wanted, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         question = {"what": what, "tenant": str(tenant_id), "wanted": _told(wanted), **more}
+        with self._one_of_few(tenant_id):
+            answer = await self._in_turn(question)
+        return _result(answer)
+
+    @contextlib.contextmanager
+    def _one_of_few(self, tenant_id: UUID) -> Iterator[None]:
+        """So many questions of a tenant may wait: others come in between, whoever asks how much. Raises Problem 503."""
+        if self._asking[tenant_id] >= MOST_OF_A_TENANT:
+            raise Problem(503, "busy", "Several previews are being computed already. Try again.", retry_after=5)
+        self._asking[tenant_id] += 1
+        try:
+            yield
+        finally:
+            self._asking[tenant_id] -= 1
+            self._asking += Counter()  # drops those of whom nothing waits
+
+    async def _in_turn(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer, when it is this question's turn. Raises Problem 503 where it takes too long."""
         async with self._turn:
             try:
                 async with asyncio.timeout(LONGEST_SECONDS):
@@ -66,7 +89,7 @@ class Worker:
             except BaseException:
                 await self.close()  # an answer that nobody waits for would be taken for the next one's
                 raise
-        return _result(answer)
+        return answer
 
     async def _answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """The answer; asked once more where the process died over it, for a question changes nothing."""
@@ -128,6 +151,9 @@ class Answering:
             return {"database": [error.cause, error.remedy]}
         except GatepostError as error:
             return {"error": str(error)}
+        except Exception:  # a question that goes wrong must not end the process, and what others asked with it
+            log.exception("a preview failed")
+            return {"error": "The preview failed."}
 
     async def _work(self, question: Mapping[str, Any]) -> dict[str, Any]:
         wanted = _read(question["wanted"])

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -27,6 +27,7 @@ COLUMNS = (
     "organization_id", "mailbox", "mailbox_guid", "device_id", "guid", "friendly_name", "family", "model", "os",
     "before", "after", "reason", "rule", "loses", "gains",
 )  # fmt: skip
+FURTHEST = timedelta(days=3_660)
 router = APIRouter(prefix="/api/v1", tags=["policies"])
 Writer = Annotated[Session, requires(Permission.POLICIES_WRITE)]
 Roller = Annotated[Session, requires(Permission.POLICIES_WRITE, step_up=True)]
@@ -234,7 +235,10 @@ async def _wanted(request: Request, session: Session, asked: Asked) -> Wanted:
             document = (await versions.get(scope, asked.version)).document
     else:
         document = versions.read(asked.document).document()
-    return Wanted(document, asked.organization, asked.ring, asked.pilot, asked.at or datetime.now(UTC))
+    now = datetime.now(UTC)
+    if asked.at is not None and not now - FURTHEST < asked.at < now + FURTHEST:
+        raise Problem(400, "malformed", "The moment must be within ten years from now.", place="at")
+    return Wanted(document, asked.organization, asked.ring, asked.pilot, asked.at or now)
 
 
 async def _may_begin(request: Request, session: Session, asked: Beginning) -> None:
