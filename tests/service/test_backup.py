@@ -129,7 +129,7 @@ def test_after_a_move_to_another_server_the_connector_begins_afresh_and_writes_n
 def test_a_restore_ends_sessions_and_unspent_tickets_and_is_an_event(
     database_urls: Urls, empty: Urls, tmp_path: Path
 ) -> None:
-    """Who was signed in signs in anew; the trail goes on, verifies, and says what happened."""
+    """Who was signed in signs in anew, no source is believed before it speaks anew; the trail goes on and verifies."""
     with writing(database_urls) as writer:
         writer.service.ticket("Branch")
         rows(
@@ -137,12 +137,16 @@ def test_a_restore_ends_sessions_and_unspent_tickets_and_is_an_event(
             "INSERT INTO sessions (tenant_id, administrator_id, secret_hash) "
             "SELECT tenant_id, administrator_id, 'x' FROM administrators",
         )
+        rows(
+            database_urls, "INSERT INTO sources (tenant_id, name, fresh_at) SELECT tenant_id, 'mdm', now() FROM tenants"
+        )
         file = tmp_path / "gatepost.backup"
         in_thread(backup.make, database_urls.operator, file)
     in_thread(backup.restore, file, empty.owner, empty.operator, KEY)
     left = "SELECT (SELECT count(*) FROM sessions) AS s, (SELECT count(*) FROM tickets WHERE used_at IS NULL) AS t"
     assert rows(database_urls, left) == [{"s": 1, "t": 1}]
     assert rows(empty, left) == [{"s": 0, "t": 0}]
+    assert rows(empty, "SELECT name, fresh_at FROM sources") == [{"name": "mdm", "fresh_at": None}]
     [event] = rows(empty, "SELECT body, seq FROM events WHERE name = 'operator:database:restored'")
     assert (event["body"]["sessions_ended"], event["body"]["tickets_ended"]) == (1, 1)
     assert event["body"]["before"] != event["body"]["after"]

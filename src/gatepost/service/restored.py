@@ -35,6 +35,7 @@ async def begin_afresh(operator: Database, backup: str = "") -> UUID:
         assert made is not None
         await scope.run("restored.acknowledge")
         await scope.run("restored.forget_memories", lease_seconds=LEASE_SECONDS)
+        await scope.run("restored.forget_freshness")
         sessions = await scope.run("restored.forget_sessions")
         tickets = await scope.run("restored.forget_tickets")
         await scope.run("restored.forget_requests")

@@ -68,6 +68,11 @@ def _decided() -> list[Change]:
             [],
         ),
         (
+            "INSERT INTO desired (tenant_id, organization_id, mailbox_guid, device_id, level, reason, revision) "
+            "SELECT tenant_id, organization_id, mailbox_guid, 'DEV00000', 'leave', 'excluded', 1 FROM pre_approvals",
+            [],
+        ),
+        (
             "INSERT INTO decisions (tenant_id, organization_id, mailbox_guid, device_id, level, reason) "
             "SELECT tenant_id, organization_id, mailbox_guid, 'DEV00000', 'leave', 'excluded' FROM pre_approvals",
             [],

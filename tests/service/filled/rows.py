@@ -10,6 +10,7 @@ from tests.service.speaker import mailbox
 
 SECRET = "Only-Acme-Knows"
 START = datetime(2026, 1, 1, tzinfo=UTC)
+PINNED_BY = UUID("6f0e2a44-0d5b-4c8f-9d35-0c2c1f8a7e11")
 GROUP, PERSON, SOURCE, HOLD, ADOPTION, NOTICE = (uuid4() for _ in range(6))
 
 Rows = dict[str, dict[str, Any]]  # by table
@@ -124,7 +125,8 @@ def _holds(key: dict[str, Any]) -> Rows:
             "after_state": "blocked",
             "after_step": "blocked-list",
         },
-        "budget_uses": {"organization_id": organization, "verb": "take", "mailbox_guid": key["mailbox_guid"]},
+        "budget_uses": {"organization_id": organization, "verb": "take", "mailbox_guid": key["mailbox_guid"]}
+        | {"pinned_by": PINNED_BY},
     }
 
 

@@ -21,6 +21,10 @@ FROM organizations o, connectors k
 WHERE k.tenant_id = c.tenant_id AND k.connector_id = c.connector_id AND o.tenant_id = c.tenant_id
   AND o.organization_id = c.organization_id AND k.epoch = o.epoch
 
+-- name: forget_freshness
+-- What sources said since the backup is lost: what was known of them takes nobody access away until they speak anew.
+UPDATE sources SET fresh_at = NULL WHERE fresh_at IS NOT NULL
+
 -- name: forget_sessions
 -- Whoever was signed in then may not be any more.
 DELETE FROM sessions
