@@ -110,11 +110,11 @@ class World:
 
     def send(
         self,
-        to: str,  # noqa: ARG002
-        subject: str,  # noqa: ARG002
-        html: str,  # noqa: ARG002
-        text: str,  # noqa: ARG002
-        headers: Mapping[str, str] | None = None,  # noqa: ARG002
+        to: str,  # noqa: ARG002 - the model looks at no words
+        subject: str,  # noqa: ARG002 - the model looks at no words
+        html: str,  # noqa: ARG002 - the model looks at no words
+        text: str,  # noqa: ARG002 - the model looks at no words
+        headers: Mapping[str, str] | None = None,  # noqa: ARG002 - the model looks at no words
         *,
         marker: str = "",
         permit: Permit | None = None,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -70,20 +71,18 @@ def test_a_compliant_device_is_left_where_it_may_not_be_approved(ahead: Ahead, w
         ({}, {"override_default": False}, Reason.COMPLIANT),
     ],
 )
-def test_only_allow_for_compliance_approves(
-    facts: dict[str, object], document: dict[str, object], reason: Reason
-) -> None:
+def test_only_allow_for_compliance_approves(facts: dict[str, Any], document: dict[str, object], reason: Reason) -> None:
     """Whatever else is decided is left, with that reason; never quarantine or block, also where one stands."""
     policy = read_policy({**POLICY.document(), **document})
     for ahead in (Ahead(), STANDS):
-        decision = decide_ahead(replace(FACTS, **facts), policy, ahead, NOW)  # type: ignore[arg-type]
+        decision = decide_ahead(replace(FACTS, **facts), policy, ahead, NOW)
         assert (decision.level, decision.reason, decision.until) == (Level.LEAVE, reason, None)
 
 
 @pytest.mark.parametrize("doubt", [{"source": Source.STALE}, {"own": Compliance(Managed.UNKNOWN)}])
-def test_doubt_keeps_what_stands_and_gives_nothing(doubt: dict[str, object]) -> None:
+def test_doubt_keeps_what_stands_and_gives_nothing(doubt: dict[str, Any]) -> None:
     """Until its time is over."""
-    facts = replace(FACTS, **doubt)  # type: ignore[arg-type]
+    facts = replace(FACTS, **doubt)
     kept = decide_ahead(facts, POLICY, STANDS, NOW)
     assert (kept.level, kept.reason, kept.until) == (Level.ALLOW, Reason.PRE_APPROVED, NOW + timedelta(days=6))
     assert decide_ahead(facts, POLICY, Ahead(), NOW).level is Level.LEAVE

@@ -11,6 +11,7 @@ Pure. What is not known gives the state ``unknown``, which counts as access for 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from gatepost.domain.plan import fold
 from gatepost.domain.settings import AccessRule
@@ -66,6 +67,19 @@ class Device:
     user_agent: str | None = None
     state: str | None = None
     reason: str | None = None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "Device":
+        """The device of a row that calls these things as the inventory does."""
+        return cls(
+            row["device_id"],
+            row["device_type"],
+            row["model"],
+            row["os"],
+            row["user_agent"],
+            row["access_state"],
+            row["access_state_reason"],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,7 @@ def test_help_needs_no_sign_in_and_shows_no_data(service: Service, writer: Write
 
 
 @pytest.mark.needs("chromium")
+@pytest.mark.xdist_group("browser")
 def test_the_pages_are_accessible_and_fit(
     open_page: OpenPage, service: Service, writer: Writer, tmp_path: Path
 ) -> None:

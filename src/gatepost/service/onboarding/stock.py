@@ -133,7 +133,7 @@ class Standing:
 async def devices(scope: Scope, organization_id: UUID) -> list[Standing]:
     """Every device of a mailbox that is there, by mailbox."""
     rows = await scope.all("onboarding.devices", organization_id=organization_id)
-    return await asyncio.to_thread(lambda: [Standing(row, engine_device(row), _standing(row)) for row in rows])
+    return await asyncio.to_thread(lambda: [Standing(row, Device.of(row), _standing(row)) for row in rows])
 
 
 def _standing(row: Row) -> Lists:
@@ -147,19 +147,6 @@ def _standing(row: Row) -> Lists:
 
     lists = (corrected(row["allowed_ids"], ListName.ALLOW), corrected(row["blocked_ids"], ListName.BLOCK))
     return Lists(*lists, row["eas_enabled"])
-
-
-def engine_device(row: Row) -> Device:
-    """A device of the database as the engine looks at it."""
-    return Device(
-        row["device_id"],
-        row["device_type"],
-        row["model"],
-        row["os"],
-        row["user_agent"],
-        row["access_state"],
-        row["access_state_reason"],
-    )
 
 
 def _entries(rows: Sequence[Row], organization: Organization) -> list[Entry]:
@@ -204,7 +191,7 @@ def _obstacle(row: Row, name: ListName, device_id: str, published: Level | None)
 
 
 def _verdicts(row: Row, name: ListName, organization: Organization) -> tuple[Verdict, Verdict]:
-    device, folded = engine_device(row), fold(row["device_id"])
+    device, folded = Device.of(row), fold(row["device_id"])
     standing = {ListName.ALLOW: row["allowed_ids"], ListName.BLOCK: row["blocked_ids"]}
     with_it = {each: ids if ids is None else tuple(ids) for each, ids in standing.items()}
     if row["spellings"] is None:

@@ -106,15 +106,7 @@ def _effect(rows: Sequence[Row], organization: Organization) -> Effect:
 
 
 def _change(row: Row, organization: Organization) -> Change:
-    device = Device(
-        row["device_id"],
-        row["device_type"],
-        row["model"],
-        row["os"],
-        row["user_agent"],
-        row["access_state"],
-        row["access_state_reason"],
-    )
+    device = Device.of(row)
     return Change(
         mailbox=str(row["mailbox_guid"]),
         device=str(row["guid"]),

@@ -42,6 +42,7 @@ COLUMNS = (
     "mailbox", "device_id", "friendly_name", "family", "model", "os", "before", "after", "reason", "rule", "loses",
     "gains", "organization_id", "guid",
 )  # fmt: skip
+WHAT: Mapping[str, What] = {what: what for what in get_args(What)}
 router = console_router(PolicyRoute)
 
 
@@ -156,9 +157,9 @@ async def _asked(
 
 
 def _filter(asked: Mapping[str, str]) -> Filter:
-    what, level = asked.get("what", ""), asked.get("level", "")
+    level = asked.get("level", "")
     return Filter(
-        what=what if what in get_args(What) else "changes",  # type: ignore[arg-type]
+        what=WHAT.get(asked.get("what", ""), "changes"),
         reason=asked.get("reason", ""),
         level=level if level in set(Level) else "",
         family=asked.get("family", ""),
