@@ -16,6 +16,10 @@ CREATE INDEX list_entries_unusual ON list_entries (tenant_id, organization_id, m
     WHERE NOT (ownership IN ('ours', 'presumed') AND intended_revision IS NOT NULL AND released_revision IS NULL
                AND NOT kept);
 
+-- With the id, so that ids which occur twice in a mailbox are found in the index alone.
+DROP INDEX devices_mailbox;
+CREATE INDEX devices_mailbox ON devices (tenant_id, mailbox_guid, device_id);
+
 -- What only few devices have: a pin that counts (1: allow, 2: block), and entries of which the ledger has more to say. One
 -- row an id, so that all of it is one join.
 CREATE FUNCTION gatepost_exceptions(moment timestamptz) RETURNS TABLE (

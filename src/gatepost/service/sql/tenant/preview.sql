@@ -72,15 +72,15 @@ ORDER BY k.organization_id, k.guid
 
 -- name: doubled
 -- Partnerships of an id that another in the same mailbox stands for: the one that synchronised last. Ids that occur twice
--- are found by a hash first, for that is nearly never.
+-- are found in an index first, for that is nearly never; materialized, or every parallel worker would look for itself.
+WITH k AS MATERIALIZED (
+    SELECT mailbox_guid, device_id FROM devices GROUP BY mailbox_guid, device_id HAVING count(*) > 1
+)
 SELECT guid FROM (
     SELECT v.guid, row_number() OVER (
         PARTITION BY v.organization_id, v.mailbox_guid, v.device_id
         ORDER BY v.last_success_sync_at DESC NULLS LAST, v.guid) AS place
     FROM devices v
-    JOIN (
-        SELECT uuid_hash_extended(mailbox_guid, 0) # hashtextextended(device_id, 0) AS hash FROM devices
-        WHERE gone_at IS NULL GROUP BY 1 HAVING count(*) > 1
-    ) k ON k.hash = uuid_hash_extended(v.mailbox_guid, 0) # hashtextextended(v.device_id, 0)
+    JOIN k ON k.mailbox_guid = v.mailbox_guid AND k.device_id = v.device_id
     WHERE v.gone_at IS NULL
 ) w WHERE place > 1
