@@ -6,7 +6,9 @@ from uuid import uuid4
 
 import pytest
 
+from gatepost.domain.desired import ListName
 from gatepost.errors import Problem
+from gatepost.service import removal
 from gatepost.service.access import due, holds
 from gatepost.service.access.due import Cause
 from gatepost.service.access.holds import Hold, HoldState
@@ -18,7 +20,7 @@ from tests.service.access.deciding import CLOSED, OPEN, Tenant
 from tests.service.access_guard import Guarded
 from tests.service.conftest import Look
 from tests.service.speaker import device, mailbox
-from tests.service.writing import Writer
+from tests.service.writing import Writer, withdrew, wrote
 
 OLD: Mapping[str, Any] = {"id": "old", "name": "Old", "level": "block", "when": {"synced_days_ago": 30}}
 
@@ -149,3 +151,33 @@ def test_a_version_that_names_a_group_that_went_holds_for_nobody(tenant: Tenant,
         tenant.run(lambda scope: rollout.begin(scope, version, Ring.ALL, None, None, tenant.anna))
     with pytest.raises(Problem, match="The directory has no group"):
         tenant.run(lambda scope: rollout.roll_back(scope, version, tenant.anna))
+
+
+def test_whoever_was_told_of_a_pinned_block_is_told_of_its_end(tenant: Tenant, look: Look) -> None:
+    """Without any policy too, where Exchange surely lets the phone in then."""
+    writer = tenant.writer
+    writer.pin("block")
+    writer.say()
+    writer.say(wrote(ListName.BLOCK, writer.held))
+    look("UPDATE notices SET state = 'sent'")
+    assert look("SELECT kind FROM notice_items") == [{"kind": "blocked"}]
+    tenant.settings(OPEN)
+    writer.unpin()
+    assert (tenant.level(0), tenant.decided(0)["announce"]) == (("leave", "policy-off"), "allowed")
+    writer.say()
+    writer.say(withdrew(ListName.BLOCK, writer.held))
+    assert look("SELECT i.kind FROM notice_items i JOIN notices n USING (notice_id) WHERE n.state = 'waiting'") == [
+        {"kind": "allowed"}
+    ]
+
+
+def test_nothing_waits_for_a_connection_that_is_removed(tenant: Tenant, look: Look) -> None:
+    """Its holds are over, so that they neither stop a rollout elsewhere nor let something through when it is back."""
+    tenant.settings(OPEN)
+    look("INSERT INTO guard_settings (take) VALUES (0)")
+    tenant.policy({"unmanaged": "block"})
+    [hold] = held(tenant)
+    tenant.run(lambda scope: removal.ask(scope, tenant.writer.organization, "force", "", tenant.anna))
+    assert held(tenant) == []
+    over = tenant.run(lambda scope: holds.find(scope, hold.hold_id))
+    assert (over.state, over.people, over.dropped) == (HoldState.OVER, 0, 8)

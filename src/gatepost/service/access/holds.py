@@ -130,6 +130,12 @@ async def drop_rest(scope: Scope, organization_id: UUID, keys: Sequence[Key], ca
         await scope.run("holds.drop_rest", organization_id=organization_id, hold_id=cause.ref, **_arrays(keys))
 
 
+async def drop_all(scope: Scope, organization_id: UUID) -> None:
+    """The connection is at its end: nothing waits in its holds any more, and if it lives on all is decided anew."""
+    await scope.run("holds.drop_all", organization_id=organization_id)
+    await end_empty(scope, organization_id)
+
+
 async def end_empty(scope: Scope, organization_id: UUID) -> None:
     """Open holds of which nothing is wanted any more are over."""
     ended = await scope.all("holds.end_empty", organization_id=organization_id)

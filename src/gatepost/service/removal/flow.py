@@ -17,7 +17,7 @@ from gatepost.domain.events import Event
 from gatepost.domain.guards import Verb
 from gatepost.errors import Problem
 from gatepost.service import access, audit
-from gatepost.service.access import budget, due
+from gatepost.service.access import budget, due, holds
 from gatepost.service.access.due import Cause
 from gatepost.service.administrators.approving import ensure_may_approve
 from gatepost.service.administrators.person import Person
@@ -222,6 +222,7 @@ async def _begin(scope: Scope, organization_id: UUID, removal: Removal, before: 
     """Publish hands off for everything of ours; the connector takes it back as it would after any other change."""
     await access.lock_head(scope, organization_id)
     await _end_pins(scope, organization_id, actor)
+    await holds.drop_all(scope, organization_id)
     key = {"organization_id": organization_id}
     counted = await scope.one("removals.count_wanted", **key)
     wanted = int(counted["wanted"]) if counted else 0
@@ -241,6 +242,7 @@ async def _finish(scope: Scope, organization_id: UUID, removal: Removal, before:
     key = {"organization_id": organization_id}
     if await scope.one("access.lock_head", **key) is not None:  # there is none before the first enrolment
         await _end_pins(scope, organization_id, actor)
+        await holds.drop_all(scope, organization_id)
         raised = await scope.one("access.raise", **key, count=1)
         await scope.run("removals.release", **key, revision=raised["revision"] if raised else 0)
         await scope.run("removals.forget_desired", **key)

@@ -65,6 +65,12 @@ FROM unnest(%(mailbox_guids)s::uuid[], %(device_ids)s::text[]) AS k (mailbox_gui
 WHERE i.organization_id = %(organization_id)s AND i.hold_id::text = %(hold_id)s::text
   AND i.mailbox_guid = k.mailbox_guid AND i.device_id = k.device_id AND i.state = 'held'
 
+-- name: drop_all
+-- Nothing is held in an organization any more.
+-- example: {"organization_id": ""}
+UPDATE hold_items SET state = 'dropped', ended_at = now()
+WHERE organization_id = %(organization_id)s AND state = 'held'
+
 -- name: end_empty
 -- Open holds in which nothing waits.
 -- example: {"organization_id": ""}
