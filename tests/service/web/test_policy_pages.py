@@ -351,6 +351,14 @@ def test_a_policy_is_written_by_keyboard_on_any_screen(open_page: OpenPage, peop
     page.wait_for_url("**/policy/preview")
     expect(page.locator("dl.numbers dd").first).to_contain_text("59")
     look_at()
+    tops = page.evaluate(
+        "['.brand', '.languages'].map(it => document.querySelector(it).getBoundingClientRect().bottom)"
+    )
+    assert max(tops) - min(tops) < 12, "brand and languages share a line, also on a phone"
+    page.set_viewport_size({"width": 800, "height": 800})
+    fits_too = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    assert page.evaluate(fits_too), "between a phone and a desk"
+    page.set_viewport_size({"width": 320, "height": 800})
     page.get_by_role("button", name="Als nieuwe versie opslaan").press("Enter")
     page.wait_for_url("**/policy/rollout?version=1")
     look_at()
