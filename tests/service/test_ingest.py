@@ -206,10 +206,10 @@ def test_findings_of_a_full_listing_replace_those_of_the_one_before(speaker: Spe
     assert rows == [{"code": "one", "there": False}, {"code": "two", "there": True}]
 
 
-def test_orders_and_notices_are_gone(speaker: Speaker) -> None:
-    """There are none yet; claiming one is answered as the protocol says."""
-    for path in (f"orders/{uuid4()}/claim", "notices/claim"):
-        problem(speaker.ask("POST", path), 409, "gone")
+def test_an_order_is_gone_and_a_claim_of_notices_says_which(speaker: Speaker) -> None:
+    """There are no orders yet, as the protocol answers it; a claim that names no notices is malformed."""
+    problem(speaker.ask("POST", f"orders/{uuid4()}/claim"), 409, "gone")
+    problem(speaker.ask("POST", "notices/claim"), 400, "malformed")
 
 
 def test_a_superseded_connector_that_waits_gets_no_lease(service: Service, speaker: Speaker, look: Look) -> None:

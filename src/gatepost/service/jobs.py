@@ -86,7 +86,7 @@ def make(database: Database) -> App:
         for tenant_id in tenants:
             await app.configure_task(name, lock=f"{name}:{tenant_id}").defer_async(tenant_id=str(tenant_id))
 
-    def of_tenant(work: Callable[[Database, UUID], Awaitable[None]]) -> None:
+    def of_tenant(work: Callable[[Database, UUID], Awaitable[object]]) -> None:
         async def run(tenant_id: str) -> None:
             await work(database, UUID(tenant_id))
 

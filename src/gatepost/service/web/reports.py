@@ -19,11 +19,9 @@ COLUMNS = (
 def wanted_of(asked: Mapping[str, str]) -> Wanted:
     """What the address asks for. Raises Problem 400 for a place in the list that no page gave."""
     after = asked.get("after", "")
-    return Wanted(
-        _id(asked.get("organization", "")),
-        *(asked.get(name, "")[:100] or None for name in FILTERS),
-        after=_read_cursor(after) if after else None,
-    )
+    difference, level, state, reason = (asked.get(name, "")[:100] or None for name in FILTERS)
+    cursor = _read_cursor(after) if after else None
+    return Wanted(_id(asked.get("organization", "")), difference, level, state, reason, cursor)
 
 
 def document(line: Line) -> dict[str, Any]:
