@@ -74,7 +74,6 @@ def test_what_is_held_is_settled_by_whoever_proves_who_it_is(service: Service, r
 
 @pytest.mark.needs("chromium")
 @pytest.mark.xdist_group("browser")
-@pytest.mark.xdist_group("browser")
 @pytest.mark.parametrize(("locale", "scheme"), [("en-GB", "light"), ("nl-NL", "dark")])
 def test_the_page_is_accessible_and_fits(
     open_page: OpenPage, service: Service, reporter: Reporter, locale: str, scheme: str, tmp_path: Path
