@@ -296,7 +296,10 @@ class OrganizationOccupied(UplinkError):
 
 
 class WriteRefused(GatepostError):
-    """A write to Exchange may not start; nothing of it was sent. ``why`` is mode, scope, ceiling, settings, permit or lease."""
+    """A write to Exchange may not start; nothing of it was sent.
+
+    ``why`` is mode, scope, ceiling, settings, permit or lease.
+    """
 
     exit_code = 4
 

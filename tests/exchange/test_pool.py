@@ -23,6 +23,7 @@ from gatepost.errors import (
 from gatepost.exchange import pool as pools
 from gatepost.exchange.pool import Pool
 from gatepost.exchange.sessions import Session
+from gatepost.exchange.transport import NotSent
 from gatepost.lab.dialects import Fault
 from gatepost.lab.server import Lab
 from gatepost.lab.signin import Accounts
@@ -103,6 +104,27 @@ def test_a_session_whose_cmdlet_failed_is_kept(make_lab: MakeLab) -> None:
             assert ask(session) / 0
         pool.read(ask)
     assert len(shells_of(lab)) == 2
+
+
+@pytest.mark.parametrize("auth", ["basic", "negotiate", "sealed"])
+def test_a_session_whose_permit_says_not_now_is_kept(make_lab: MakeLab, auth: str) -> None:
+    """Nothing was sent, so it serves the next command; a seal or half a sign-in that the server never saw is forgotten.
+
+    A shell takes a while to open, and what came too late once would come too late again for it.
+    """
+    lab = make_lab()
+
+    def not_now() -> None:
+        raise NotSent
+
+    sealed = {"auth": "negotiate", "url": lab.http_url} if auth == "sealed" else {"auth": auth}
+    with opened(lab, **sealed) as pool:
+        pool.read(ask)
+        with pytest.raises(NotSent):
+            pool.write(lambda session: session.objects(VIEW, permit=not_now))
+        assert [pool.read(ask), pool.write(ask)] == [3, 3]
+    assert len(shells_of(lab)) == 1
+    assert VIEW.name not in [call.cmdlet for call in lab.calls]
 
 
 def test_a_session_that_cannot_be_prepared_is_closed(make_lab: MakeLab) -> None:

@@ -21,7 +21,7 @@ from gatepost.domain.desired import Result
 from gatepost.domain.devices import AccessChange, AccessLists
 from gatepost.domain.plan import Plan, Ruling, Verdict, plan
 from gatepost.errors import CmdletFailed, CmdletNotGranted, ExchangeError, WireError, WriteRefused, WriteUncertain
-from gatepost.exchange.transport import Permit
+from gatepost.exchange.transport import NotSent, Permit
 
 DAY = 86_400.0
 WEEK = 7 * DAY
@@ -29,9 +29,9 @@ FAILED_PAUSE, LONGEST_FAILED = 30.0, 3_600.0
 REFUSED_PAUSE = 3_600.0
 CEILING_PAUSE = 300.0
 MANY_UNDOINGS = 3
-JUST_NOW = 0.25
-"""Seconds between the answer of a reading and the bytes of the write that was planned from it, at most. A later write
-reads once more."""
+JUST_NOW = 1.0
+"""Seconds between asking for a reading and the bytes of the write that was planned from it, at most: an answer may have
+been long on its way. A later write reads once more."""
 TICK = timedelta(microseconds=1)
 OF_ONE_MAILBOX = (CmdletFailed, CmdletNotGranted, WireError)
 
@@ -66,7 +66,7 @@ class Pace:
     write_timeout: float
 
 
-class _Late(Exception):
+class _Late(NotSent):
     """The lists were not read just now any more; nothing was sent."""
 
 
@@ -106,6 +106,7 @@ class Looks:
         if task.started is None and not in_scope:
             why = "the mailbox is not in this connector's scope"
             return self._end(task, self._at(task).unread(Result.OUT_OF_SCOPE, why, nothing_to_do=True), "out of scope")
+        asked_at = host.monotonic()
         try:
             lists = exchange.read_access(mailbox, place.dn)
         except OF_ONE_MAILBOX as error:
@@ -113,12 +114,11 @@ class Looks:
         except ExchangeError:
             self._failed(task, (), Result.FAILED, task.started)  # the others go first when it is back
             raise
-        read_at = host.monotonic()
         if task.started is not None:
             return self._resolve(task, task.started, lists)
         if (until := self._may_lag(task, lists)) > self._writes.now():
             return self._end(task, (), "lagging", until)
-        return self._plan(exchange, task, place, lists, read_at)
+        return self._plan(exchange, task, place, lists, asked_at)
 
     def patient_until(self, task: Task) -> float:
         """Until when a difference in this mailbox may be replication, or is somebody's who undoes what is written."""
@@ -154,7 +154,7 @@ class Looks:
 
     # -- planning --------------------------------------------------------------------------------------------------
 
-    def _plan(self, exchange: Exchange, task: Task, place: Place, lists: AccessLists, read_at: float) -> str:
+    def _plan(self, exchange: Exchange, task: Task, place: Place, lists: AccessLists, asked_at: float) -> str:
         """What the lists need, and if it is permitted, that."""
         made, due, undone = self._planned(task, lists)
         if any(ruling.verdict is Verdict.UNDONE for ruling in made.rulings):
@@ -174,7 +174,7 @@ class Looks:
         said = tuple(self._at(begun).read(others, lists))
         write = partial(exchange.set_access, task.mailbox, place.dn or "", made.change, seen=lists)
         try:
-            return self._write(write, begun, started, place, changes, said, due, read_at)
+            return self._write(write, begun, started, place, changes, said, due, asked_at)
         except ExchangeError:
             self._failed(task, (), Result.FAILED)  # nothing was sent; the others go first when it is back
             raise
@@ -209,7 +209,7 @@ class Looks:
         changes: Sequence[Ruling],
         said: tuple[Said, ...],
         due: float | None,
-        read_at: float,
+        asked_at: float,
     ) -> str:
         """The one write, under permission to the last moment; what came of it is kept, whatever that is."""
         look, sent, permit = self._at(task), list[Started](), self._permission.permit(place.address)
@@ -217,13 +217,13 @@ class Looks:
         def permitted(*, again: bool = True) -> None:
             leaving = self._writes.leave(task.mailbox, started)
             permit()
-            if not again and _is_late(read_at):
+            if not again and _is_late(asked_at):
                 raise _Late
             sent.append(leaving)
 
         try:
             try:
-                again = _is_late(read_at)
+                again = _is_late(asked_at)
                 after = write(permit=partial(permitted, again=again), again=again)
             except _Late:
                 after = write(permit=permitted)
@@ -331,9 +331,9 @@ class Looks:
         return result.value
 
 
-def _is_late(read_at: float) -> bool:
-    """Whether a reading was not just now any more."""
-    return host.monotonic() - read_at > JUST_NOW
+def _is_late(asked_at: float) -> bool:
+    """Whether a reading that was asked for then is not one of just now any more."""
+    return host.monotonic() - asked_at > JUST_NOW
 
 
 def _result(error: Exception) -> Result:

@@ -21,10 +21,10 @@ from gatepost.connector.writes import Task, Writes
 from gatepost.domain.desired import Result
 from gatepost.domain.plan import plan
 
-BATCH = 100
+BATCH = 25
 COMPARED_AT_ONCE = 1_000  # mailboxes
 LOOKS_A_PASS = 3  # at one mailbox
-WORKERS = 17
+WORKERS = 18
 LOCAL = (Result.OBSERVED.value, Result.OUT_OF_SCOPE.value, Result.CEILING.value)
 CARRY_SECONDS = 1.0
 

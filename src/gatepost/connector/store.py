@@ -259,7 +259,8 @@ class Store:
     def settle(self, sequence: int, answer: Answer) -> None:
         """A document was answered: it and its outcomes leave the store, the answer's page of desired state stays.
 
-        Mailboxes with a new row are due now, and by how much before now tells which is newer. A row that is not newer than the one held is what was worked on already.
+        Mailboxes with a new row are due now: at minus its revision, which tells how new it is. A row that is not newer
+        than the one held is what was worked on already.
         """
         with self.transaction() as db:
             acknowledges = db.execute("SELECT acknowledges FROM outbox WHERE sequence = ?", (sequence,)).fetchone()

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import chain, groupby, zip_longest
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,11 @@ LONGEST_WAIT = 2 * 86_400.0  # what is due later than that was put off by a cloc
 # Nothing begins on a mailbox while the service does not know that one of its rows is held. The first is by the index of
 # ``due``, in order, so that what is due first is found without looking at all of it.
 HELD = "NOT EXISTS (SELECT 1 FROM desired WHERE desired.mailbox = work.mailbox AND desired.revision > :known)"
-DUE = (
-    f"FROM work WHERE due <= :now AND {HELD}",
-    f"FROM work WHERE due > :latest AND {HELD}",
-)
-BEGUN = f"FROM writes CROSS JOIN work USING (mailbox) WHERE (due <= :now OR due > :latest) AND {HELD}"
+NEWEST = f"FROM work WHERE due <= 0 AND {HELD} ORDER BY due, mailbox"  # published rows are due at minus their revision
+OLDEST = f"FROM work WHERE due <= 0 AND {HELD} ORDER BY due DESC, mailbox DESC"
+LATER = f"FROM work WHERE due > 0 AND due <= :now AND {HELD} ORDER BY due, mailbox"
+MISDATED = f"FROM work WHERE due > :latest AND {HELD} ORDER BY due, mailbox"
+BEGUN = f"FROM writes CROSS JOIN work USING (mailbox) WHERE (due <= :now OR due > :latest) AND {HELD} ORDER BY due"
 AMONG = "WHERE mailbox IN (SELECT value FROM json_each(?))"
 ROWS = "SELECT mailbox, row, told FROM desired"
 OPEN = "SELECT mailbox, body FROM writes"
@@ -104,12 +104,21 @@ class Writes:
     # -- what is due -----------------------------------------------------------------------------------------------
 
     def due(self, limit: int) -> list[str]:
-        """Mailboxes to look at now, those with an open write first, then by how long they have been due."""
-        found: dict[str, None] = {}
-        for source in (BEGUN, *DUE):
-            rows = self._store.all(f"SELECT mailbox {source} ORDER BY due, mailbox LIMIT {limit}", self._moment())
-            found.update((row[0], None) for row in rows)
+        """Mailboxes to look at now, those with an open write first, then what was published, then what was put off.
+
+        Of what was published the newest and the oldest take turns: what one person asks for in the middle of a long
+        drain does not wait for its end, and nothing waits for ever. What was put off goes by how long it has been due.
+        """
+        taking_turns = zip_longest(self._due(NEWEST, limit), self._due(OLDEST, limit))
+        published = (each for pair in taking_turns for each in pair if each is not None)
+        found = dict.fromkeys(chain(self._due(BEGUN, limit), published))
+        for source in (LATER, MISDATED):
+            if len(found) < limit:
+                found.update(dict.fromkeys(self._due(source, limit)))
         return list(found)[:limit]
+
+    def _due(self, source: str, limit: int) -> list[str]:
+        return [row[0] for row in self._store.all(f"SELECT mailbox {source} LIMIT {limit}", self._moment())]
 
     def seconds(self) -> float | None:
         """In how many seconds the next mailbox is due, 0 for now, None where none is."""

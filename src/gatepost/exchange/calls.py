@@ -14,7 +14,6 @@ from gatepost.errors import (
     CmdletNotGranted,
     ExchangeBusy,
     ExchangeError,
-    ExchangeUnreachable,
     UnreadableObject,
     WireError,
     WriteUncertain,
@@ -115,10 +114,12 @@ class Calls:
             permit()
             sent.set()
 
+        def once(session: Session) -> None:
+            with session.within(self._write_timeout):
+                session.objects(command, permit=permitted)
+
         try:
-            self.pool.write(
-                lambda session: self._within_time(session, lambda: session.objects(command, permit=permitted))
-            )
+            self.pool.write(once)
         except (ExchangeError, WireError) as error:
             if not sent.is_set() or _is_answer(error):
                 raise
@@ -137,7 +138,8 @@ class Calls:
         **parameters: Any,  # noqa: ANN401
     ) -> Row:
         """The same in a session at hand. Exchange may answer with other objects than the one asked for."""
-        rows = self._within_time(session, lambda: self.read_in(session, cmdlet, fields, Identity=guid, **parameters))
+        with session.within(self._write_timeout):
+            rows = self.read_in(session, cmdlet, fields, Identity=guid, **parameters)
         found = next((row for row in rows if str(row[0]).lower() == guid.lower()), None)
         if found is None:
             raise CmdletFailed(
@@ -163,33 +165,6 @@ class Calls:
             return
         if self.written(cmdlet, permit, lambda: _is_there(read), **parameters):
             raise CmdletFailed(self.name(cmdlet), "what it should have removed is still there", server=self.pool.server)
-
-    def _within_time(self, session: Session, run: Callable[[], T]) -> T:
-        """Run one small command; one that takes longer than a write may is cut off.
-
-        So no lease ends under a write unseen, and a server that falls silent holds nobody up.
-        """
-        over = threading.Event()
-
-        def cut() -> None:
-            over.set()
-            session.cut()
-
-        late = threading.Timer(self._write_timeout, cut)
-        late.start()
-        try:
-            result = run()
-        except (ExchangeError, WireError):
-            if not over.is_set():
-                raise
-        finally:
-            late.cancel()
-            late.join()
-        if over.is_set():
-            raise ExchangeUnreachable(
-                f"{session.server} took longer than {self._write_timeout:.0f} seconds.", server=session.server
-            )
-        return result
 
     def _projected(self, command: Command, fields: tuple[str, ...]) -> tuple[Command, ...]:
         return (command, project(fields)) if self.capabilities.projection else (command,)

@@ -26,7 +26,11 @@ CONNECT_TIMEOUT = 15.0
 _OLD_HASHES = frozenset({"md5", "sha1"})
 
 Permit = Callable[[], None]
-"""Called just before the bytes of a write leave; raises WriteRefused where it may not start."""
+"""Called just before the bytes of a write leave; raises WriteRefused where it may not start, NotSent where not now."""
+
+
+class NotSent(Exception):
+    """Raised by a permit: the bytes do not leave now, and the session in which they would have is as good as before."""
 
 
 class TooLarge(Exception):

@@ -34,6 +34,7 @@ from gatepost.exchange import parallel
 from gatepost.exchange.budget import LONGEST_PAUSE, Budget
 from gatepost.exchange.servers import Servers
 from gatepost.exchange.sessions import Session
+from gatepost.exchange.transport import NotSent
 from gatepost.exchange.turns import Turns
 from gatepost.settings import ExchangeSettings
 
@@ -54,7 +55,7 @@ CLOSE_SECONDS = 10.0
 _LEFT_BEHIND = 16
 _REPEATABLE = (ExchangeUnreachable, SessionLost, ExchangeBusy, WireError)
 _FOR_EVER = (ExchangeAvoided, UnreadableObject, UnsafeXml)
-_HARMLESS = (CmdletFailed, CmdletNotGranted)
+_HARMLESS = (CmdletFailed, CmdletNotGranted, NotSent)
 
 
 @dataclass(eq=False, slots=True)

@@ -5,12 +5,13 @@ no cmdlet. An unclosed shell counts against the account until it expires, so ``c
 """
 
 import logging
+import math
 import re
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, contextmanager
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -43,6 +44,7 @@ _OPERATION_TIMEOUT = 20.0
 _SILENCE = 900.0
 _CLOSING = 5.0
 _MOMENT = 0.05
+_INSTANT = 0.001
 _PIECE = 48 * 1024
 _ACCESS_DENIED = 5
 _BROKEN = frozenset(
@@ -62,6 +64,7 @@ class Session:
         self._left = threading.Event()
         self._closing = min(_CLOSING, settings.timeout)
         self._ahead: Future[soap.Received] | None = None
+        self._until = math.inf
         self.server = urlsplit(settings.url).hostname or settings.url
 
     @classmethod
@@ -146,8 +149,26 @@ class Session:
                 raise self._failure(commands[0].name, seen[0])
         finally:
             pipeline.close()
-            if command_id is not None and not over and not self._left.is_set():
+            if command_id is not None and not over and not self._left.is_set() and not self._is_late:
                 self._end(command_id)
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Whatever is asked meanwhile is over in so many seconds: no wait is longer. Only ``close`` is of use after.
+
+        Raises ExchangeUnreachable where that was too short.
+        """
+        self._until = time.monotonic() + seconds
+        try:
+            yield
+        except ExchangeUnreachable as error:
+            if not self._is_late:
+                raise
+            raise ExchangeUnreachable(
+                f"{self.server} took longer than {seconds:.0f} seconds.", server=self.server
+            ) from error
+        finally:
+            self._until = math.inf
 
     def objects(
         self, *commands: Command, errors: list[ErrorRecord] | None = None, permit: Permit | None = None
@@ -196,31 +217,40 @@ class Session:
     ) -> Generator[tuple[list[bytes], bool], None, None]:
         """Each receive's output objects, and whether the server has closed the command.
 
-        The next receive is under way while the caller works on this one's objects; never more than one is. One that
-        nobody waits for any more is cut off.
+        The first is made here, for most answers are whole in it. From then on the next receive is under way while the
+        caller works on this one's objects; never more than one is. One that nobody waits for any more is cut off.
         """
-        with ThreadPoolExecutor(1, "receive") as ahead:
-            left = threading.Event()
-            coming = self._ahead = ahead.submit(self._received, command_id, left)
-            try:
-                ended = False
-                while not ended:
-                    received = coming.result()
-                    batch: list[bytes] = []
-                    for stream in received.streams:
-                        for event in pipeline.feed(stream):
-                            ended = self._take(event, name, batch, errors) or ended
-                    if received.done and not ended:
-                        pipeline.finish()
-                        raise WireError(f"{self.server} closed the output of {name} without an end.", "Try again.")
-                    if not ended:
+        left = threading.Event()
+        received = self._received(command_id, left)
+        batch, ended = self._sorted(pipeline, received, name, errors)
+        if not ended:
+            with ThreadPoolExecutor(1, "receive") as ahead:
+                try:
+                    while not ended:
                         asked = threading.Event()
                         coming = self._ahead = ahead.submit(self._received, command_id, left, asked.set)
                         asked.wait(_MOMENT)  # computing would keep the other thread from asking: the server would idle
-                    yield batch, received.done
-            finally:
-                left.set()
-                self._come_back()
+                        yield batch, received.done
+                        received = coming.result()
+                        batch, ended = self._sorted(pipeline, received, name, errors)
+                finally:
+                    left.set()
+                    self._come_back()
+        yield batch, received.done
+
+    def _sorted(
+        self, pipeline: Pipeline, received: soap.Received, name: str, errors: list[ErrorRecord]
+    ) -> tuple[list[bytes], bool]:
+        """The output objects of a receive, and whether the pipeline has ended."""
+        batch: list[bytes] = []
+        ended = False
+        for stream in received.streams:
+            for event in pipeline.feed(stream):
+                ended = self._take(event, name, batch, errors) or ended
+        if received.done and not ended:
+            pipeline.finish()
+            raise WireError(f"{self.server} closed the output of {name} without an end.", "Try again.")
+        return batch, ended
 
     def _come_back(self) -> None:
         """End the receive under way, if there is one, for the transport serves one thread."""
@@ -264,7 +294,7 @@ class Session:
             if left.is_set() or self._left.is_set():
                 raise SessionLost(f"The session with {self.server} was ended from this side.", server=self.server)
             envelope = soap.receive(self._target(), uuid4(), self._shell, command_id)
-            answer = soap.parse(self._transport.post(envelope, permit=leaves, ended=self._left.is_set))
+            answer = soap.parse(self._transport.post(envelope, self._patience, leaves, self._left.is_set))
             if not isinstance(answer, soap.Fault):
                 return soap.read_received(answer)
             if answer.code != soap.TIMED_OUT:
@@ -276,10 +306,19 @@ class Session:
         )
 
     def _ask(self, envelope: bytes, doing: str, permit: Permit | None = None) -> soap.Reply:
-        answer = soap.parse(self._transport.post(envelope, permit=permit, ended=self._left.is_set))
+        answer = soap.parse(self._transport.post(envelope, self._patience, permit, self._left.is_set))
         if isinstance(answer, soap.Fault):
             raise self._fault(answer, doing)
         return answer
+
+    @property
+    def _patience(self) -> float:
+        """How long the next request may take, in seconds; more than 0."""
+        return max(_INSTANT, min(self._settings.timeout, self._until - time.monotonic()))
+
+    @property
+    def _is_late(self) -> bool:
+        return time.monotonic() >= self._until
 
     def _end(self, command_id: str) -> None:
         """End a command on the server; one that cannot be ended goes with its shell."""

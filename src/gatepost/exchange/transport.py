@@ -11,14 +11,14 @@ from urllib.parse import urljoin, urlsplit
 from urllib.request import Request
 
 from gatepost.errors import SettingsError
-from gatepost.exchange.connections import Answer, Clock, Connection, Permit
+from gatepost.exchange.connections import Answer, Clock, Connection, NotSent, Permit
 from gatepost.exchange.failures import POWERSHELL, Failures, Speech
 from gatepost.exchange.proxies import Proxy
 from gatepost.exchange.redirects import PORTS, REDIRECTS, allows
 from gatepost.exchange.signing_in import SERVER, Account, Sealing, SignIn, SignInFailed
 from gatepost.settings import ExchangeSettings, refuse_exchange_online
 
-__all__ = ["Permit", "Transport"]
+__all__ = ["NotSent", "Permit", "Transport"]
 
 _MOST_REDIRECTS = 3
 
@@ -75,7 +75,12 @@ class Transport:
         self._clock.start(timeout or self._settings.timeout, ended)
         with self._failures.in_our_words():
             for _ in range(_MOST_REDIRECTS + 1):
-                answer = self._sealed(envelope, permit) if self._encrypts else self._plain(envelope, permit)
+                try:
+                    answer = self._sealed(envelope, permit) if self._encrypts else self._plain(envelope, permit)
+                except NotSent:
+                    if self._account.method != "basic":
+                        self.close()  # a seal was counted that the server never saw, or a sign-in is half done
+                    raise
                 if answer.status not in REDIRECTS:
                     return self._read(answer)
                 self._follow(answer)

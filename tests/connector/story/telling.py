@@ -313,11 +313,12 @@ def telling(
     grace: float = 2.0,
     quick_every: float = 900.0,
     full_every: float = 86_400.0,
+    watch_every: float = 12.0,
     **lab: object,
 ) -> Iterator[Story]:
     """A story in a fresh organization; every connector of it is killed at the end."""
     site = make_site(
-        sync=SyncSettings(grace=grace, quick_every=quick_every, full_every=full_every),
+        sync=SyncSettings(grace=grace, quick_every=quick_every, full_every=full_every, watch_every=watch_every),
         **{"devices": 120, "max_shells": 1_000, **lab},
     )
     if lease is not None:
