@@ -455,11 +455,11 @@ def _os(raw: object, place: str) -> Condition:
         raise PolicyError(place, "name a system, or compare its version")
     if operator == "":
         return OsIs(globs)
-    if operator not in COMPARE:
+    if not isinstance(operator, str) or operator not in COMPARE:
         raise PolicyError(f"{place}.operator", f"choose from {' '.join(COMPARE)}")
     if not isinstance(version, str) or VERSION.fullmatch(version) is None:
         raise PolicyError(f"{place}.version", "write a version as numbers with dots, such as 17.1.2")
-    return OsIs(globs, str(operator), tuple(map(int, version.split("."))))
+    return OsIs(globs, operator, tuple(map(int, version.split("."))))
 
 
 def _pattern(name: str) -> Any:  # noqa: ANN401 - a reader of a condition
@@ -532,9 +532,9 @@ def _whole(told: Mapping[str, Any], name: str, fallback: int | None, most: int, 
 
 
 def _level(raw: object, place: str) -> Level:
-    if raw not in set(Level):
+    if not isinstance(raw, str) or raw not in set(Level):
         raise PolicyError(place, f"choose from {', '.join(Level)}")
-    return Level(str(raw))
+    return Level(raw)
 
 
 def _text(raw: object, place: str, longest: int = LONGEST_TEXT) -> str:

@@ -5,6 +5,7 @@ A *tenant scope* sets ``app.tenant`` for its transaction before anything else, a
 leaves them. Scopes are not for several tasks at once.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -36,6 +37,7 @@ NO_TENANT = "GP001"  # raised by gatepost_tenant()
 POOL_SIZE = 20
 WAIT_SECONDS = 10.0
 TRIES = 4
+ROWS_A_TURN = 1_000
 log = logging.getLogger("gatepost.service")
 
 
@@ -51,8 +53,14 @@ class Scope:
         self.address = address
 
     async def all(self, name: str, /, **parameters: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - values of SQL
-        """All rows of a named statement."""
-        return await (await self._execute(name, parameters)).fetchall()
+        """All rows of a named statement; where they are very many, others have their turn between making them."""
+        cursor = await self._execute(name, parameters)
+        rows = found = await cursor.fetchmany(ROWS_A_TURN)
+        while len(found) == ROWS_A_TURN:
+            await asyncio.sleep(0)
+            found = await cursor.fetchmany(ROWS_A_TURN)
+            rows.extend(found)
+        return rows
 
     async def one(self, name: str, /, **parameters: Any) -> dict[str, Any] | None:  # noqa: ANN401 - values of SQL
         """The first row of a named statement, None if it has none."""

@@ -1,5 +1,6 @@
 """Errors as problem documents (RFC 9457): type, title, status, detail, and the error's own fields."""
 
+import json
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -7,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -24,7 +25,7 @@ def document(status: int, kind: str, detail: str, fields: Mapping[str, Any] | No
     """One problem document; ``retry_after`` among the fields is sent as a header too."""
     body = {"type": kind, "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **(fields or {})}
     headers = {"Retry-After": str(body["retry_after"])} if body.get("retry_after") is not None else None
-    return JSONResponse(body, status, headers=headers, media_type=MEDIA)
+    return Response(json.dumps(body, default=str), status, headers, MEDIA)  # ASCII: what is repeated may be no text
 
 
 async def _problem(_: Request, error: Exception) -> Response:
