@@ -360,7 +360,7 @@ def test_what_is_refused_stays_held_until_somebody_looks_again(guarded: Guarded,
 
 
 def test_what_nobody_decides_within_a_week_is_refused(guarded: Guarded, anna: Person) -> None:
-    """By the service, with an event; what left the window is forgotten by the same job."""
+    """By the service, with an event; who lost access is forgotten by the same job, after a month."""
     hold = held(guarded, anna)
     expire(guarded)
     assert only_hold(guarded).hold_id == hold.hold_id
@@ -368,9 +368,12 @@ def test_what_nobody_decides_within_a_week_is_refused(guarded: Guarded, anna: Pe
     expire(guarded)
     done = guarded.act(lambda scope: holds.find(scope, hold.hold_id))
     assert (done.state, done.decided_by, done.people) == (HoldState.REFUSED, "service", 3)
-    assert guarded.used() == {}
     [event] = guarded.look("SELECT body FROM events WHERE name = 'service:hold:expired'")
     assert (event["body"]["before"], event["body"]["after"]) == ("open", "refused")
+    assert guarded.used() == {"take": 5}
+    guarded.later(24 * 24 * 60)
+    expire(guarded)
+    assert guarded.used() == {}
 
 
 def test_what_is_decided_to_stay_as_published_leaves_its_hold(guarded: Guarded, anna: Person) -> None:

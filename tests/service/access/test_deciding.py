@@ -136,11 +136,18 @@ def test_a_person_is_told_of_what_was_not_turned_back(tenant: Tenant) -> None:
 
 
 def test_a_pin_goes_before_the_policy_and_then_the_policy_holds_again(tenant: Tenant, look: Look) -> None:
-    """Set and removed: decided in the same transaction, never held, with the reason of whoever decided."""
+    """Set and removed: decided in the same transaction, with the reason of whoever decided.
+
+    A pin is not held whatever the budget; what the policy makes of its end goes by the budget.
+    """
     tenant.policy(STRICT)
     look("INSERT INTO guard_settings (take, give) VALUES (0, 0)")
     tenant.writer.pin()
     assert tenant.published(0) == ("allow", "pinned", "allow")
+    tenant.writer.unpin()
+    assert (tenant.level(0), tenant.published(0)) == (("quarantine", "unmanaged"), ("allow", "pinned", "allow"))
+    look("UPDATE guard_settings SET take = NULL, give = NULL")
+    tenant.writer.pin()
     tenant.writer.unpin()
     assert tenant.published(0) == ("quarantine", "unmanaged", "none")
     tenant.writer.pin("block", until=datetime.now(UTC) + timedelta(hours=1))
