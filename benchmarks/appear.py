@@ -1,11 +1,13 @@
 """How long a new phone has mail before it is blocked: it appears, is seen, decided, written, read back and shown.
 
-The service is a process of its own on an embedded PostgreSQL, the lab another (100,000 devices, no latency of its own),
-the connector a third, watching as it does unless told otherwise. A policy blocks the phones of some people, by a rule;
-phones of theirs appear one after the other at moments of chance. *Told*: the service has the device; *published*: its
-level is; *applied*: our entry was read back and is shown. *A look* is what one look of the watch costs, and the lab's
-processor time for it. The peers are scripts with pypsrp that poll: they ask for the devices of each mailbox, or for all
-devices; what a round of theirs takes is measured on a part and multiplied.
+The service is a process of its own on an embedded PostgreSQL, the lab another (100,000 devices, no latency of its
+own), the connector a third, watching as it does unless told otherwise. A policy blocks the phones of some people, by a
+rule; phones of theirs appear one after the other at moments of chance. *Told*: the service has the device;
+*published*: its level is; *applied*: our entry was read back and is shown. Then a source reports over the API, one
+after the other, that phones do not comply, and later that they do: *blocked* and *let in* are seconds from the report
+to the entry that was read back, or is gone. *A look* is what one look of the watch costs, and the lab's processor time
+for it. The peers are scripts with pypsrp that poll: they ask for the devices of each mailbox, or for all devices; what
+a round of theirs takes is measured on a part and multiplied.
 
     .venv/bin/python -m benchmarks.appear [--devices 100000] [--phones 40]
 """
@@ -32,9 +34,10 @@ from tests.fixtures.site import Service
 
 from benchmarks.labs import RunningLab
 from benchmarks.write import Bench, made
+from gatepost.cli.story import Api
 from gatepost.connector.setup.settings_file import render
 from gatepost.exchange.organization import Organization
-from gatepost.service import migrations
+from gatepost.service import administration, migrations
 from gatepost.service.administrators.person import Person
 from gatepost.service.database import Database, Scope
 from gatepost.service.embedded import Postgres
@@ -42,6 +45,7 @@ from gatepost.service.policies import Ring, rollout, versions
 
 EVERY = 4.0  # seconds between two phones, on average
 PATIENCE = 900.0
+ADMINISTRATOR, ROLES = ("anna", "correct-horse-battery"), ["administrator"]
 PEER_MAILBOXES, PEER_DEVICES = 200, 2_000
 STAGES = {
     "told": "SELECT 1 FROM devices WHERE guid = '{guid}'",
@@ -95,6 +99,32 @@ def race(bench: Bench, mailboxes: list[str]) -> dict[str, list[float]]:
                 del waiting[guid, stage]
         time.sleep(0.05)
     return found
+
+
+def reports(bench: Bench, api: Api, phones: list[tuple[str, str]]) -> dict[str, list[float]]:
+    """These phones, each with its mailbox, are reported not to comply, then to comply; seconds until it is applied."""
+    source = api.call("POST", "/api/v1/sources", {"name": "Benchmark"})["id"]
+    found: dict[str, list[float]] = {"blocked": [], "let in": []}
+    for stage, state, is_there in (("blocked", "noncompliant", True), ("let in", "compliant", False)):
+        for device_id, address in phones:
+            time.sleep(random.uniform(0, 1))
+            record = {"id": device_id, "state": state, "device_ids": [device_id], "user": address, "name": "Phone"}
+            started = time.monotonic()
+            api.call("PUT", f"/api/v1/sources/{source}/records", {"records": [record]})
+            applied = STAGES["applied"].format(device_id=device_id)
+            while bool(bench.rows(applied)) is not is_there:
+                assert time.monotonic() - started < PATIENCE, f"{device_id} was not {stage}"
+                time.sleep(0.02)
+            found[stage].append(time.monotonic() - started)
+    return found
+
+
+def show(found: dict[str, list[float]]) -> None:
+    """A line a stage."""
+    for stage, took in found.items():
+        took.sort()
+        p99 = took[min(len(took) - 1, int(len(took) * 0.99))]
+        print(f"| {stage} | {statistics.median(took):.2f} | {p99:.2f} | {took[-1]:.2f} |", flush=True)
 
 
 def looks(bench: Bench) -> str:
@@ -153,6 +183,7 @@ def measure(bench: Bench, folder: Path, devices: int, phones: int) -> None:
         try:
             sealed = "SELECT 1 FROM syncs WHERE state = 'sealed'"
             print(f"first synchronisation: {until(lambda: bench.rows(sealed), 'the first synchronisation'):.0f} s")
+            administration.create_administrator(bench.urls.operator, "bench", *ADMINISTRATOR, ROLES)
             chosen = bench.rows(
                 "SELECT guid, primary_smtp FROM mailboxes m WHERE kind = 'user' AND eas_enabled AND blocked_ids = '{}' "
                 f"AND allowed_ids = '{{}}' ORDER BY md5(guid::text) LIMIT {phones}"
@@ -162,10 +193,16 @@ def measure(bench: Bench, folder: Path, devices: int, phones: int) -> None:
             print(f"decided: {until(lambda: not bench.rows(due), 'the decisions'):.0f} s", flush=True)
             unsaid = "SELECT 1 FROM desired WHERE result IS NULL LIMIT 1"
             until(lambda: not bench.rows(unsaid), "the writes")
-            for stage, took in race(bench, [str(guid) for guid, _ in chosen]).items():
-                took.sort()
-                p99 = took[min(len(took) - 1, int(len(took) * 0.99))]
-                print(f"| {stage} | {statistics.median(took):.1f} | {p99:.1f} | {took[-1]:.1f} |", flush=True)
+            show(race(bench, [str(guid) for guid, _ in chosen]))
+            others = bench.rows(
+                "SELECT DISTINCT ON (m.guid) d.device_id, m.primary_smtp FROM devices d "
+                "JOIN mailboxes m ON m.guid = d.mailbox_guid JOIN decisions p USING (mailbox_guid, device_id) "
+                "WHERE d.client_type = 'EAS' AND m.kind = 'user' AND m.eas_enabled AND blocked_ids = '{}' "
+                "AND allowed_ids = '{}' "
+                f"AND p.reason = 'unmanaged' ORDER BY m.guid LIMIT {phones}"
+            )
+            api = Api.sign_in(bench.settings.service.url, "bench", *ADMINISTRATOR)
+            show(reports(bench, api, [(str(device_id), str(address)) for device_id, address in others]))
         finally:
             connector.terminate()
     [(mailboxes,)] = bench.rows("SELECT count(*) FROM mailboxes")

@@ -33,7 +33,7 @@ from gatepost.service import migrations
 from gatepost.service.embedded import Postgres
 
 CMDLETS = 3
-RACES = ((0.1, 6), (0.1, 18), (0.25, 6), (0.25, 18))  # seconds a cmdlet, sessions
+RACES = ((0.1, 6), (0.1, 18), (0.25, 6), (0.25, 18), (0.5, 18))  # seconds a cmdlet, sessions
 PEER = 40
 SHELLS = 24
 PUBLISH = """

@@ -85,3 +85,4 @@ def fill(superuser_url: str, tenant_id: UUID, organization_id: UUID, devices: in
             if statement.strip():
                 connection.execute(statement.encode(), values)
         connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")  # what was filled is written now, and not while something is measured

@@ -1,9 +1,9 @@
 """How fast pins become entries of ours: pinned, told, acknowledged, written, read back, reported, in the ledger.
 
 The service is a process of its own on an embedded PostgreSQL with its ordinary, durable settings; the lab is another;
-the connector runs here. One change is four cmdlets (read and plan, read again, write, read back), so with a latency no
-more than sessions / (4 * latency) changes a second are possible: the column *bound*. After that, what many desired rows
-cost: their pages, comparing them with a listing, and finding what is due.
+the connector runs here. One change is three cmdlets (read and plan, write, read back), so with a latency no more than
+sessions / (3 * latency) changes a second are possible: the column *bound*. After that, what many desired rows cost:
+their pages, comparing them with a listing, and finding what is due.
 
     .venv/bin/python -m benchmarks.write [--pins 300] [--rows 100000]
 """
@@ -36,7 +36,7 @@ from gatepost.service.database import Database
 from gatepost.service.embedded import Postgres
 from gatepost.settings import ConnectorSettings, ExchangeSettings, UplinkSettings
 
-CMDLETS = 4
+CMDLETS = 3
 RACES = ((0.0, 4), (0.0, 8), (0.1, 4), (0.1, 8), (0.1, 16))  # seconds a cmdlet, sessions
 HEADS = (
     "ms a cmdlet", "sessions", "pinned/s", "s until told and acknowledged", "written/s", "bound/s",

@@ -28,7 +28,7 @@ CREATE INDEX decisions_announce ON decisions (tenant_id, since) WHERE announce I
 CREATE INDEX decisions_beyond ON decisions (tenant_id, organization_id, beyond) WHERE beyond IS NOT NULL;
 
 -- cause: what asks for a decision (policy, source, directory, pin, sync, time, hold, rollout); ref says which one, by_id
--- who, where a person is behind it. A device that is due for two causes keeps the one that waits for a second person.
+-- who, where a person is behind it.
 -- bulk: it is one of very many and waits until nothing else is due.
 CREATE TABLE decisions_due (
     tenant_id uuid NOT NULL DEFAULT gatepost_tenant(),
@@ -44,6 +44,13 @@ CREATE TABLE decisions_due (
     FOREIGN KEY (tenant_id, organization_id) REFERENCES organizations
 );
 CREATE INDEX decisions_due_age ON decisions_due (tenant_id, organization_id, bulk, due_at);
+
+-- Whether who asks now is behind what is due already for another cause: the last person who asked for something is; else
+-- an approved hold; else who told last of what is so.
+CREATE FUNCTION gatepost_is_behind(asks text, standing text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT standing IN ('source', 'directory', 'sync', 'time')
+        OR (asks NOT IN ('source', 'directory', 'sync', 'time') AND (asks <> 'hold' OR standing = 'hold'))
+$$;
 
 ALTER TABLE decisions ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON decisions

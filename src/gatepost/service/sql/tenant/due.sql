@@ -10,8 +10,7 @@ WHERE %(cause)s::text = 'hold' OR EXISTS (SELECT FROM rollouts)
 ORDER BY k.mailbox_guid, k.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE d.cause IN ('source', 'directory', 'sync', 'time')
-   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
+WHERE gatepost_is_behind(excluded.cause, d.cause)
 
 -- name: mark_mailboxes
 -- Every device of these mailboxes.
@@ -25,8 +24,7 @@ WHERE EXISTS (SELECT FROM rollouts) AND v.organization_id = %(organization_id)s 
 ORDER BY v.organization_id, v.mailbox_guid, v.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE d.cause IN ('source', 'directory', 'sync', 'time')
-   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
+WHERE gatepost_is_behind(excluded.cause, d.cause)
 
 -- name: mark_people
 -- Every device of these people.
@@ -41,8 +39,7 @@ WHERE EXISTS (SELECT FROM rollouts) AND m.person_id = ANY(%(person_ids)s)
 ORDER BY v.organization_id, v.mailbox_guid, v.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE d.cause IN ('source', 'directory', 'sync', 'time')
-   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
+WHERE gatepost_is_behind(excluded.cause, d.cause)
 
 -- name: mark_device_ids
 -- Every device with one of these ids, whatever their case.
@@ -56,8 +53,7 @@ WHERE EXISTS (SELECT FROM rollouts) AND v.folded_id = ANY(%(folded_ids)s)
 ORDER BY v.organization_id, v.mailbox_guid, v.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE d.cause IN ('source', 'directory', 'sync', 'time')
-   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
+WHERE gatepost_is_behind(excluded.cause, d.cause)
 
 -- name: mark_all
 -- Every device.
@@ -71,8 +67,7 @@ WHERE EXISTS (SELECT FROM rollouts)
 ORDER BY v.organization_id, v.mailbox_guid, v.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE d.cause IN ('source', 'directory', 'sync', 'time')
-   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
+WHERE gatepost_is_behind(excluded.cause, d.cause)
 
 -- name: mark_decided
 -- Devices that were decided for one of these reasons, or keep a decision because of one.
@@ -85,8 +80,7 @@ WHERE p.reason = ANY(%(reasons)s) OR p.inputs ->> 'kept' = ANY(%(reasons)s)
 ORDER BY p.organization_id, p.mailbox_guid, p.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE d.cause IN ('source', 'directory', 'sync', 'time')
-   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
+WHERE gatepost_is_behind(excluded.cause, d.cause)
 
 -- name: mark_levels
 -- Devices that were decided to have one of these levels.
@@ -99,8 +93,7 @@ WHERE p.organization_id = %(organization_id)s AND p.level = ANY(%(levels)s)
 ORDER BY p.organization_id, p.mailbox_guid, p.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE d.cause IN ('source', 'directory', 'sync', 'time')
-   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
+WHERE gatepost_is_behind(excluded.cause, d.cause)
 
 -- name: mark_overdue
 -- Devices whose decision was to be looked at again by now.
@@ -113,8 +106,7 @@ WHERE p.review_at <= now()
 ORDER BY p.organization_id, p.mailbox_guid, p.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE d.cause IN ('source', 'directory', 'sync', 'time')
-   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
+WHERE gatepost_is_behind(excluded.cause, d.cause)
 
 -- name: mark_staged_devices
 -- Devices about to be merged that differ in what a decision looks at. When a device last synchronised matters to those
@@ -139,8 +131,7 @@ WHERE EXISTS (SELECT FROM rollouts) AND s.mailbox_guid IS NOT NULL AND octet_len
 ORDER BY s.mailbox_guid, s.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE d.cause IN ('source', 'directory', 'sync', 'time')
-   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
+WHERE gatepost_is_behind(excluded.cause, d.cause)
 
 -- name: mark_staged_mailboxes
 -- Devices of mailboxes that were just merged.
@@ -154,8 +145,7 @@ WHERE EXISTS (SELECT FROM rollouts) AND v.organization_id = %(organization_id)s
 ORDER BY v.organization_id, v.mailbox_guid, v.device_id
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE d.cause IN ('source', 'directory', 'sync', 'time')
-   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
+WHERE gatepost_is_behind(excluded.cause, d.cause)
 
 -- name: organizations
 -- The organizations in which something is due. One that is being removed, or never had a connector, decides nothing.

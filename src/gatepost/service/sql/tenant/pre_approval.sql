@@ -16,8 +16,7 @@ WHERE c.device_id = ANY(%(ids)s)
 ORDER BY 1, 2, 3
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE d.cause IN ('source', 'directory', 'sync', 'time')
-   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
+WHERE gatepost_is_behind(excluded.cause, d.cause)
 
 -- name: mark_mailboxes
 -- Ids that might be approved ahead, or are, in these mailboxes.
@@ -33,8 +32,7 @@ WHERE c.mailbox_guid = ANY(%(guids)s)
 ORDER BY 1, 2, 3
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE d.cause IN ('source', 'directory', 'sync', 'time')
-   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
+WHERE gatepost_is_behind(excluded.cause, d.cause)
 
 -- name: mark_all
 -- All ids that might be approved ahead, or are.
@@ -49,8 +47,7 @@ WHERE (c.stands OR EXISTS (
 ORDER BY 1, 2, 3
 ON CONFLICT (tenant_id, organization_id, mailbox_guid, device_id) DO UPDATE SET
     cause = excluded.cause, ref = excluded.ref, by_id = excluded.by_id
-WHERE d.cause IN ('source', 'directory', 'sync', 'time')
-   OR (excluded.cause NOT IN ('source', 'directory', 'sync', 'time') AND (excluded.cause <> 'hold' OR d.cause = 'hold'))
+WHERE gatepost_is_behind(excluded.cause, d.cause)
 
 -- name: came
 -- Devices came whose ids were approved ahead: those are used. The ones that stand there in another spelling.

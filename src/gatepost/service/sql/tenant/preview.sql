@@ -72,9 +72,12 @@ ORDER BY k.organization_id, k.guid
 
 -- name: doubled
 -- Partnerships of an id that another in the same mailbox stands for: the one that synchronised last. Ids that occur twice
--- are found in an index first, for that is nearly never; materialized, or every parallel worker would look for itself.
+-- are found by walking along an index first, for that is nearly never; materialized, or every parallel worker would look
+-- for itself.
 WITH k AS MATERIALIZED (
-    SELECT mailbox_guid, device_id FROM devices GROUP BY mailbox_guid, device_id HAVING count(*) > 1
+    SELECT mailbox_guid, device_id FROM (
+        SELECT mailbox_guid, device_id, row_number() OVER (PARTITION BY mailbox_guid, device_id) AS nth FROM devices
+    ) every WHERE nth = 2
 )
 SELECT guid FROM (
     SELECT v.guid, row_number() OVER (
