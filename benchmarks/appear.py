@@ -60,7 +60,7 @@ async def rule(bench: Bench, people: list[str]) -> None:
     for number, address in enumerate(people):
         pattern = f"^{address.replace('.', '[.]')}$"
         rules.append({"id": f"r{number}", "name": address, "level": "block", "when": {"user": pattern}})
-    document = {"enabled": True, "rules": rules, "cloud_cache": "leave"}
+    document = {"enabled": True, "rules": rules, "unmanaged": "leave", "cloud_cache": "leave"}
     person = Person(uuid4(), "benchmark")
 
     async def begin(scope: Scope) -> None:
@@ -101,16 +101,20 @@ def race(bench: Bench, mailboxes: list[str]) -> dict[str, list[float]]:
     return found
 
 
-def reports(bench: Bench, api: Api, phones: list[tuple[str, str]]) -> dict[str, list[float]]:
+def report(api: Api, source: str, state: str, device_id: str, address: str) -> None:
+    """Tell a source's verdict about one device."""
+    record = {"id": device_id, "state": state, "device_ids": [device_id], "user": address, "name": "Phone"}
+    api.call("PUT", f"/api/v1/sources/{source}/records", {"records": [record]})
+
+
+def reports(bench: Bench, api: Api, source: str, phones: list[tuple[str, str]]) -> dict[str, list[float]]:
     """These phones, each with its mailbox, are reported not to comply, then to comply; seconds until it is applied."""
-    source = api.call("POST", "/api/v1/sources", {"name": "Benchmark"})["id"]
     found: dict[str, list[float]] = {"blocked": [], "let in": []}
     for stage, state, is_there in (("blocked", "noncompliant", True), ("let in", "compliant", False)):
         for device_id, address in phones:
             time.sleep(random.uniform(0, 1))
-            record = {"id": device_id, "state": state, "device_ids": [device_id], "user": address, "name": "Phone"}
             started = time.monotonic()
-            api.call("PUT", f"/api/v1/sources/{source}/records", {"records": [record]})
+            report(api, source, state, device_id, address)
             applied = STAGES["applied"].format(device_id=device_id)
             while bool(bench.rows(applied)) is not is_there:
                 assert time.monotonic() - started < PATIENCE, f"{device_id} was not {stage}"
@@ -184,6 +188,9 @@ def measure(bench: Bench, folder: Path, devices: int, phones: int) -> None:
             sealed = "SELECT 1 FROM syncs WHERE state = 'sealed'"
             print(f"first synchronisation: {until(lambda: bench.rows(sealed), 'the first synchronisation'):.0f} s")
             administration.create_administrator(bench.urls.operator, "bench", *ADMINISTRATOR, ROLES)
+            api = Api.sign_in(bench.settings.service.url, "bench", *ADMINISTRATOR)
+            source = api.call("POST", "/api/v1/sources", {"name": "Benchmark"})["id"]
+            report(api, source, "noncompliant", "somebody-elses-phone", "nobody@elsewhere.example")
             chosen = bench.rows(
                 "SELECT guid, primary_smtp FROM mailboxes m WHERE kind = 'user' AND eas_enabled AND blocked_ids = '{}' "
                 f"AND allowed_ids = '{{}}' ORDER BY md5(guid::text) LIMIT {phones}"
@@ -201,8 +208,7 @@ def measure(bench: Bench, folder: Path, devices: int, phones: int) -> None:
                 "AND allowed_ids = '{}' "
                 f"AND p.reason = 'unmanaged' ORDER BY m.guid LIMIT {phones}"
             )
-            api = Api.sign_in(bench.settings.service.url, "bench", *ADMINISTRATOR)
-            show(reports(bench, api, [(str(device_id), str(address)) for device_id, address in others]))
+            show(reports(bench, api, source, [(str(device_id), str(address)) for device_id, address in others]))
         finally:
             connector.terminate()
     [(mailboxes,)] = bench.rows("SELECT count(*) FROM mailboxes")
