@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -67,12 +67,21 @@ def approve(guarded: Guarded, hold: Hold, person: Person, digest: str | None = N
 
 
 def marking(
-    guarded: Guarded, hold: Hold, person: Person, digest: str | None = None
+    guarded: Guarded,
+    hold: Hold,
+    person: Person,
+    digest: str | None = None,
+    before: tuple[Sequence[Key], Cause] | None = None,
 ) -> tuple[Hold, Mapping[Key, Cause]]:
-    """Approve; also what is to be decided then. It is taken at once: these tests say what is decided, and when."""
+    """Approve; also what is to be decided then, with what was marked just ``before``.
+
+    It is taken in the same transaction: these tests say what is decided, and when, not the service's loop.
+    """
     seen = digest_of(guarded, hold) if digest is None else digest
 
     async def approved(scope: Scope) -> tuple[Hold, Mapping[Key, Cause]]:
+        if before is not None:
+            await due.mark(scope, guarded.organization, *before)
         known = await holds.approve(scope, hold.hold_id, seen, person)
         marked = await due.take(scope, guarded.organization, 1_000)
         await due.done(scope, guarded.organization, list(marked))
@@ -255,13 +264,7 @@ def test_an_approval_marks_what_it_lets_through_as_due(guarded: Guarded, anna: P
     guarded.look("INSERT INTO rollouts (version, began_by, began_id) VALUES (3, 'anna', gen_random_uuid())")
     hold = held(guarded, anna)
     guarded.decided([block(6)], Level.ALLOW)
-    guarded.look(
-        "INSERT INTO decisions_due (organization_id, mailbox_guid, device_id, cause, ref, by_id) "
-        "VALUES (%s, %s, %s, 'policy', '4', gen_random_uuid())",
-        guarded.organization,
-        *block(7).key,
-    )
-    done, marked = marking(guarded, hold, bert)
+    done, marked = marking(guarded, hold, bert, before=([block(7).key], Cause("policy", "4", uuid4())))
     assert (done.people, done.dropped) == (2, 1)
     assert {key[1]: (cause.kind, cause.ref) for key, cause in marked.items()} == {
         "PHONE5-0": ("hold", str(hold.hold_id)),
