@@ -52,7 +52,7 @@ class Notice:
 
 @dataclass
 class World:
-    """Service, mailbox and clock; ``fate`` is asked at each seam what befalls there, ``refuses`` raises for a recipient."""
+    """Service, mailbox and clock; ``fate`` says what befalls at each seam, ``refuses`` raises for a recipient."""
 
     fate: Callable[[str], str] = lambda _: ""
     now: float = 1_000_000.0
