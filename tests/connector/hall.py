@@ -51,6 +51,7 @@ class Directory:
     """One mailbox's lists on two controllers; a change arrives at the other one after ``delay`` seconds.
 
     ``coupled``: putting an id on one list takes it off the other by itself. ``trouble`` befalls the next write.
+    ``on_sign_in``: the next write is sent again once it has asked for a sign-in, and this has happened.
     ``by_us`` and ``by_people`` say who put what stands there; who is in doubt stands in neither.
     """
 
@@ -63,6 +64,7 @@ class Directory:
     overtaken: bool = False
     on_read: Callable[[], None] = lambda: None
     on_write: Callable[[], None] = lambda: None
+    on_sign_in: Callable[[], None] | None = None
     lists: dict[str, set[EntryAt]] = field(default_factory=lambda: {NEAR: set(), FAR: set()})
     coming: list[tuple[float, int, str, bool, EntryAt]] = field(default_factory=list)
     stamps: dict[tuple[str, EntryAt], int] = field(default_factory=dict)
@@ -108,6 +110,10 @@ class Directory:
         if trouble == "away":
             raise ExchangeUnreachable("It is away.", server="lab")
         self.on_write()
+        if self.on_sign_in is not None:
+            permit()
+            (on_sign_in, self.on_sign_in) = (self.on_sign_in, None)
+            on_sign_in()
         permit()
         if trouble == "denied":
             raise CmdletFailed("Set-CASMailbox", "Access is denied.", exception_type="ADOperationException")

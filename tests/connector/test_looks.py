@@ -1,10 +1,12 @@
 """One mailbox in simulated time: what is written, what is waited for, what is told, and what is never done."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from gatepost.connector.looks import JUST_NOW
 from gatepost.domain.desired import Level, ListName, Result
 from gatepost.domain.devices import AccessChange
 from tests.connector.hall import FAR, GRACE, MAILBOX, NEAR, WRITE_TIMEOUT, Hall, quick_folder
@@ -443,3 +445,17 @@ def test_an_entry_made_between_reading_and_writing_is_not_called_ours(hall: Hall
     hall.ledger.publish("d1", Level.BLOCK)
     assert hall.work() == {"overtaken": 1, "seen": 1}
     assert (hall.ledger.owned, hall.ledger.results, hall.writes.taken()) == (set(), [Result.UNCHANGED], 0)
+
+
+def test_an_entry_made_while_a_write_signed_in_is_not_called_ours(hall: Hall) -> None:
+    """What left before the server asked for a sign-in was not carried out; when that was over, the reading was late."""
+
+    def somebody_is_quicker() -> None:
+        hall.directory.edit(NEAR, (BLOCK, "d1"), there=True, doubtful=False)
+        time.sleep(JUST_NOW)
+
+    hall.directory.on_sign_in = somebody_is_quicker
+    hall.ledger.publish("d1", Level.BLOCK)
+    assert hall.work() == {"overtaken": 1, "seen": 1}
+    assert (hall.ledger.owned, hall.ledger.results, hall.writes.taken()) == (set(), [Result.UNCHANGED], 0)
+    assert hall.directory.by_people == {(BLOCK, "d1")}

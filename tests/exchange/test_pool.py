@@ -127,6 +127,41 @@ def test_a_session_whose_permit_says_not_now_is_kept(make_lab: MakeLab, auth: st
     assert VIEW.name not in [call.cmdlet for call in lab.calls]
 
 
+def test_a_command_that_was_half_sent_when_it_was_not_now_any_more_is_ended(make_lab: MakeLab) -> None:
+    """It is longer than one message; its session serves on, and nothing of it is left there."""
+    lab = make_lab()
+    long = Command(VIEW.name, {"RecipientViewRoot": "x" * 100_000})
+    asked: list[int] = []
+
+    def not_now() -> None:
+        asked.append(1)
+        if len(asked) > 1:
+            raise NotSent
+
+    with opened(lab) as pool:
+        pool.read(ask)
+        with pytest.raises(NotSent):
+            pool.write(lambda session: session.objects(long, permit=not_now))
+        assert [pool.read(ask), pool.write(ask)] == [3, 3]
+        [shell] = lab.shells._all()
+        assert (len(asked), shell._commands) == (2, {})
+
+
+def test_what_begins_when_its_time_is_over_is_not_sent(make_lab: MakeLab) -> None:
+    """However quickly the server would answer: no permit is asked, and no byte leaves."""
+    lab, asked = make_lab(), list[int]()
+    with opened(lab) as pool:
+
+        def late(session: Session) -> None:
+            with session.within(0):
+                session.objects(VIEW, permit=lambda: asked.append(1))
+
+        pool.read(ask)
+        with pytest.raises(ExchangeUnreachable, match="took longer than 0 seconds"):
+            pool.write(late)
+    assert (asked, [call.cmdlet for call in lab.calls if call.cmdlet == VIEW.name]) == ([], [])
+
+
 def test_a_session_that_cannot_be_prepared_is_closed(make_lab: MakeLab) -> None:
     """And the error comes out."""
     lab = make_lab()

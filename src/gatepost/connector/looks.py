@@ -226,6 +226,7 @@ class Looks:
                 again = _is_late(asked_at)
                 after = write(permit=partial(permitted, again=again), again=again)
             except _Late:
+                sent.clear()  # what had left came before a sign-in or before a whole command: nothing was done
                 after = write(permit=permitted)
         except WriteUncertain as error:
             told = (*said, *look.unwritten(changes, Result.UNCERTAIN, error.cause))

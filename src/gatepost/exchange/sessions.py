@@ -31,7 +31,7 @@ from gatepost.errors import (
     WireError,
 )
 from gatepost.exchange.cmdlets import role_of
-from gatepost.exchange.transport import Permit, Transport
+from gatepost.exchange.transport import NotSent, Permit, Transport
 from gatepost.settings import ExchangeSettings
 from gatepost.wire import soap
 from gatepost.wire.creating import Command
@@ -44,7 +44,6 @@ _OPERATION_TIMEOUT = 20.0
 _SILENCE = 900.0
 _CLOSING = 5.0
 _MOMENT = 0.05
-_INSTANT = 0.001
 _PIECE = 48 * 1024
 _ACCESS_DENIED = 5
 _BROKEN = frozenset(
@@ -209,7 +208,12 @@ class Session:
         reply = self._ask(opening, "starting a command", permit)
         command_id = soap.read_command_id(reply) or str(pipeline_id).upper()
         for piece in further:
-            self._ask(soap.send(self._target(), uuid4(), self._shell, command_id, piece), "sending a command", permit)
+            envelope = soap.send(self._target(), uuid4(), self._shell, command_id, piece)
+            try:
+                self._ask(envelope, "sending a command", permit)
+            except NotSent:
+                self._end(command_id)  # the session serves on, without half of a command
+                raise
         return command_id
 
     def _receive(
@@ -313,8 +317,11 @@ class Session:
 
     @property
     def _patience(self) -> float:
-        """How long the next request may take, in seconds; more than 0."""
-        return max(_INSTANT, min(self._settings.timeout, self._until - time.monotonic()))
+        """How long the next request may take, in seconds. Raises ExchangeUnreachable where no time is left."""
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise ExchangeUnreachable(f"{self.server} took too long.", server=self.server)
+        return min(self._settings.timeout, left)
 
     @property
     def _is_late(self) -> bool:
@@ -323,7 +330,8 @@ class Session:
     def _end(self, command_id: str) -> None:
         """End a command on the server; one that cannot be ended goes with its shell."""
         try:
-            self._transport.post(soap.signal(self._target(), uuid4(), self._shell, command_id), self._closing)
+            seconds = min(self._closing, self._patience)
+            self._transport.post(soap.signal(self._target(), uuid4(), self._shell, command_id), seconds)
         except GatepostError as error:
             log.warning("a command on %s could not be ended: %s", self.server, error)
 
