@@ -104,17 +104,17 @@ class Writes:
     # -- what is due -----------------------------------------------------------------------------------------------
 
     def due(self, limit: int) -> list[str]:
-        """Mailboxes to look at now, those with an open write first, then what was published, then what was put off.
+        """Mailboxes to look at now, those with an open write first.
 
-        Of what was published the newest and the oldest take turns: what one person asks for in the middle of a long
-        drain does not wait for its end, and nothing waits for ever. What was put off goes by how long it has been due.
+        Then the newest and the oldest of what was published and the longest due of what was put off take turns: what
+        one person asks for in the middle of a long drain does not wait for its end, also where its first attempt
+        failed, and nothing waits for ever.
         """
-        taking_turns = zip_longest(self._due(NEWEST, limit), self._due(OLDEST, limit))
-        published = (each for pair in taking_turns for each in pair if each is not None)
-        found = dict.fromkeys(chain(self._due(BEGUN, limit), published))
-        for source in (LATER, MISDATED):
-            if len(found) < limit:
-                found.update(dict.fromkeys(self._due(source, limit)))
+        taking_turns = zip_longest(*(self._due(source, limit) for source in (NEWEST, OLDEST, LATER)))
+        waiting = (each for turn in taking_turns for each in turn if each is not None)
+        found = dict.fromkeys(chain(self._due(BEGUN, limit), waiting))
+        if len(found) < limit:
+            found.update(dict.fromkeys(self._due(MISDATED, limit)))
         return list(found)[:limit]
 
     def _due(self, source: str, limit: int) -> list[str]:
