@@ -85,6 +85,20 @@ def test_versions_are_compared_as_numbers(operator: str, version: tuple[int, ...
     assert OsIs(None, operator, version).matches(DEVICE, NOW) is holds
 
 
+@pytest.mark.parametrize(
+    ("name", "system", "holds"),
+    [
+        ("iOS", "iOS 17.1.2 21B101", True), ("ios*", "iOS 17.1.2 21B101", True), ("iOS 17.1.2 21B101", None, True),
+        ("iOS", "iPadOS 17.1", False), ("Android", "Android", True), ("Windows Phone", "Windows Phone 8.10", True),
+        ("i", "iOS 17.1.2", False), ("21B101", None, False),
+    ],
+)  # fmt: skip
+def test_a_system_is_named_with_its_version_or_without(name: str, system: str | None, holds: bool) -> None:
+    """Whoever writes iOS means every iOS, though Exchange has the version in the same text."""
+    device = replace(DEVICE, os=system or "iOS 17.1.2 21B101")
+    assert OsIs(Globs((name,))).matches(device, NOW) is holds
+
+
 def test_a_version_that_nobody_knows_compares_with_nothing() -> None:
     """Neither older nor newer, so no rule about versions speaks of it."""
     nameless = replace(DEVICE, os="Apple", os_version=())

@@ -30,6 +30,7 @@ MOST_STEPS = 40_000
 """Steps of all compiled texts and patterns of a policy: linear time is so many times a text's length, at the worst."""
 LONGEST_SECONDS = 366 * 86_400
 VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,5}")
+DIGIT = re.compile(r"\d")
 COMPARE = {"<": lt, "<=": le, "=": eq, ">=": ge, ">": gt}
 PATTERN_BYTES = 1 << 20
 CATCH_ALL: Mapping[str, Any] = {}
@@ -129,9 +130,17 @@ class TextIs(_Timeless):
         return list(self.globs.texts)
 
 
+def _without_version(system: str) -> str:
+    found = DIGIT.search(system)
+    return system[: found.start()].rstrip() if found else system
+
+
 @dataclass(frozen=True)
 class OsIs(_Timeless):
-    """The operating system's name is one of these, and its version compares so; either may be left out."""
+    """The operating system's name is one of these, and its version compares so; either may be left out.
+
+    Exchange writes both in one text, ``iOS 17.1.2 21B101``: ``iOS``, ``iOS 17*`` and the whole text all speak of it.
+    """
 
     globs: Globs | None
     operator: str = ""
@@ -146,7 +155,7 @@ class OsIs(_Timeless):
         """Whether it holds. A version that nobody knows compares with nothing."""
         if facts.os is None:
             return None if facts.discovering else False
-        if self.globs is not None and not self.globs.match(facts.os):
+        if self.globs is not None and not (self.globs.match(facts.os) or self.globs.match(_without_version(facts.os))):
             return False
         if not self.operator:
             return True
