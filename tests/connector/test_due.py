@@ -8,8 +8,9 @@ from uuid import UUID
 import pytest
 
 from gatepost.connector.store import FILE, Store
-from gatepost.connector.writes import Started, Writes
+from gatepost.connector.writes import Said, Started, Writes
 from gatepost.domain.contract import Answer
+from gatepost.domain.desired import Result
 from tests.fixtures.connector import wanted
 
 NOW = 1_800_000_000.0
@@ -49,6 +50,15 @@ def test_the_newest_and_the_oldest_that_was_published_take_turns(store: Store) -
     store.acknowledged = 61
     assert writes.due(3) == [box(61), box(1), box(60)]
     assert sorted(writes.due(100)) == sorted(box(number) for number in range(1, 62)), "each once"
+
+
+def test_a_start_keeps_the_order(store: Store) -> None:
+    """What was published last before it is as new after it; what was told under other limits is due as well."""
+    writes = Writes(store, enforcing=True, now=lambda: NOW)
+    task = writes.task(box(5))
+    writes.settle(task, [Said(row, Result.OBSERVED.value) for row in task.rows], due=None)
+    writes.look_again("other limits", [Result.OBSERVED.value])
+    assert writes.due(4) == [box(60), box(5), box(59), box(1)]
 
 
 def test_an_open_write_goes_first_and_what_was_put_off_takes_turns(store: Store) -> None:

@@ -149,7 +149,8 @@ class Writes:
         concerned = list(told) if self._store.note(LIMITS) != limits else []
         with self._store.transaction() as db:
             db.execute(
-                "UPDATE work SET due = 0 WHERE mailbox IN (SELECT mailbox FROM desired WHERE told IS NULL "
+                "UPDATE work SET due = min(coalesce(due, 0), 0) "
+                "WHERE mailbox IN (SELECT mailbox FROM desired WHERE told IS NULL "
                 "OR told IN (SELECT value FROM json_each(?))) OR mailbox IN (SELECT mailbox FROM writes)",
                 (json.dumps(concerned),),
             )
