@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from gatepost.domain.desired import ListName
+from tests.connector.hall import NEAR
 from tests.fire.office import House
 from tests.fire.site import DEVICES
 from tests.fire.story import Fire
@@ -44,6 +45,41 @@ def test_a_group_change_that_would_cut_somebody_off_is_held(built: House) -> Non
     fire.answer(approved=True, killed=None)
     fire.work("", "")
     assert (fire.office.published(), fire.site.directory.by_us) == (dict.fromkeys(DEVICES, "leave"), set())
+    fire.teardown()
+
+
+def test_while_the_service_is_away_nothing_is_written(built: House) -> None:
+    """What was published and heard waits once the lease has run out, and is written when the service is back."""
+    fire = Fire.within(built)()
+    fire.begin(coupled=False, delay=0.0)
+    fire.pin("d1", "block")
+    fire.check_in("", None, complete=True)
+    standing, written = set(fire.site.directory.by_us), len(fire.site.directory.writes)
+    fire.mishap("away")
+    for _ in range(2):
+        fire.pass_time(61.0)
+        fire.run("")
+        assert (fire.site.directory.by_us, len(fire.site.directory.writes)) == (standing, written)
+    fire.mishap("back")
+    fire.work("", "")
+    assert fire.site.directory.by_us == {(ListName.BLOCK, "d1"), (ListName.ALLOW, "d2")}
+    assert len(fire.site.directory.writes) == written + 1
+    fire.teardown()
+
+
+def test_hands_are_taken_off_what_is_ours_alone(built: House) -> None:
+    """Where nothing is wanted any more our entries go, and an administrator's stay, also of the same phone."""
+    fire = Fire.within(built)()
+    fire.begin(coupled=False, delay=0.0)
+    theirs = {(ListName.BLOCK, "d1"), (ListName.ALLOW, "d3")}
+    for which, name in theirs:
+        fire.edit(NEAR, which, name, there=True)
+    fire.policy("excluding", None)
+    fire.group(excluded=True, killed=None)
+    fire.work("", "")
+    assert fire.office.published() == dict.fromkeys(DEVICES, "leave")
+    assert fire.site.directory.lists[NEAR] == fire.site.directory.by_people == theirs
+    fire.foreign_entries_stay()
     fire.teardown()
 
 
