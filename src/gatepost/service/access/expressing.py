@@ -65,12 +65,12 @@ WORDS: Mapping[Obstacle, tuple[str, str]] = {
     Obstacle.FOREIGN_ALLOW: (
         "Devices that are to be blocked or quarantined have access: {devices}. Somebody else put them on their "
         "mailboxes' lists of allowed devices.",
-        "Take them off those lists in Exchange, or adopt the entries. What Gatepost did not make stays as it is.",
+        "Take them off those lists in Exchange. What Gatepost did not make stays as it is.",
     ),
     Obstacle.FOREIGN_BLOCK: (
         "Devices that are to have access, or to be quarantined, are blocked: {devices}. Somebody else put them on "
         "their mailboxes' lists of blocked devices.",
-        "Take them off those lists in Exchange, or adopt the entries. What Gatepost did not make stays as it is.",
+        "Take them off those lists in Exchange. What Gatepost did not make stays as it is.",
     ),
     Obstacle.UNKNOWN: (
         "Nobody can tell what Exchange makes of these devices: {devices}. Their mailboxes' lists, the device access "
