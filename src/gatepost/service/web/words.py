@@ -367,14 +367,14 @@ BEYOND = {
     "rule-blocks": Word(N_("A device access rule of Exchange blocks it, and rules go before the default.")),
     "foreign-allow": Word(
         N_(
-            "Somebody else put it on the mailbox's list of allowed devices. Take it off there: what Gatepost did not make "
-            "stays as it is."
+            "Somebody else put it on the mailbox's list of allowed devices. Take it off there: what Gatepost did not "
+            "make stays as it is."
         )
     ),
     "foreign-block": Word(
         N_(
-            "Somebody else put it on the mailbox's list of blocked devices. Take it off there: what Gatepost did not make "
-            "stays as it is."
+            "Somebody else put it on the mailbox's list of blocked devices. Take it off there: what Gatepost did not "
+            "make stays as it is."
         )
     ),
     "unknown": Word(N_("The mailbox's lists, the access rules or the default level could not be read.")),
