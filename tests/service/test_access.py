@@ -132,7 +132,7 @@ def test_an_opposite_entry_that_is_known_is_a_finding_at_once(writer: Writer, lo
     assert findings(look) == [("beyond-foreign-block", ""), ("list-conflict", f"{MAILBOX}/{DEVICE}")]
     cause = look("SELECT cause, remedy FROM findings WHERE code = 'list-conflict'")[0]
     assert "DEV00000 in the mailbox user0@example.test is to have the level allow" in cause["cause"]
-    assert cause["remedy"].startswith("Take it off that list in Exchange, or remove the pin.")
+    assert cause["remedy"].startswith("Take it off that list in Exchange, or change the pin or the policy.")
     assert len(writer.say()["desired"]) == 1
     writer.unpin()
     assert findings(look) == []

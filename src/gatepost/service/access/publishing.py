@@ -292,7 +292,8 @@ def _in_words(code: str, standing: Standing) -> dict[str, str]:
     causes = {
         CONFLICT: (
             f"{who} is to have the level {level}, but somebody else put it on the mailbox's {opposite}.",
-            "Take it off that list in Exchange, or remove the pin. What Gatepost did not make stays as it is.",
+            "Take it off that list in Exchange, or change the pin or the policy. What Gatepost did not make stays as "
+            "it is.",
         ),
         PRESUMED: (
             f"{who} has an entry that Gatepost very probably made, but the connector's record of it was lost.",
@@ -309,7 +310,8 @@ def _in_words(code: str, standing: Standing) -> dict[str, str]:
         ),
         CODES[Result.OUT_OF_SCOPE]: (
             f"{who} is outside of the connector's scope, so it keeps what it has.",
-            "Widen the scope in the connector's settings if this mailbox is to be written, or remove the pin.",
+            "Widen the scope in the connector's settings if this mailbox is to be written, or change the pin or the "
+            "policy.",
         ),
         CODES[Result.CEILING]: (
             f"{who} waits: the connector's ceiling of writes that take access away is reached for this hour.",

@@ -25,7 +25,7 @@ BEGIN = {
     "ticket": N_("A set-up package that nobody has used ends on %(detail)s."),
     "password": N_("The doctor says that a password of the connector needs attention."),
     "refused": N_("Exchange refuses or fails writes: %(detail)s at the moment."),
-    "lists": N_("Somebody else has changed entries of mailboxes' lists: %(detail)s at the moment."),
+    "lists": N_("Mailboxes' lists are against what Gatepost wants, by somebody else's hand: %(detail)s at the moment."),
 }
 REMEDY = {
     "silent": N_("See whether its machine runs and reaches this service. Nothing is written to Exchange until then."),
@@ -41,7 +41,7 @@ REMEDY = {
     "ticket": N_("Use it, or download another package."),
     "password": N_("The connection page shows what the doctor found."),
     "refused": N_("The connection page shows which, and why."),
-    "lists": N_("The connection page shows which entries stand against what Gatepost wants."),
+    "lists": N_("The connection page shows which, and why."),
 }
 END = {
     "silent": N_("The connector is heard again, or is not expected any more."),

@@ -19,11 +19,11 @@ PRESUMED = N_(
 IN_THE_WAY = {
     ListName.ALLOW: N_(
         "The mailbox's list of allowed devices names this device by somebody else's hand, so nothing was written. Take "
-        "it off that list in Exchange, or remove the pin."
+        "it off that list in Exchange, or change the pin or the policy."
     ),
     ListName.BLOCK: N_(
         "The mailbox's list of blocked devices names this device by somebody else's hand, so nothing was written. Take "
-        "it off that list in Exchange, or remove the pin."
+        "it off that list in Exchange, or change the pin or the policy."
     ),
 }
 RESULTS = {
@@ -31,7 +31,7 @@ RESULTS = {
     Result.UNCHANGED: N_("The mailbox's lists were so already, and nothing had to be written."),
     Result.CONFLICT: N_(
         "What stands in the mailbox's lists of this device contradicts what is desired, so nothing was written. Put "
-        "the lists in order in Exchange, or remove the pin."
+        "the lists in order in Exchange, or change the pin or the policy."
     ),
     Result.REFUSED: N_(
         "Exchange denies the connector's account this write. Give the account the role that the administrator's guide "
