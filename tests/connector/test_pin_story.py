@@ -324,10 +324,7 @@ def test_everything_at_once_for_long(make_site: MakeSite, seed: int) -> None:
 
 
 def test_what_an_administrator_writes_while_a_write_is_on_its_way_stays_theirs(make_site: MakeSite) -> None:
-    """The same entry as ours, made after Exchange read, is not called ours; an opposite one stops the write.
-
-    The answer to that reading is a while on its way.
-    """
+    """The same entry as ours, made while we read, is not called ours; an opposite one stops the write."""
     with telling(make_site, devices=300) as story:
         connector = story.connector()
         story.begin(connector)
