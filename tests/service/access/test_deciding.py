@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from gatepost.domain.contract import iso
 from gatepost.domain.desired import Level, ListName
 from gatepost.service import removal
 from gatepost.service.access import deciding, due, facts
@@ -122,9 +123,15 @@ def test_time_alone_ends_a_grace_period(tenant: Tenant, look: Look) -> None:
 
 
 def test_a_person_is_told_of_what_was_not_turned_back(tenant: Tenant) -> None:
-    """Quarantined, then allowed; but nothing of a block that was over before anybody was told."""
+    """Quarantined, then allowed; but nothing of a block that was over before anybody was told.
+
+    Of a phone that Exchange kept out all along nothing is told when a policy keeps it out too: nothing was lost.
+    """
     tenant.policy(STRICT)
-    assert tenant.decided(0)["announce"] == "quarantined"
+    assert (tenant.level(0), tenant.decided(0)["announce"]) == (("quarantine", "unmanaged"), None)
+    appeared = iso(datetime.now(UTC) - timedelta(hours=1))
+    tenant.tell(device(8, first_sync_at=appeared), mailboxes=(mailbox(4),))
+    assert tenant.decided(8)["announce"] == "quarantined"
     tenant.look("UPDATE decisions SET announce = NULL")
     tenant.managed(0, "compliant")
     assert tenant.decided(0)["announce"] == "allowed"

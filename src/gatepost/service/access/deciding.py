@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +31,8 @@ from gatepost.service.database import Database, Scope
 from gatepost.service.ledger import Key
 
 BATCH = 1_000
+NEWCOMER = timedelta(days=1)
+WITHOUT = frozenset({State.BLOCKED, State.QUARANTINED, State.DISCOVERY})
 REMOVED = frozenset({"removing", "removed"})
 GONE = Reason.GONE.value
 FAILED = "decision-failed"
@@ -39,12 +41,16 @@ log = logging.getLogger("gatepost.service")
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A decision, and what Exchange makes of the device with the lists as published (before) and as decided (after)."""
+    """A decision, and what Exchange makes of the device with the lists as published (before) and as decided (after).
+
+    ``is_new``: Exchange has had the device for less than a day.
+    """
 
     known: Known
     decision: Decision
     before: Verdict
     after: Verdict
+    is_new: bool = False
 
     @property
     def moves(self) -> bool:
@@ -61,19 +67,32 @@ class Judged:
     def announce(self) -> str | None:
         """What the person is to be told, once it is so: blocked, quarantined, allowed, warning; None for nothing.
 
-        What was turned back before anybody was told of it is not told of at all.
+        What was turned back before anybody was told of it is not told of at all; nor is what was so before anything was
+        decided: a phone that Exchange kept out all along loses nothing where a policy keeps it out from now on.
         """
         before, now, pending = self.known.previous, self.decision, self.known.announce
         if now.warns and not (before and before.warns):
             return "warning"
         if before and before.level is now.level:
             return None if pending == "warning" and not now.warns else pending
+        if now.level in TAKES_AWAY and self._was_out_before:
+            return None
         if now.level is Level.BLOCK:
             return "blocked" if self.after.state is State.BLOCKED else None
         if now.level is Level.QUARANTINE:
             return "quarantined" if self.after.state in (State.QUARANTINED, State.DISCOVERY) else None
         regains = before is not None and before.level in TAKES_AWAY and self.after.access
         return "allowed" if regains and pending not in ("blocked", "quarantined") else None
+
+    @property
+    def _was_out_before(self) -> bool:
+        """Whether it had no mail before anything was decided that takes any away, and its person knows that for long.
+
+        A pin is about that one device, and told of all the same.
+        """
+        taken = self.known.previous is not None and self.known.previous.level in TAKES_AWAY
+        pinned = self.decision.reason is Reason.PINNED
+        return self.before.state in WITHOUT and not (taken or pinned or self.is_new)
 
     @property
     def wanted(self) -> Wanted:
@@ -122,7 +141,7 @@ def _judge(known: Known, organization: Organization, now: datetime) -> Judged:
     before = organization.verdict(known.device, known.listed(known.stands))
     same = decision.level is (known.stands or Level.LEAVE)
     after = before if same else organization.verdict(known.device, known.listed(decision.level))
-    return Judged(known, decision, before, after)
+    return Judged(known, decision, before, after, now - known.facts.first_seen < NEWCOMER)
 
 
 def _judge_ahead(known: Known, decision: Decision, organization: Organization) -> Judged:
