@@ -124,7 +124,7 @@ def add_account(site: Site, url: str) -> None:
 
 
 def told_site(make_site: MakeSite, **limits: Any) -> Told:
-    """A site that enforces, where new phones are in quarantine by default."""
+    """A site that enforces, where new phones are in quarantine by default, and somebody with such a phone."""
     site = make_site(devices=30).limited(**{"mode": "enforce", **limits})
     lab = site.lab
     add_account(site, lab.ews_url)
@@ -136,5 +136,6 @@ def told_site(make_site: MakeSite, **limits: Any) -> Told:
         for device in each.devices
         if device.device_id and device.handset.client_type == "EAS" and len(each.devices) == 1
     )
+    phone.first_sync = lab.organization.clock()
     site.enrol().synchronise()
     return Told(site, mailbox, phone)
