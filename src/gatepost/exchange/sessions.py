@@ -70,16 +70,35 @@ class Session:
     def open(cls, settings: ExchangeSettings, password: str | None) -> Self:
         """A session whose runspace is open. Raises the ExchangeError family; leaves no shell behind."""
         session = cls(settings, password)
-        session.start()
+        try:
+            session.start()
+        except BaseException:
+            session.close()
+            raise
         return session
 
     def start(self) -> None:
-        """Open the shell and its runspace. Raises the ExchangeError family; leaves no shell behind."""
+        """Open the shell and its runspace. Raises the ExchangeError family; ``close`` deletes what it left then."""
+        opening = self._runspace.opening()
         try:
-            self._create()
-        except BaseException:
-            self.close()
+            reply = self._ask(
+                soap.create(self._target(), uuid4(), self._id, opening), "opening a session", self._shell_may_be
+            )
+        except (ExchangeUnreachable, WireError):
             raise
+        except GatepostError:
+            self._shell = {}
+            raise
+        self._shell = soap.read_shell(reply)
+        while not self._runspace.opened:
+            for stream in self._received(None, self._left).streams:
+                self._runspace.feed(stream)
+            if self._runspace.broken is not None:
+                raise NotExchange(
+                    f"{self.server} could not open a runspace: {self._runspace.broken.message}",
+                    "Check that the account may use remote PowerShell (RemotePowerShellEnabled).",
+                    server=self.server,
+                )
 
     def __enter__(self) -> Self:
         return self
@@ -174,28 +193,6 @@ class Session:
     ) -> list[bytes]:
         """Run a pipeline whose output is small; all its objects."""
         return [payload for batch in self.output(*commands, errors=errors, permit=permit) for payload in batch]
-
-    def _create(self) -> None:
-        opening = self._runspace.opening()
-        try:
-            reply = self._ask(
-                soap.create(self._target(), uuid4(), self._id, opening), "opening a session", self._shell_may_be
-            )
-        except (ExchangeUnreachable, WireError):
-            raise
-        except GatepostError:
-            self._shell = {}
-            raise
-        self._shell = soap.read_shell(reply)
-        while not self._runspace.opened:
-            for stream in self._received(None, self._left).streams:
-                self._runspace.feed(stream)
-            if self._runspace.broken is not None:
-                raise NotExchange(
-                    f"{self.server} could not open a runspace: {self._runspace.broken.message}",
-                    "Check that the account may use remote PowerShell (RemotePowerShellEnabled).",
-                    server=self.server,
-                )
 
     def _shell_may_be(self) -> None:
         """Once the bytes leave, there may be a shell by the name that we ask for, whether or not the answer arrives."""
