@@ -5,7 +5,7 @@ with a latency for each cmdlet; the connector runs here. A change is three cmdle
 than sessions / (3 * latency) changes a second are possible: *bound*. The peers are what a plain script does with
 pypsrp: one session, one ``Set-CASMailbox`` a change, without looking before or after; and the same with both readings.
 
-    .venv/bin/python -m benchmarks.drain [--changes 1000] [--no-peers]
+    .venv/bin/python -m benchmarks.drain [--changes 1000] [--only MILLISECONDS SESSIONS] [--no-peers]
 """
 
 import argparse
@@ -34,6 +34,8 @@ from gatepost.service.embedded import Postgres
 
 CMDLETS = 3
 RACES = ((0.1, 6), (0.1, 18), (0.25, 6), (0.25, 18), (0.5, 18))  # seconds a cmdlet, sessions
+DEVICES = 3
+"""So many a change, of which enough have a mailbox of their own whose lists are empty."""
 PEER = 40
 SHELLS = 24
 PUBLISH = """
@@ -134,15 +136,17 @@ def main() -> None:
     """Measure, and print tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--changes", type=int, default=1_000)
+    parser.add_argument("--only", type=int, nargs=2, metavar=("MILLISECONDS", "SESSIONS"), help="one line of the table")
     parser.add_argument("--no-peers", action="store_true")
     given = parser.parse_args()
     count: int = given.changes
+    races = ((given.only[0] / 1000, given.only[1]),) if given.only else RACES
     start_process(quiet=True)
     log.start(logging.ERROR)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o711)
-        with Postgres(folder / "postgres") as postgres, RunningLab(count * 30, shells=SHELLS) as lab:
+        with Postgres(folder / "postgres") as postgres, RunningLab(count * len(races) * DEVICES, shells=SHELLS) as lab:
             postgres.start()
             migrations.upgrade(postgres.url("gatepost_owner"))
             roles = ("gatepost_owner", "gatepost_app", "gatepost_operator", "postgres")
@@ -150,20 +154,20 @@ def main() -> None:
             service = Service(urls, folder).start()
             try:
                 bench = made(urls, lab, service.url, folder)
-                measure(bench, count)
+                measure(bench, count, races)
                 if not given.no_peers:
                     peers(bench)
             finally:
                 service.stop()
 
 
-def measure(bench: Bench, count: int) -> None:
+def measure(bench: Bench, count: int, races: tuple[tuple[float, int], ...]) -> None:
     """Our lines."""
     with Agent(bench.settings) as agent:
         agent.sync(Scope.FULL)
     print("| ms a cmdlet | sessions | changes/s | bound/s | share | audited a change | our ms of CPU | the lab's |")
     print(f"|{' ---: |' * 8}")
-    for latency, sessions in RACES:
+    for latency, sessions in races:
         print(race(bench, count, latency, sessions), flush=True)
 
 

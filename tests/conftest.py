@@ -6,8 +6,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+hypothesis.settings.register_profile("gatepost", deadline=None)  # a machine that stands still is no failure
+hypothesis.settings.load_profile("gatepost")
 pytest.register_assert_rewrite("tests.fixtures")  # also those that another one imports
 pytest_plugins = [
     f"tests.fixtures.{path.stem}"

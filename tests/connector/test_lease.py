@@ -122,7 +122,7 @@ Asked = tuple[int, int, int]
 REQUESTS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(old=REQUESTS, new=REQUESTS, enrolled_at=st.integers(0, 40))
 def test_leases_of_two_connectors_never_overlap(old: list[Asked], new: list[Asked], enrolled_at: int) -> None:
     """Whenever the second one is enrolled, and however late requests and answers arrive, one may write at a time.

@@ -383,7 +383,7 @@ def test_whatever_changes_where_the_database_follows_the_controller_that_is_aske
     world = World(site)
     site.at(world.controllers[0]).synchronise()
 
-    @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @settings(max_examples=4, suppress_health_check=list(HealthCheck), derandomize=True)
     @given(st.lists(STEPS, min_size=4, max_size=10))
     def interleave(steps: list[tuple[Any, Any, Any]]) -> None:
         for step in steps:

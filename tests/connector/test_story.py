@@ -152,5 +152,5 @@ class Story(RuleBasedStateMachine):
 
 
 TestStory = Story.TestCase
-TestStory.settings = settings(max_examples=100, stateful_step_count=25, deadline=None)
+TestStory.settings = settings(max_examples=100, stateful_step_count=25)
 TestStory.__doc__ = "A hundred stories of twenty-five events."

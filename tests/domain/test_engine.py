@@ -94,7 +94,7 @@ rule_texts = st.tuples(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     device=st.builds(Device, ids, *[st.sampled_from(SAID)] * 4),
     before=st.builds(Lists, id_lists, id_lists, st.just(value=True)),

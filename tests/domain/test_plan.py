@@ -163,7 +163,7 @@ def test_what_must_wait_is_looked_at_and_not_changed() -> None:
 
 
 @given(rows, lists, st.booleans(), st.none() | st.integers(0, 3))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_plan_once_made_leaves_nothing_to_do(
     wanted: list[Desired], read: AccessLists, coupled: bool, may_take: int | None
 ) -> None:
@@ -175,7 +175,7 @@ def test_a_plan_once_made_leaves_nothing_to_do(
 
 
 @given(rows, lists, st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_foreign_entries_are_never_touched(wanted: list[Desired], read: AccessLists, coupled: bool) -> None:
     """What is not ours by any row of its id stands afterwards exactly as before."""
     made = plan(wanted, read)
@@ -190,7 +190,7 @@ def test_foreign_entries_are_never_touched(wanted: list[Desired], read: AccessLi
 
 
 @given(rows, lists)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_change_is_what_the_rows_ask_for(wanted: list[Desired], read: AccessLists) -> None:
     """Only ids of rows, only entries that rows want or that are ours, and no entry beside a foreign opposite one."""
     change = plan(wanted, read).change
@@ -204,7 +204,7 @@ def test_a_change_is_what_the_rows_ask_for(wanted: list[Desired], read: AccessLi
 
 
 @given(rows, lists)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_row_gets_a_verdict_and_order_does_not_matter(wanted: list[Desired], read: AccessLists) -> None:
     """One ruling a row, the same whatever the order of rows and entries."""
     made = plan(wanted, read)

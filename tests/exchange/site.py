@@ -8,6 +8,7 @@ from typing import Any
 from gatepost.domain.devices import MailboxKind
 from gatepost.errors import WriteRefused
 from gatepost.exchange.organization import Organization
+from gatepost.lab.cmdlets.devices import can_wipe
 from gatepost.lab.organization import View
 from gatepost.lab.pipelines import Audited, Logged
 from gatepost.lab.rows import Device, Mailbox
@@ -108,9 +109,10 @@ def _usable(box: Mailbox) -> bool:
 
 
 def _is_plain(device: Device) -> bool:
-    return not device.handset.is_outlook
+    """Whether it speaks ActiveSync, and a version of it that can be wiped."""
+    return not device.handset.is_outlook and can_wipe(device)
 
 
 def phone(box: Mailbox) -> Device:
-    """A device of a mailbox that speaks ActiveSync."""
+    """A device of a mailbox that speaks ActiveSync and can be wiped."""
     return next(filter(_is_plain, box.devices))

@@ -16,7 +16,6 @@ def burn(built: House, examples: int, steps: int, *, seeded: bool = True) -> Non
     told = settings(
         max_examples=examples,
         stateful_step_count=steps,
-        deadline=None,
         derandomize=seeded,
         database=None,
         phases=(Phase.generate, Phase.shrink),

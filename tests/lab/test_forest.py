@@ -279,7 +279,7 @@ class Model:
 
 
 @given(steps)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_the_interleaving_controllers_agree_when_it_is_quiet(happenings: list[Any]) -> None:
     """And until then each has what was written there, and what had time to arrive, the last writer's."""
     organization = make_organization(8)

@@ -28,6 +28,7 @@ REFUSED, NOT_PERMITTED = 4, 6
 ORGANIZATION = "Contoso"
 
 
+@pytest.mark.timeout(360)
 def test_the_life_of_a_connection(stage: Stage) -> None:
     """Set up, connected, enforcing, pinned; replaced in the middle of a write; each end leaves others' entries alone.
 

@@ -20,7 +20,7 @@ FIRST = datetime(1, 1, 1, tzinfo=UTC)
 LAST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(objects, styles)
 def test_objects_are_read_as_written_and_as_psrpcore_reads_them(properties: dict[str, Typed], style: Style) -> None:
     """Every property comes back, whatever the style of writing, with the value that psrpcore gives."""
@@ -266,7 +266,7 @@ def test_a_chain_of_references_is_as_deep_as_nesting() -> None:
         decode(f"<Obj><MS>{''.join(links)}</MS></Obj>".encode())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=60) | st.text("<>/&;SOobjNilRefId=\"' !-[]T", max_size=60).map(str.encode))
 def test_any_bytes_give_a_value_or_an_error_of_ours(payload: bytes) -> None:
     """No input whatever raises anything but a WireError."""

@@ -29,7 +29,7 @@ from tests.wire.clixml_objects import (
 
 FIELDS = (*WANTED, "Absent")
 _LONE = re.compile("[\ud800-\udfff]")
-COMMON = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+COMMON = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
 
 def slow(payloads: Sequence[bytes], fields: Sequence[str] = FIELDS) -> list[Row | UnreadableObject]:

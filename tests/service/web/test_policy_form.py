@@ -46,7 +46,7 @@ def in_order(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(documents(st.sampled_from(sorted(GROUPS))), st.sampled_from([UTC, AMSTERDAM]))
 def test_every_policy_survives_the_form(document: dict[str, Any], zone: tzinfo) -> None:
     """What is shown and sent back untouched is the same policy, whatever it says and wherever the person is."""
@@ -59,7 +59,7 @@ def test_every_policy_survives_the_form(document: dict[str, Any], zone: tzinfo) 
     assert again.grace == policy.grace
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.dictionaries(st.sampled_from(sorted(fields_of(shown(EMPTY.with_rule("a"))))), st.lists(st.text(), max_size=3))
 )
