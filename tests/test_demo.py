@@ -138,10 +138,11 @@ def test_it_stays_until_it_is_stopped_and_starts_quickly_again(folder: Path) -> 
         assert process.returncode == 0, talk
         assert "nothing is left running" in talk
         assert gone(parts), alive(parts)
-        [password] = folder.rglob("administrator.password")
+        place = folder / "devices-40"
+        password = place / "administrator.password"
         assert password.stat().st_mode & 0o777 == 0o600
         passwords.append(password.read_text())
-        [config] = folder.rglob("connector.toml")
+        config = place / "connector.toml"
         assert f'mode = "{mode}"\nsettings_may_change = true\n' in config.read_text()
         set_mode(config, "observe")
     assert passwords[0] == passwords[1]
@@ -203,14 +204,14 @@ def test_a_folder_that_cannot_be_made_is_wrong_usage(tmp_path: Path) -> None:
     assert "Choose one by --folder" in talk
 
 
-def test_a_held_inventory_is_told_with_what_to_do(folder: Path) -> None:
+def test_a_held_inventory_is_told_with_what_to_do(empty: Path) -> None:
     """Where the lab has far fewer phones than last time, the guard holds: exit code 4, and where to accept it."""
-    arguments = ("--once", "--port", str(free_port()), "--folder", folder)
+    arguments = ("--once", "--port", str(free_port()), "--folder", empty)
     first = demo(*arguments, "--devices", "120")
     _, talk = first.communicate(timeout=120)
     assert first.returncode == 0, talk
     assert "Done: 120 devices" in talk
-    (folder / "devices-120").rename(folder / "devices-41")
+    (empty / "devices-120").rename(empty / "devices-41")
     second = demo(*arguments, "--devices", "41")
     _, talk = second.communicate(timeout=120)
     assert second.returncode == 4, talk

@@ -107,7 +107,7 @@ def test_basic_at_the_proxy(lab: Lab, basic_proxy: Squid, secret: Secret, scheme
     """With user and password file the proxy lets us through, on both ways; no address in its log has a password."""
     url = lab.https_url if scheme == "https" else lab.http_url
     assert attempt(lab, url=url, **by_basic(basic_proxy, secret)) > 0
-    assert USER in basic_proxy.written()
+    assert basic_proxy.wrote(USER)
     assert PASSWORD not in basic_proxy.written()
 
 
@@ -183,7 +183,7 @@ def test_negotiate_at_the_proxy_and_at_exchange(
     changes = by_negotiate(negotiate_proxy, secret) | {"url": url, "auth": auth, "user": READER}
     assert attempt(lab, samba.PASSWORD, **changes) > 0
     assert {call.user for call in lab.calls} == {READER}
-    assert READER in negotiate_proxy.written()
+    assert negotiate_proxy.wrote(READER)
 
 
 @pytest.mark.needs("samba")
