@@ -5,7 +5,7 @@ from uuid import UUID
 
 import psrpcore
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from psrpcore.types import ErrorCategory, ErrorCategoryInfo, ErrorRecord, HostMethodIdentifier, NETException
 
@@ -82,6 +82,7 @@ def test_a_command_arrives_with_typed_constant_arguments(server: Server) -> None
     assert str(values["Text"]) == "'; x"
 
 
+@example(["\ufffe"], "a\uffff")
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]))), st.text(st.characters(exclude_categories=["Cs"])))
 def test_a_table_arrives_as_one_whatever_stands_in_it(ids: list[str], other: str) -> None:
     """A mapping is a hash table of lists, with every text as it was; and null is null, not a switch."""

@@ -1,7 +1,8 @@
 """The message that creates a pipeline (MS-PSRP 2.2.2.10), as text.
 
 It is the one message that every cmdlet costs. psrpcore writes it as well, by way of a tree of objects that stand for
-.NET's, in some five milliseconds of processor; nothing in it varies but names and values. The bytes are the same.
+.NET's, in some five milliseconds of processor; nothing in it varies but names and values. The bytes are the same, but
+for two characters that XML does not have, U+FFFE and U+FFFF: psrpcore writes them as they are, here they are escaped.
 """
 
 import re
@@ -48,7 +49,7 @@ _HOST = "".join(
 )
 _UNMERGED = ("MergeToResult", "MergePreviousResults")
 _UNDERLINE = re.compile("_(?=[xX])")
-_UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff\U00010000-\U0010ffff]")
+_UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\U00010000-\U0010ffff]")
 
 
 class _Writer:
